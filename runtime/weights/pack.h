@@ -1,0 +1,61 @@
+// A model's weights as the plan's kernels read them: converted, laid out, in memory of their own.
+//
+// The first start packs from the checkpoint; with a cache folder it also leaves a pack file there,
+// and the next start reads that instead. A pack file is used only if it was made for the same
+// weight table and the same checkpoint and every weight still has its recorded hash.
+#pragma once
+
+#include "runtime/plan/plan.h"
+#include "runtime/weights/checkpoint.h"
+
+#include <cstddef>
+#include <cstdint>
+#include <filesystem>
+#include <functional>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+namespace vinci {
+
+struct PackOptions {
+  /// Where pack files are kept; created if absent. Without it nothing is written or read.
+  std::optional<std::filesystem::path> cacheDir;
+  /// Called now and then, from the calling thread, with bytes of packed weights done and in all.
+  std::function<void(uint64_t done, uint64_t total)> progress;
+  /// Called with a sentence when the cache cannot be used or written; the pack itself is sound
+  /// then, too.
+  std::function<void(const std::string &message)> warning;
+};
+
+class Pack {
+public:
+  /// Packs every weight of `plan`, after checkWeights. Throws Error on a checkpoint that does not
+  /// fit, values that overflow the plan's dtype, or too little memory.
+  static Pack create(const Plan &plan, const Checkpoint &checkpoint,
+                     const PackOptions &options = {});
+
+  Pack(Pack &&other) noexcept;
+  Pack &operator=(Pack &&other) noexcept;
+  ~Pack();
+
+  /// Weight `index` of plan.root()->weights(): 64-byte aligned. Kernels read it and do not write.
+  std::byte *weight(size_t index) const { return memory_ + offsets_[index]; }
+  std::span<const std::byte> bytes(size_t index) const { return {weight(index), sizes_[index]}; }
+  size_t size() const { return offsets_.size(); }
+  uint64_t totalBytes() const { return totalBytes_; }
+  /// True if the weights came from a pack file.
+  bool fromCache() const { return fromCache_; }
+
+private:
+  explicit Pack(const fb::Plan &plan);
+
+  std::byte *memory_ = nullptr; ///< anonymous, in huge pages where the system has them
+  uint64_t totalBytes_ = 0;
+  std::vector<uint64_t> offsets_;
+  std::vector<uint64_t> sizes_;
+  bool fromCache_ = false;
+};
+
+} // namespace vinci
