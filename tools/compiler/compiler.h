@@ -1,0 +1,90 @@
+// The compiler as one shared library, behind an interface without MLIR.
+//
+// `libvinci-compiler.so` is the only part of Vinci that links MLIR. The `vinci` binary loads it (compiler_library.h)
+// when a subcommand compiles or reads IR, and only then: running a plan never maps it.
+#pragma once
+
+#include "runtime/support/dtype.h"
+
+#include <cstddef>
+#include <cstdint>
+#include <filesystem>
+#include <functional>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace vinci {
+
+/// What `vinci compile` takes. Absent values are the model's own or the documented defaults.
+struct CompileOptions {
+  std::optional<DType> dtype;              ///< activations and weights; default: the checkpoint's
+  std::string cpu = "native";              ///< avx2, avx512, avx512-vnni, amx or native
+  std::optional<uint64_t> maxSeqLen;       ///< longest sequence, prompt and output together
+  std::optional<uint64_t> maxTokensPerStep;
+  std::optional<uint64_t> maxBatch;
+  std::optional<uint64_t> kvBlocks;
+  std::optional<uint64_t> blockSize;       ///< tokens per KV-cache block
+  std::string stopAfter;                   ///< a phase of `phases()`; empty: all of them
+  std::filesystem::path dumpIrDirectory;   ///< one numbered file per pass; empty: none
+};
+
+struct CompileResult {
+  std::vector<std::byte> plan; ///< empty if stopped before the phase `plan`
+  std::string ir;              ///< the module after the last phase that ran
+  std::vector<std::string> warnings;
+};
+
+/// A model that was read but not compiled, for `inspect`.
+struct ModelSummary {
+  std::string name;
+  std::string architecture;
+  DType dtype = DType::Float32;
+  uint64_t parameters = 0;
+  uint64_t hiddenSize = 0;
+  uint64_t numHiddenLayers = 0;
+  uint64_t numAttentionHeads = 0;
+  uint64_t numKeyValueHeads = 0;
+  uint64_t headDim = 0;
+  uint64_t vocabSize = 0;
+  uint64_t maxPositionEmbeddings = 0;
+  uint64_t kvBytesPerToken = 0; ///< all layers, in `dtype`
+  struct Tensor {
+    std::string name;
+    std::vector<uint64_t> shape;
+  };
+  std::vector<Tensor> tensors; ///< what the checkpoint must hold
+};
+
+class Compiler {
+public:
+  virtual ~Compiler() = default;
+
+  /// Compiles the model in `modelDirectory` (or its config.json). Reads no weights. Throws Error.
+  virtual CompileResult compile(const std::filesystem::path &modelDirectory,
+                                const CompileOptions &options) = 0;
+  /// Compiles the phases of a pipeline that remain for an IR file (`llm` dialect, textual or bytecode).
+  virtual CompileResult compileIr(const std::filesystem::path &irFile,
+                                  const CompileOptions &options) = 0;
+  virtual ModelSummary summarize(const std::filesystem::path &modelDirectory) = 0;
+  /// Parses, verifies and prints an IR file.
+  virtual std::string printIr(const std::filesystem::path &irFile) = 0;
+  /// Assembly of one function of an ELF object from a plan; of all of them if `symbol` is empty.
+  virtual std::string disassemble(const std::vector<std::byte> &object, std::string_view symbol) = 0;
+  /// The names that `--stop-after` takes, in order.
+  virtual std::vector<std::string> phases() = 0;
+  /// Targets of `--cpu` with the features they stand for; `native` resolved for this machine.
+  struct Target {
+    std::string name;
+    std::vector<std::string> features;
+    bool runsHere = false;
+    bool isNative = false;
+  };
+  virtual std::vector<Target> targets() = 0;
+};
+
+} // namespace vinci
+
+/// The library's one exported function; the object lives as long as the library.
+extern "C" vinci::Compiler *vinciCompiler();

@@ -1,0 +1,26 @@
+// The subcommands of `vinci`, one file each. Every function adds its subcommand, with options, help and examples.
+#pragma once
+
+#include <CLI/CLI.hpp>
+#include <string>
+
+namespace vinci {
+
+void addCompileCommand(CLI::App &app);
+void addRunCommand(CLI::App &app);
+void addEvalCommand(CLI::App &app);
+void addTokenizeCommand(CLI::App &app);
+void addInspectCommand(CLI::App &app);
+void addVerifyCommand(CLI::App &app);
+void addTargetsCommand(CLI::App &app);
+void addModelsCommand(CLI::App &app);
+void addVersionCommand(CLI::App &app);
+void addCompletionCommand(CLI::App &app);
+
+/// How a report is printed.
+enum class ReportFormat { Text, Json };
+
+/// Adds `--format text|json`.
+void addFormatOption(CLI::App &command, ReportFormat &format);
+
+} // namespace vinci

@@ -1,0 +1,34 @@
+// The compile options that `compile`, `run` and `eval` share.
+#pragma once
+
+#include "tools/compiler/compiler.h"
+
+#include <CLI/CLI.hpp>
+
+namespace vinci {
+
+/// The flags as the user gave them; checked and converted by `toCompileOptions`.
+struct CompileFlags {
+  std::string dtype;
+  std::string cpu = "native";
+  std::optional<uint64_t> maxSeqLen;
+  std::optional<uint64_t> maxTokensPerStep;
+  std::optional<uint64_t> maxBatch;
+  std::optional<uint64_t> kvBlocks;
+  std::optional<uint64_t> blockSize;
+  bool noCache = false;
+
+  /// True if any flag was given that changes what is compiled; a finished plan cannot take one.
+  bool any() const;
+};
+
+/// Adds the flags to `command` under the heading "Compile options".
+void addCompileFlags(CLI::App &command, CompileFlags &flags);
+
+/// Throws Error for a dtype or a cpu that does not exist. Limits are checked by the compiler, which knows the model.
+CompileOptions toCompileOptions(const CompileFlags &flags);
+
+/// The options as one canonical line, for cache keys.
+std::string canonicalText(const CompileOptions &options);
+
+} // namespace vinci

@@ -1,0 +1,93 @@
+#include "tools/vinci/model_source.h"
+#include "runtime/support/error.h"
+#include "tools/vinci/compiler_library.h"
+#include "tools/vinci/plan_cache.h"
+#include "tools/vinci/resources.h"
+
+#include <chrono>
+#include <fmt/ranges.h>
+#include <fstream>
+
+namespace vinci {
+namespace fs = std::filesystem;
+
+static bool startsAsPlan(const fs::path &path) {
+  std::array<char, planMagic.size()> start = {};
+  std::ifstream(path, std::ios::binary).read(start.data(), start.size());
+  return start == planMagic;
+}
+
+Source findSource(const std::string &argument) {
+  const std::string name = argument.empty() ? defaultModel : argument;
+  const fs::path path = name;
+  std::error_code error;
+  if (!fs::exists(path, error)) {
+    if (!path.has_parent_path() && fs::exists(shippedModelsDirectory() / name / "config.json", error))
+      return {SourceKind::Model, shippedModelsDirectory() / name};
+    fail({name}, "there is no such file or folder, and no model of that name ships with Vinci (those are: {})",
+         fmt::join(shippedModels(), ", "));
+  }
+  if (fs::is_directory(path, error))
+    return {SourceKind::Model, path};
+  if (path.filename() == "config.json")
+    return {SourceKind::Model, path.has_parent_path() ? path.parent_path() : fs::path(".")};
+  if (path.extension() == ".mlir" || path.extension() == ".mlirbc")
+    return {SourceKind::Ir, path};
+  if (startsAsPlan(path) || path.extension() == ".plan")
+    return {SourceKind::Plan, path};
+  fail({name}, "this is neither a model directory, nor a plan, nor IR (a plan starts with 'VINCIPLN', IR ends in .mlir or .mlirbc)");
+}
+
+static ReadyPlan prepareFinishedPlan(const fs::path &path, const std::string &modelOption, const CompileFlags &flags) {
+  if (flags.any())
+    fail({path.string()}, "this plan is compiled already; compile options go with a model directory");
+  Plan plan = Plan::open(path);
+  fs::path cache = flags.noCache ? fs::path() : cacheDirectory();
+  if (!modelOption.empty())
+    return {std::move(plan), modelOption, cache};
+  const auto model = PlanCache(cacheDirectory()).findModel(plan);
+  if (!model)
+    fail({path.string()}, "the weights of this plan are not known here; pass the model's folder with --model DIR");
+  return {std::move(plan), *model, cache};
+}
+
+static ReadyPlan compileModel(const fs::path &directory, const CompileFlags &flags) {
+  const CompileOptions options = toCompileOptions(flags);
+  auto compileNow = [&] {
+    const auto start = std::chrono::steady_clock::now();
+    CompileResult result = compiler().compile(directory, options);
+    for (const std::string &warning : result.warnings)
+      fmt::print(stderr, "{}\n", warning);
+    const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - start;
+    fmt::print(stderr, "compiled {} in {:.2f} s\n", directory.string(), seconds.count());
+    return std::move(result.plan);
+  };
+  if (flags.noCache)
+    return {Plan::parse(compileNow(), directory.string()), directory, {}};
+
+  const PlanCache cache(cacheDirectory());
+  const std::string key = PlanCache::key(directory, options);
+  if (auto plan = cache.find(key)) {
+    fmt::print(stderr, "using the plan compiled before, {}\n", plan->name());
+    return {std::move(*plan), directory, cache.directory()};
+  }
+  Plan plan = cache.store(key, compileNow());
+  return {std::move(plan), directory, cache.directory()};
+}
+
+ReadyPlan preparePlan(const std::string &argument, const std::string &modelOption, const CompileFlags &flags) {
+  const Source source = findSource(argument);
+  switch (source.kind) {
+  case SourceKind::Plan:
+    return prepareFinishedPlan(source.path, modelOption, flags);
+  case SourceKind::Model:
+    if (!modelOption.empty())
+      fail("--model {} goes with a plan; {} is a model directory itself", modelOption, source.path.string());
+    return compileModel(source.path, flags);
+  case SourceKind::Ir:
+    fail({source.path.string()}, "IR cannot be run; run the model directory it was made from, or a plan");
+  }
+  failInternal("unknown kind of source");
+}
+
+} // namespace vinci

@@ -1,0 +1,37 @@
+// What MODEL and PLAN on the command line stand for, resolved to a verified plan and the folder of its weights.
+#pragma once
+
+#include "runtime/plan/plan.h"
+#include "tools/vinci/compile_options.h"
+
+#include <filesystem>
+#include <optional>
+#include <string>
+
+namespace vinci {
+
+/// What kind of thing a path on the command line is.
+enum class SourceKind { Model, Plan, Ir };
+
+struct Source {
+  SourceKind kind = SourceKind::Model;
+  /// The plan or IR file, or the model's directory.
+  std::filesystem::path path;
+};
+
+/// Recognises a plan by its magic, IR by its ending (.mlir, .mlirbc), a model by config.json; a name without a path may
+/// be a model that ships with Vinci; empty is the default model. Throws Error if it is none of these.
+Source findSource(const std::string &argument);
+
+/// A plan that is ready to load.
+struct ReadyPlan {
+  Plan plan;
+  std::filesystem::path modelDirectory; ///< where weights and tokenizer are
+  std::filesystem::path cacheDirectory; ///< empty: do not cache packed weights
+};
+
+/// Opens the plan, or compiles the model into the cache, saying so on stderr. `modelOption` is --model DIR or empty.
+/// Throws Error if a plan's weights cannot be found, or if compile options are given with a finished plan.
+ReadyPlan preparePlan(const std::string &argument, const std::string &modelOption, const CompileFlags &flags);
+
+} // namespace vinci

@@ -1,0 +1,84 @@
+#include "tools/vinci/plan_cache.h"
+#include "runtime/exec/cpu_features.h"
+#include "runtime/plan/atomic_file.h"
+#include "runtime/support/error.h"
+#include "tools/vinci/compile_options.h"
+#include "tools/vinci/resources.h"
+
+#include <fmt/ranges.h>
+#include <fstream>
+#include <sstream>
+
+namespace vinci {
+namespace fs = std::filesystem;
+
+static uint64_t hashOfFile(const fs::path &path) {
+  return hashBytes(MappedFile::open(path).bytes());
+}
+
+static uint64_t hashOfText(std::string_view text) {
+  return hashBytes(std::as_bytes(std::span(text.data(), text.size())));
+}
+
+std::string PlanCache::key(const fs::path &model, const CompileOptions &options) {
+  const fs::path directory = fs::is_directory(model) ? model : model.parent_path();
+  std::string text = canonicalText(options);
+  if (options.cpu == "native")
+    text += fmt::format(" host={}", fmt::join(hostCpuFeatures(), ","));
+  for (const char *name : {"config.json", "generation_config.json"}) {
+    const fs::path file = directory / name;
+    text += fmt::format(" {}={:016x}", name, fs::exists(file) ? hashOfFile(file) : 0);
+  }
+  // A rebuilt compiler may compile differently: its own bytes are part of the key.
+  text += fmt::format(" compiler={:016x}",
+                      hashOfFile(executableDirectory().parent_path() / "lib" / "libvinci-compiler.so"));
+  return fmt::format("{:016x}", hashOfText(text));
+}
+
+std::optional<Plan> PlanCache::find(const std::string &key) const {
+  const fs::path path = directory_ / "plans" / (key + ".plan");
+  std::error_code error;
+  if (!fs::exists(path, error))
+    return std::nullopt;
+  try {
+    return Plan::open(path);
+  } catch (const Error &damaged) {
+    fmt::print(stderr, "warning: compiling again, the cached plan is damaged: {}\n", damaged.what());
+    return std::nullopt;
+  }
+}
+
+Plan PlanCache::store(const std::string &key, const std::vector<std::byte> &plan) const {
+  const fs::path path = directory_ / "plans" / (key + ".plan");
+  writeFile(path, plan);
+  return Plan::open(path);
+}
+
+void PlanCache::rememberModel(const Plan &plan, const fs::path &modelDirectory) const {
+  const std::string text = fs::absolute(modelDirectory).lexically_normal().string();
+  writeFile(directory_ / "models" / fmt::format("{:016x}", hashBytes(plan.bytes())),
+                      std::as_bytes(std::span(text.data(), text.size())));
+}
+
+std::optional<fs::path> PlanCache::findModel(const Plan &plan) const {
+  std::ifstream file(directory_ / "models" / fmt::format("{:016x}", hashBytes(plan.bytes())));
+  std::stringstream text;
+  text << file.rdbuf();
+  std::error_code error;
+  if (!file || !fs::is_directory(text.str(), error))
+    return std::nullopt;
+  return fs::path(text.str());
+}
+
+void writeFile(const fs::path &path, std::span<const std::byte> bytes) {
+  std::error_code error;
+  if (path.has_parent_path())
+    fs::create_directories(path.parent_path(), error);
+  if (error)
+    fail({path.string()}, "cannot create the folder {}: {}", path.parent_path().string(), error.message());
+  AtomicFile file(path);
+  file.write(bytes);
+  file.commit();
+}
+
+} // namespace vinci
