@@ -1,0 +1,115 @@
+"""Wrong command lines: which exit code, which words."""
+import json
+import pathlib
+import sys
+import unittest
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
+from harness import MODELS, VinciTest, vinci  # noqa: E402
+
+MODEL = MODELS / "austen-qwen3"
+RUN = ("run", MODEL, "--prompt", "It", "--max-tokens", "1")
+
+# (arguments, exit code, words that the message must hold)
+CASES = [
+    ((), 2, ["subcommand"]),
+    (("fly",), 2, ["fly"]),
+    (("compile",), 2, ["MODEL"]),
+    (("compile", MODEL), 2, ["--output"]),
+    (("compile", MODEL, "-o"), 2, ["--output"]),
+    (("compile", MODEL, "-o", "x.plan", "--fast"), 2, ["--fast"]),
+    (("compile", MODEL, "extra", "-o", "x.plan"), 2, ["extra"]),
+    (("compile", MODEL, "-o", "x.plan", "--dtype", "int4"), 1, ["--dtype", "int4", "bfloat16", "float16", "float32"]),
+    (("compile", MODEL, "-o", "x.plan", "--dtype", "int8"), 1, ["--dtype", "int8"]),
+    (("compile", MODEL, "-o", "x.plan", "--cpu", "sse2"), 1, ["--cpu", "sse2", "avx2", "amx"]),
+    (("compile", MODEL, "-o", "x.plan", "--stop-after", "dinner"), 1, ["dinner", "import", "memory"]),
+    (("compile", MODEL, "-o", "x.plan", "--max-seq-len", "many"), 1, ["--max-seq-len", "many"]),
+    (("compile", MODEL, "-o", "x.plan", "--max-seq-len", "-1"), 1, ["--max-seq-len", "-1"]),
+    (("compile", MODEL, "-o", "x.plan", "--max-seq-len", "0"), 1, ["max-seq-len", "0"]),
+    (("compile", MODEL, "-o", "x.plan", "--max-seq-len", "99999999999999999999"), 1, ["--max-seq-len"]),
+    (("compile", MODEL, "-o", "x.plan", "--max-tokens-per-step", "0"), 1, ["max-tokens-per-step", "0"]),
+    (("compile", MODEL, "-o", "x.plan", "--max-batch", "0"), 1, ["max-batch", "0"]),
+    (("compile", MODEL, "-o", "x.plan", "--kv-blocks", "0"), 1, ["kv-blocks", "0"]),
+    (("compile", MODEL, "-o", "x.plan", "--block-size", "24"), 1, ["block-size", "24", "16"]),
+    (("compile", MODEL, "-o", "/proc/nowhere/x.plan"), 1, ["/proc/nowhere/x.plan"]),
+    (("compile", "no-such-model", "-o", "x.plan"), 1, ["no-such-model", "austen-qwen3"]),
+    (("compile", "/etc/hostname", "-o", "x.plan"), 1, ["/etc/hostname", "neither"]),
+    (("run", MODEL), 2, ["--prompt"]),
+    (("run", MODEL, "--prompt", "a", "--prompt-ids", "1"), 2, ["--prompt"]),
+    (("run", MODEL, "--chat", "a", "--prompts", "x"), 2, ["--prompts"]),
+    (("run", MODEL, "--prompt", "a", "--system", "b"), 2, ["--system", "--chat"]),
+    (("run", MODEL, "--prompt-ids", "1,x"), 1, ["--prompt-ids", "x"]),
+    (("run", MODEL, "--prompt-ids", "1,,2"), 1, ["--prompt-ids"]),
+    (("run", MODEL, "--prompt-ids", "4096"), 1, ["4096", "4095"]),
+    (("run", MODEL, "--prompt-ids", "-1"), 1, ["-1"]),
+    (("run", MODEL, "--prompt", ""), 1, ["empty"]),
+    (RUN + ("--temperature", "-1"), 1, ["temperature", "-1"]),
+    (RUN + ("--temperature", "hot"), 1, ["--temperature", "hot"]),
+    (RUN + ("--top-p", "0"), 1, ["top", "0"]),
+    (RUN + ("--top-p", "1.5"), 1, ["top", "1.5"]),
+    (RUN + ("--top-k", "-3"), 1, ["top", "-3"]),
+    (RUN + ("--repetition-penalty", "0"), 1, ["repetition", "0"]),
+    (RUN + ("--sampling", "wild"), 1, ["wild", "greedy", "model"]),
+    (RUN + ("--sampling", "greedy", "--temperature", "0.7"), 1, ["--sampling greedy", "temperature"]),
+    (RUN + ("--threads", "0"), 1, ["threads", "0"]),
+    (RUN + ("--threads", "100000"), 1, ["threads", "100000"]),
+    (RUN + ("--prefill-chunk", "0"), 1, ["prefill-chunk", "0"]),
+    (RUN + ("--prefill-chunk", "100000"), 1, ["prefill-chunk", "100000"]),
+    (RUN + ("--format", "xml"), 1, ["--format", "xml", "json"]),
+    (RUN + ("--model", MODEL), 1, ["--model"]),
+    (("run", MODEL, "--prompt", "a", "--max-tokens", "0"), 1, ["max-tokens", "0"]),
+    (("run", MODEL, "--prompts", "/no/such/file"), 1, ["/no/such/file"]),
+    (("run", MODEL, "--prompt", "a", "--logits", "/proc/x.npy", "--max-tokens", "1"), 1, ["/proc/x.npy"]),
+    (("eval", MODEL), 2, ["--ids"]),
+    (("eval", MODEL, "--ids", "/no/such/file"), 1, ["/no/such/file"]),
+    (("eval", MODEL, "--ids", MODEL / "validation_ids.json", "--window", "0"), 1, ["window", "0"]),
+    (("eval", MODEL, "--ids", MODEL / "validation_ids.json", "--window", "100000"), 1, ["window", "100000", "2048"]),
+    (("eval", MODEL, "--ids", MODEL / "config.json"), 1, ["config.json", "array"]),
+    (("tokenize", MODEL), 2, ["--text"]),
+    (("tokenize", MODEL, "--text", "a", "--messages", "b"), 2, ["--text"]),
+    (("tokenize", MODEL, "--messages", "/no/such/file"), 1, ["/no/such/file"]),
+    (("tokenize", MODEL, "--text", "a", "--template-args", "{"), 2, ["--template-args", "--messages"]),
+    (("inspect", MODEL, "--commands"), 1, ["compile it"]),
+    (("inspect",), 2, ["MODEL"]),
+    (("verify", MODEL / "config.json"), 1, ["config.json"]),
+    (("verify", "/no/such.plan"), 1, ["/no/such.plan"]),
+    (("completion", "tcsh"), 1, ["tcsh", "bash"]),
+]
+
+
+class Flags(VinciTest):
+    def test_wrong_command_lines(self):
+        for arguments, code, words in CASES:
+            with self.subTest(" ".join(map(str, arguments))):
+                self.expect_error(arguments, code, *words)
+
+    def test_input_over_the_limit(self):
+        ids = ",".join(["5"] * 100)
+        limits = ("--max-seq-len", "64", "--max-tokens", "4", "--format", "json")
+        self.expect_error(("run", MODEL, "--prompt-ids", ids, *limits), 1, "100", "64", "--truncation")
+        report = json.loads(self.succeed("run", MODEL, "--prompt-ids", ids, *limits, "--truncation").stdout)
+        self.assertLess(len(report["prompt_ids"]), 64)
+
+    def test_prompts_file_mistakes_name_the_entry(self):
+        for text, words in (("[", ["prompts.json"]), ("[3]", ["prompts.json"]), ('[{"color": "red"}]', ["prompts.json", "color"]),
+                            ("[]", ["prompts.json", "no prompt"]), ('["fine", {"prompt": "a", "temperature": -1}]', ["temperature"])):
+            file = self.scratch / "prompts.json"
+            file.write_text(text)
+            with self.subTest(text):
+                self.expect_error(("run", MODEL, "--prompts", file), 1, *words)
+
+    def test_help_exits_with_zero(self):
+        for arguments in (("--help",), ("run", "--help"), ("compile", "--help")):
+            result = vinci(*arguments)
+            self.assertEqual(result.returncode, 0)
+            self.assertIn("Example", result.stdout)
+
+    def test_completion_names_every_command(self):
+        for shell in ("bash", "zsh", "fish"):
+            script = self.succeed("completion", shell).stdout
+            for word in ("compile", "run", "inspect", "tokenize"):
+                self.assertIn(word, script)
+
+
+if __name__ == "__main__":
+    unittest.main()
