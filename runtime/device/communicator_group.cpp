@@ -1,0 +1,130 @@
+#include "runtime/device/communicator_group.h"
+
+#include "runtime/support/error.h"
+#include "runtime/support/half.h"
+
+#include <cstring>
+
+namespace vinci {
+
+namespace {
+
+/// out[i] = inputs[0][i] + inputs[1][i] + ..., in that order; element by element, so that outputs
+/// may be inputs.
+template <typename Stored, typename Sum, typename Load, typename Round>
+void sumInOrder(std::span<const void *const> inputs, std::span<void *const> outputs, uint64_t count,
+                Load load, Round round) {
+  for (uint64_t i = 0; i < count; ++i) {
+    Sum sum = load(static_cast<const Stored *>(inputs[0])[i]);
+    for (size_t rank = 1; rank < inputs.size(); ++rank)
+      sum += load(static_cast<const Stored *>(inputs[rank])[i]);
+    Stored rounded = round(sum);
+    for (void *output : outputs)
+      static_cast<Stored *>(output)[i] = rounded;
+  }
+}
+
+void sumInOrder(std::span<const void *const> inputs, std::span<void *const> outputs, uint64_t count,
+                DType dtype) {
+  auto same = [](auto value) { return value; };
+  switch (dtype) {
+  case DType::Float32:
+    return sumInOrder<float, float>(inputs, outputs, count, same, same);
+  case DType::Int32: // unsigned: overflow wraps
+    return sumInOrder<uint32_t, uint32_t>(inputs, outputs, count, same, same);
+  case DType::BFloat16:
+    return sumInOrder<uint16_t, float>(inputs, outputs, count, floatOfBFloat16, bfloat16OfFloat);
+  case DType::Float16:
+    return sumInOrder<uint16_t, float>(inputs, outputs, count, floatOfFloat16, float16OfFloat);
+  case DType::Int8:
+    failInternal("a sum of int8 was queued");
+  }
+}
+
+const std::byte *at(const void *base, uint64_t offset) {
+  return static_cast<const std::byte *>(base) + offset;
+}
+std::byte *at(void *base, uint64_t offset) {
+  return static_cast<std::byte *>(base) + offset;
+}
+
+void copy(void *to, const void *from, uint64_t bytes) {
+  if (to != from && bytes != 0)
+    std::memcpy(to, from, bytes);
+}
+
+} // namespace
+
+CommunicatorGroup::CommunicatorGroup(uint32_t worldSize)
+    : slots_(worldSize), inputs_(worldSize), outputs_(worldSize) {
+  if (worldSize == 0)
+    fail("a communicator of 0 ranks; legal: 1 or more");
+}
+
+bool CommunicatorGroup::arrive(const CollectiveCall &call, Arrival arrival) {
+  if (broken_.load(std::memory_order_relaxed))
+    fail("{} on a communicator whose ranks went out of step in an earlier operation",
+         toString(call.kind));
+  slots_[call.rank] = {call, arrival};
+  if (arrived_.fetch_add(1, std::memory_order_acq_rel) + 1 < worldSize())
+    return false;
+  checkMatching();
+  perform();
+  // Before any command is marked as finished, because a rank may come again right after that.
+  arrived_.store(0, std::memory_order_release);
+  return true;
+}
+
+void CommunicatorGroup::checkMatching() {
+  auto describe = [](const CollectiveCall &call) {
+    return fmt::format("{} of {} {} (root {})", toString(call.kind), call.count.in(*call.dims),
+                       vinci::toString(call.dtype), call.root);
+  };
+  std::string first = describe(slots_[0].call);
+  for (uint32_t rank = 1; rank < worldSize(); ++rank)
+    if (std::string other = describe(slots_[rank].call); other != first) {
+      abandon();
+      fail("rank 0 calls {} while rank {} calls {}; all ranks must call the same", first, rank,
+           other);
+    }
+}
+
+void CommunicatorGroup::perform() {
+  const CollectiveCall &any = slots_[0].call;
+  uint64_t count = any.count.in(*any.dims);
+  uint64_t bytes = count * byteSize(any.dtype);
+  uint32_t ranks = worldSize();
+  switch (any.kind) {
+  case CollectiveKind::AllReduce:
+    for (uint32_t rank = 0; rank < ranks; ++rank) {
+      inputs_[rank] = slots_[rank].call.send;
+      outputs_[rank] = slots_[rank].call.receive;
+    }
+    return sumInOrder(inputs_, outputs_, count, any.dtype);
+  case CollectiveKind::ReduceScatter:
+    for (uint32_t to = 0; to < ranks; ++to) {
+      for (uint32_t from = 0; from < ranks; ++from)
+        inputs_[from] = at(slots_[from].call.send, to * bytes);
+      outputs_[0] = slots_[to].call.receive;
+      sumInOrder(inputs_, std::span(outputs_).first(1), count, any.dtype);
+    }
+    return;
+  case CollectiveKind::AllGather:
+    for (const Slot &to : slots_)
+      for (const Slot &from : slots_)
+        copy(at(to.call.receive, from.call.rank * bytes), from.call.send, bytes);
+    return;
+  case CollectiveKind::Broadcast:
+    for (const Slot &to : slots_)
+      copy(to.call.receive, slots_[any.root].call.send, bytes);
+    return;
+  case CollectiveKind::AllToAll:
+    for (const Slot &to : slots_)
+      for (const Slot &from : slots_)
+        copy(at(to.call.receive, from.call.rank * bytes), at(from.call.send, to.call.rank * bytes),
+             bytes);
+    return;
+  }
+}
+
+} // namespace vinci
