@@ -28,8 +28,10 @@
 namespace vinci {
 
 /// Throws Error on the first violation, naming `name` (the plan's path), the body and command, and
-/// the value. `plan` must have passed flatbuffers' own verifier. `fileBytes` bounds the segments.
-void verifyPlan(const fb::Plan &plan, uint64_t fileBytes, const std::string &name);
+/// the value. `plan` must have passed flatbuffers' own verifier. The flatbuffer ends at `tablesEnd`
+/// of a file of `fileBytes`.
+void verifyPlan(const fb::Plan &plan, uint64_t tablesEnd, uint64_t fileBytes,
+                const std::string &name);
 
 /// True if the kernel op may write its first output over its first input (element by element, row
 /// by row), or, for add and mul, over either input.

@@ -1,0 +1,305 @@
+// Commands: do they name what exists, and do their waits order every use of the same memory?
+//
+// One pass in command order. For each command the set of commands that must have finished before it
+// (`ancestors`) is the union over its waits; each buffer keeps the sets of commands that read and
+// wrote it so far. An access is safe if every earlier conflicting one, of any buffer that shares
+// bytes, is an ancestor. At the same time the pass follows the contents: a buffer holds its own
+// data from the command that writes it until another buffer's bytes overwrite it.
+#include "runtime/plan/verify.h"
+#include "runtime/plan/verify_internal.h"
+
+#include <algorithm>
+#include <bit>
+
+namespace vinci::planverify {
+namespace {
+
+/// A set of command ordinals of one body. Grows as needed: most memory is used by few commands.
+class CommandSet {
+public:
+  void insert(uint32_t command) {
+    if (words_.size() <= command / 64)
+      words_.resize(command / 64 + 1);
+    words_[command / 64] |= uint64_t(1) << (command % 64);
+  }
+  void insert(const CommandSet &other) {
+    if (words_.size() < other.words_.size())
+      words_.resize(other.words_.size());
+    for (size_t i = 0; i < other.words_.size(); ++i)
+      words_[i] |= other.words_[i];
+  }
+  /// The first member that is not in `other`, or BodyEffect::none.
+  uint32_t firstNotIn(const CommandSet &other) const {
+    for (size_t i = 0; i < words_.size(); ++i)
+      if (uint64_t rest = words_[i] & ~(i < other.words_.size() ? other.words_[i] : 0))
+        return uint32_t(i * 64 + std::countr_zero(rest));
+    return BodyEffect::none;
+  }
+  size_t words() const { return words_.size(); }
+
+private:
+  std::vector<uint64_t> words_;
+};
+
+/// Who has read and written one resource so far.
+struct Uses {
+  CommandSet readers, writers;
+};
+
+class BodyVerifier {
+public:
+  BodyVerifier(const Context &context, uint32_t index, const Overlaps &overlaps, uint64_t &work)
+      : context_(context), index_(index), body_(*context.plan.bodies()->Get(index)),
+        overlaps_(overlaps), work_(work) {}
+
+  BodyEffect run();
+
+private:
+  std::string where() const { return commandWhere(context_.plan, index_, command_); }
+  void verifyOperand(const fb::Operand &operand);
+  void verifyTiles(const fb::TileRule &tiles);
+  void verifyInPlace(const fb::Command &command, const fb::Kernel &kernel);
+  void read(const fb::Operand &operand);
+  void write(const fb::Operand &operand);
+  void record(const fb::Operand &operand, bool written);
+  template <typename Describe>
+  void requireAfter(const CommandSet &earlier, std::string_view what, Describe describe);
+  const fb::Operand &operand(const fb::Command &command, uint32_t i) const {
+    return *body_.operands()->Get(command.operand_first() + i);
+  }
+  std::string buffer(uint32_t index) const { return bufferWhere(context_.plan, index); }
+  std::string parameter(uint32_t index) const {
+    return fmt::format("parameter {}", quoted(body_.parameters()->Get(index)->string_view()));
+  }
+
+  const Context &context_;
+  uint32_t index_;
+  const fb::Body &body_;
+  const Overlaps &overlaps_;
+  uint64_t &work_;
+
+  uint32_t command_ = 0;
+  std::vector<CommandSet> ancestors_;
+  std::vector<Uses> buffers_, parameters_, outputs_;
+  std::vector<bool> needed_; ///< buffers that are in effect_.needs
+  BodyEffect effect_;
+};
+
+void BodyVerifier::verifyOperand(const fb::Operand &operand) {
+  context_.requireEnum(operand.space(), where(), "the space of an operand");
+  uint32_t count = 0;
+  const char *what = "";
+  switch (operand.space()) {
+  case fb::Space::Arena:
+    count = context_.plan.buffers()->size(), what = "buffer";
+    break;
+  case fb::Space::Input:
+    count = stepInputs, what = "step input";
+    break;
+  case fb::Space::Output:
+    count = stepOutputs, what = "step output";
+    break;
+  case fb::Space::Constant:
+    count = context_.plan.constants()->size(), what = "constant";
+    break;
+  case fb::Space::Parameter:
+    count = body_.parameters()->size(), what = "parameter";
+    break;
+  }
+  if (operand.index() >= count)
+    context_.fail(where(), "an operand names {} {}, there are {}", what, operand.index(), count);
+}
+
+void BodyVerifier::verifyTiles(const fb::TileRule &tiles) {
+  context_.requireEnum(tiles.symbol(), where(), "the symbol of the tile rule");
+  if (tiles.scale() == 0 || tiles.row_block() == 0 || tiles.columns() == 0)
+    context_.fail(where(), "the tile rule has scale {}, row_block {} and columns {}, none may be 0",
+                  tiles.scale(), tiles.row_block(), tiles.columns());
+  std::optional<uint64_t> rows =
+      checkedMul(tiles.scale(), symbolLimit(*context_.plan.limits(), tiles.symbol()));
+  std::optional<uint64_t> count;
+  if (rows)
+    count = checkedMul((*rows + tiles.row_block() - 1) / tiles.row_block(), tiles.columns());
+  if (!count || *count > maxTiles)
+    context_.fail(where(), "the tile rule makes more than {} tiles at the plan's limits", maxTiles);
+}
+
+/// An output that shares bytes with an input, or with another output.
+void BodyVerifier::verifyInPlace(const fb::Command &command, const fb::Kernel &kernel) {
+  auto shareBytes = [&](uint32_t a, uint32_t b) {
+    const auto &others = overlaps_[a];
+    return std::find(others.begin(), others.end(), b) != others.end();
+  };
+  const auto &buffers = *context_.plan.buffers();
+  std::string_view op = kernel.op()->string_view();
+  for (uint32_t out = 0; out < kernel.outputs(); ++out) {
+    const fb::Operand &output = operand(command, out);
+    for (uint32_t i = out + 1; i < kernel.operands(); ++i) {
+      const fb::Operand &other = operand(command, i);
+      if (i < kernel.outputs() && output.space() == other.space() &&
+          output.space() != fb::Space::Arena && output.index() == other.index())
+        context_.fail(where(), "writes the same memory through operands {} and {}", out, i);
+      if (output.space() != fb::Space::Arena || other.space() != fb::Space::Arena ||
+          !shareBytes(output.index(), other.index()))
+        continue;
+      if (i < kernel.outputs())
+        context_.fail(where(), "writes {} and {}, which overlap", buffer(output.index()),
+                      buffer(other.index()));
+      const fb::Buffer *a = buffers.Get(output.index()), *b = buffers.Get(other.index());
+      bool inputMayBeOutput = i == 1 || (i == 2 && (op == "add" || op == "mul"));
+      if (out != 0 || !inputMayBeOutput || !mayRunInPlace(op) || a->offset() != b->offset() ||
+          a->bytes() != b->bytes() || a->dtype() != b->dtype())
+        context_.fail(where(), "{} may not write {} over its input {}", quoted(op),
+                      buffer(output.index()), buffer(other.index()));
+    }
+  }
+}
+
+/// `describe` is called for the message only.
+template <typename Describe>
+void BodyVerifier::requireAfter(const CommandSet &earlier, std::string_view what,
+                                Describe describe) {
+  work_ += earlier.words();
+  uint32_t missing = earlier.firstNotIn(ancestors_[command_]);
+  if (missing != BodyEffect::none)
+    context_.fail(where(), "does not wait for command {}, which {} {}", missing, what, describe());
+}
+
+void BodyVerifier::read(const fb::Operand &operand) {
+  uint32_t index = operand.index();
+  switch (operand.space()) {
+  case fb::Space::Arena:
+    if (effect_.states[index] == BodyEffect::State::Clobbered)
+      context_.fail(where(), "reads {} after {} has overwritten it", buffer(index),
+                    buffer(effect_.clobberedBy[index]));
+    if (effect_.states[index] == BodyEffect::State::Untouched && !needed_[index]) {
+      effect_.needs.push_back({index, command_});
+      needed_[index] = true;
+    }
+    for (uint32_t other : overlaps_[index])
+      requireAfter(buffers_[other].writers, "writes", [&] { return buffer(other); });
+    break;
+  case fb::Space::Parameter:
+    requireAfter(parameters_[index].writers, "writes", [&] { return parameter(index); });
+    break;
+  case fb::Space::Output:
+    context_.fail(where(), "reads step output {}, outputs are only written", index);
+  case fb::Space::Input:
+  case fb::Space::Constant:
+    break;
+  }
+}
+
+void BodyVerifier::write(const fb::Operand &operand) {
+  uint32_t index = operand.index();
+  switch (operand.space()) {
+  case fb::Space::Arena:
+    for (uint32_t other : overlaps_[index]) {
+      requireAfter(buffers_[other].writers, "writes", [&] { return buffer(other); });
+      requireAfter(buffers_[other].readers, "reads", [&] { return buffer(other); });
+      effect_.states[other] = BodyEffect::State::Clobbered;
+      effect_.clobberedBy[other] = index;
+    }
+    effect_.states[index] = BodyEffect::State::Written;
+    break;
+  case fb::Space::Parameter:
+    requireAfter(parameters_[index].writers, "writes", [&] { return parameter(index); });
+    requireAfter(parameters_[index].readers, "reads", [&] { return parameter(index); });
+    effect_.parameterWriters[index] = command_;
+    break;
+  case fb::Space::Output:
+    requireAfter(outputs_[index].writers, "writes", [] { return "the same step output"; });
+    effect_.writesOutput = true;
+    break;
+  case fb::Space::Input:
+  case fb::Space::Constant:
+    context_.fail(where(), "writes {} {}, which is read-only",
+                  operand.space() == fb::Space::Input ? "step input" : "constant", index);
+  }
+}
+
+void BodyVerifier::record(const fb::Operand &operand, bool written) {
+  std::vector<Uses> *all = operand.space() == fb::Space::Arena       ? &buffers_
+                           : operand.space() == fb::Space::Parameter ? &parameters_
+                           : operand.space() == fb::Space::Output    ? &outputs_
+                                                                     : nullptr;
+  if (!all)
+    return;
+  Uses &uses = (*all)[operand.index()];
+  (written ? uses.writers : uses.readers).insert(command_);
+}
+
+BodyEffect BodyVerifier::run() {
+  std::string bodyWhere = fmt::format("body {} {}", index_, quoted(body_.name()->string_view()));
+  const auto *parameters = context_.require(body_.parameters(), bodyWhere, "parameters");
+  for (const flatbuffers::String *parameter : *parameters)
+    context_.requireName(parameter, bodyWhere, "the name of a parameter");
+  const auto *operands = context_.require(body_.operands(), bodyWhere, "operands");
+  const auto *waits = context_.require(body_.waits(), bodyWhere, "waits");
+  const auto *commands = context_.require(body_.commands(), bodyWhere, "commands");
+  context_.requireRange(commands->size(), 1, maxCommandsPerBody, bodyWhere,
+                        "the number of commands");
+
+  size_t bufferCount = context_.plan.buffers()->size();
+  effect_.states.assign(bufferCount, BodyEffect::State::Untouched);
+  effect_.clobberedBy.assign(bufferCount, BodyEffect::none);
+  effect_.parameterWriters.assign(parameters->size(), BodyEffect::none);
+  buffers_.resize(bufferCount);
+  parameters_.resize(parameters->size());
+  outputs_.resize(stepOutputs);
+  ancestors_.resize(commands->size());
+  needed_.resize(bufferCount);
+
+  const auto &kernels = *context_.plan.kernels();
+  for (command_ = 0; command_ < commands->size(); ++command_) {
+    const fb::Command &command = *commands->Get(command_);
+    if (command.kernel() >= kernels.size())
+      context_.fail(where(), "names kernel {}, the plan has {}", command.kernel(), kernels.size());
+    const fb::Kernel &kernel = *kernels.Get(command.kernel());
+    if (command.operand_count() != kernel.operands())
+      context_.fail(where(), "has {} operands, kernel {} takes {}", command.operand_count(),
+                    quoted(kernel.symbol()->string_view()), kernel.operands());
+    if (uint64_t(command.operand_first()) + command.operand_count() > operands->size())
+      context_.fail(where(), "its operands {} + {} end beyond the body's {}",
+                    command.operand_first(), command.operand_count(), operands->size());
+    if (uint64_t(command.wait_first()) + command.wait_count() > waits->size())
+      context_.fail(where(), "its waits {} + {} end beyond the body's {}", command.wait_first(),
+                    command.wait_count(), waits->size());
+    context_.requireRange(command.wait_count(), 0, command_, where(), "the number of waits");
+    context_.requireRange(command.stream(), 0, maxStreams - 1, where(), "stream");
+    verifyTiles(command.tiles());
+
+    CommandSet &ancestors = ancestors_[command_];
+    for (uint32_t i = 0; i < command.wait_count(); ++i) {
+      uint32_t wait = waits->Get(command.wait_first() + i);
+      if (wait >= command_)
+        context_.fail(where(), "waits for command {}, which is not an earlier one", wait);
+      ancestors.insert(wait);
+      ancestors.insert(ancestors_[wait]);
+      work_ += ancestors.words();
+    }
+    for (uint32_t i = 0; i < kernel.operands(); ++i)
+      verifyOperand(operand(command, i));
+    verifyInPlace(command, kernel);
+    // A command reads before it writes; its own accesses join the sets last, so that it never waits
+    // for itself.
+    for (uint32_t i = kernel.outputs(); i < kernel.operands(); ++i)
+      read(operand(command, i));
+    for (uint32_t i = 0; i < kernel.outputs(); ++i)
+      write(operand(command, i));
+    for (uint32_t i = 0; i < kernel.operands(); ++i)
+      record(operand(command, i), i < kernel.outputs());
+    if (work_ > maxWork)
+      context_.fail(where(), "the plan has too many commands on overlapping buffers to verify");
+  }
+  return std::move(effect_);
+}
+
+} // namespace
+
+BodyEffect verifyBody(const Context &context, uint32_t body, const Overlaps &overlaps,
+                      uint64_t &work) {
+  return BodyVerifier(context, body, overlaps, work).run();
+}
+
+} // namespace vinci::planverify
