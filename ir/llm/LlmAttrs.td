@@ -1,0 +1,137 @@
+//===- LlmAttrs.td - attributes and types of the llm dialect ----------------------------------===//
+#ifndef VINCI_IR_LLM_LLMATTRS_TD
+#define VINCI_IR_LLM_LLMATTRS_TD
+
+include "ir/llm/LlmBase.td"
+include "mlir/IR/TensorEncoding.td"
+
+class Llm_Attr<string name, string attrMnemonic, list<Trait> traits = []>
+    : AttrDef<Llm_Dialect, name, traits> {
+  let mnemonic = attrMnemonic;
+}
+
+def Llm_DimsAttr : Llm_Attr<"Dims", "dims", [DeclareAttrInterfaceMethods<VerifiableTensorEncoding>]> {
+  let summary = "The names of a tensor's dynamic dimensions.";
+  let description = [{
+    The encoding of a tensor type: one entry per `?` of the shape, in order. An entry is a symbolic dimension of a step
+    or a multiple of one:
+
+    | name | value in a step |
+    |---|---|
+    | `tokens` | tokens of the step, over all sequences |
+    | `sequences` | sequences of the step |
+    | `logit_rows` | rows that logits are computed for |
+    | `tokens*8` | eight times `tokens`: the rows of a mixture of experts with top_k 8 |
+
+    ```mlir
+    tensor<?x256xbf16, #llm.dims<["tokens"]>>
+    tensor<?x128xbf16, #llm.dims<["tokens*8"]>>
+    ```
+  }];
+  let parameters = (ins ArrayRefParameter<"::vinci::llm::DimExpr", "one per dynamic dimension">:$names);
+  let hasCustomAssemblyFormat = 1;
+  let genVerifyDecl = 1;
+}
+
+def Llm_IntListParameter : ArrayRefParameter<"int64_t"> {
+  let parser = "::vinci::llm::parseIntList($_parser)";
+  let printer = "::vinci::llm::printIntList($_printer, $_self)";
+}
+
+def Llm_GenerationAttr : Llm_Attr<"Generation", "generation"> {
+  let summary = "What generation needs to know of a model.";
+  let description = [{
+    The special token ids and the sampling defaults of generation_config.json. What is absent was not said by the model.
+
+    ```mlir
+    #llm.generation<eos_token_ids = [2, 5], bos_token_id = 1, do_sample = true, temperature = 0.7, top_k = 20, top_p = 0.8>
+    ```
+  }];
+  let parameters = (ins
+    Llm_IntListParameter:$eos_token_ids,
+    OptionalParameter<"::std::optional<int64_t>">:$bos_token_id,
+    OptionalParameter<"::std::optional<int64_t>">:$pad_token_id,
+    OptionalParameter<"::mlir::BoolAttr">:$do_sample,
+    OptionalParameter<"::mlir::FloatAttr">:$temperature,
+    OptionalParameter<"::std::optional<int64_t>">:$top_k,
+    OptionalParameter<"::mlir::FloatAttr">:$top_p,
+    OptionalParameter<"::mlir::FloatAttr">:$repetition_penalty);
+  let assemblyFormat = "`<` struct(params) `>`";
+  let genVerifyDecl = 1;
+}
+
+def Llm_ModelAttr : Llm_Attr<"Model", "model"> {
+  let summary = "What the model is: the facts that a plan keeps.";
+  let description = [{
+    Carried by the module as `llm.model`. `architecture` is the `model_type` of config.json, `dtype` the element type of
+    weights and activations, `parameters` the number of weight elements.
+
+    ```mlir
+    #llm.model<name = "austen-qwen3", architecture = "qwen3", vocab_size = 4096, hidden_size = 256,
+               num_hidden_layers = 8, max_position_embeddings = 2048, dtype = bf16, parameters = 7348480,
+               generation = <eos_token_ids = [0]>>
+    ```
+  }];
+  let parameters = (ins
+    StringRefParameter<"for display">:$name,
+    StringRefParameter<"model_type">:$architecture,
+    "int64_t":$vocab_size,
+    "int64_t":$hidden_size,
+    "int64_t":$num_hidden_layers,
+    "int64_t":$max_position_embeddings,
+    "::mlir::Type":$dtype,
+    "int64_t":$parameters,
+    "::vinci::llm::GenerationAttr":$generation);
+  let assemblyFormat = "`<` struct(params) `>`";
+  let genVerifyDecl = 1;
+}
+
+def Llm_LimitsAttr : Llm_Attr<"Limits", "limits"> {
+  let summary = "How large a step may become.";
+  let description = [{
+    Carried by the module as `llm.limits`. A step has at most `max_tokens_per_step` tokens (and as many rows of logits)
+    in at most `max_batch` sequences of at most `max_seq_len` tokens; the KV cache of a layer has `kv_blocks` blocks of
+    `block_size` tokens.
+
+    ```mlir
+    #llm.limits<max_seq_len = 2048, max_tokens_per_step = 512, max_batch = 8, kv_blocks = 64, block_size = 128>
+    ```
+  }];
+  let parameters = (ins
+    "int64_t":$max_seq_len,
+    "int64_t":$max_tokens_per_step,
+    "int64_t":$max_batch,
+    "int64_t":$kv_blocks,
+    "int64_t":$block_size);
+  let assemblyFormat = "`<` struct(params) `>`";
+  let genVerifyDecl = 1;
+  let extraClassDeclaration = [{
+    /// Entries of a row of block tables: ceil(max_seq_len / block_size).
+    int64_t getMaxBlocksPerSequence() const {
+      return (getMaxSeqLen() + getBlockSize() - 1) / getBlockSize();
+    }
+    /// The largest value of a symbol.
+    int64_t getBound(Symbol symbol) const {
+      return symbol == Symbol::Sequences ? getMaxBatch() : getMaxTokensPerStep();
+    }
+  }];
+}
+
+def Llm_KvCacheType : TypeDef<Llm_Dialect, "KvCache"> {
+  let mnemonic = "kv_cache";
+  let summary = "The paged KV cache of one layer.";
+  let description = [{
+    Keys and values of one layer for all sequences, in blocks of `block_size` tokens (`llm.limits`). The value stands for
+    the cache's *contents*: `llm.kv_append` takes one and returns the next, so that the order of writing and reading is in
+    the data flow.
+
+    ```mlir
+    !llm.kv_cache<2x64xbf16>    // num_key_value_heads x head_dim x element type
+    ```
+  }];
+  let parameters = (ins "int64_t":$heads, "int64_t":$head_dim, "::mlir::Type":$element_type);
+  let hasCustomAssemblyFormat = 1;
+  let genVerifyDecl = 1;
+}
+
+#endif

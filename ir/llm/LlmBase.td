@@ -1,0 +1,58 @@
+//===- LlmBase.td - the llm dialect and what its operands may be -----------------------------===//
+#ifndef VINCI_IR_LLM_LLMBASE_TD
+#define VINCI_IR_LLM_LLMBASE_TD
+
+include "mlir/IR/OpBase.td"
+include "mlir/IR/AttrTypeBase.td"
+include "mlir/IR/EnumAttr.td"
+
+def Llm_Dialect : Dialect {
+  let name = "llm";
+  let cppNamespace = "::vinci::llm";
+  let summary = "What a large language model computes, on tensors.";
+  let description = [{
+    The `llm` dialect says *what* is computed and nothing of how: values are tensors, weights are names, and the
+    dimensions of a step (tokens, sequences, rows of logits) are symbols in the tensor type:
+    `tensor<?x256xbf16, #llm.dims<["tokens"]>>`.
+
+    Layers are folded. A module holds one `llm.body` per *distinct* layer (plus a prologue and the epilogues), which
+    declares the weights it needs inside; an `llm.entry` is a list of `llm.call`s to bodies, and the call says for which
+    layer. Size and compile time do not depend on the depth of the model.
+
+    The ops are unfused and close to the papers: one op, one formula. Wherever an op's page gives costs, D is the size of
+    an element in bytes, and every dimension stands for its value in the step at hand. A *sharding rule* names how the
+    dimensions of an op factor, `(i,k),(j,k)->(i,j)`: a factor that only inputs have is summed over, so sharding it
+    leaves a partial sum; sharding any other factor shards the result.
+
+    The module carries two attributes: `llm.model` (`#llm.model`), what the model is, and `llm.limits` (`#llm.limits`),
+    how large a step may become.
+  }];
+  let useDefaultAttributePrinterParser = 1;
+  let useDefaultTypePrinterParser = 1;
+  let hasOperationAttrVerify = 1;
+  let extraClassDeclaration = [{
+    /// Names of the attributes that a module carries.
+    static constexpr llvm::StringLiteral modelAttrName = "llm.model";
+    static constexpr llvm::StringLiteral limitsAttrName = "llm.limits";
+
+  private:
+    void registerAttributesAndTypes();
+  }];
+}
+
+/// Ranked, every dynamic dimension named by #llm.dims, and of a size that can be computed with (Dims.h).
+class Llm_TensorOf<list<Type> elements, list<int> ranks, string what>
+    : Type<And<[TensorOf<elements>.predicate, IsRankedTensorTypePred, HasAnyRankOfPred<ranks>,
+                CPred<"::vinci::llm::hasNamedDims($_self)">]>,
+           what # ", every dynamic dimension named by #llm.dims", "::mlir::RankedTensorType">;
+
+class Llm_FloatTensor<list<int> ranks, string shape>
+    : Llm_TensorOf<[F32, BF16, F16], ranks, "tensor of f32, bf16 or f16 of shape " # shape>;
+class Llm_F32Tensor<list<int> ranks, string shape>
+    : Llm_TensorOf<[F32], ranks, "tensor of f32 of shape " # shape>;
+class Llm_IntTensor<list<int> ranks, string shape>
+    : Llm_TensorOf<[I32], ranks, "tensor of i32 of shape " # shape>;
+
+def Llm_AnyTensor : Llm_TensorOf<[F32, BF16, F16, I32], [1, 2, 3, 4], "tensor of f32, bf16, f16 or i32 of rank 1 to 4">;
+
+#endif

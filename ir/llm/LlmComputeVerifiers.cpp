@@ -1,0 +1,335 @@
+// Shapes and element types of the computing ops. Messages name the tensor, the dimension, its value, and the value that
+// would be legal.
+#include "ir/llm/Llm.h"
+
+#include <cmath>
+
+using namespace mlir;
+
+namespace vinci::llm {
+namespace {
+
+/// A tensor of an op, by the name it has in the op's description.
+struct Tensor {
+  StringRef name;
+  RankedTensorType type;
+
+  Tensor(StringRef name, Value value) : name(name), type(cast<RankedTensorType>(value.getType())) {}
+  DimExpr dim(int64_t index) const { return shapeOf(type)[index < 0 ? type.getRank() + index : index]; }
+};
+
+/// Checks of one op. The first failure is reported, the rest is skipped.
+class Checker {
+public:
+  explicit Checker(Operation *op) : op_(op) {}
+
+  operator LogicalResult() const { return success(!failed_); }
+  bool failed() const { return failed_; }
+
+  /// The first dimension counts rows (symbolic), the others are constants.
+  Checker &activation(const Tensor &tensor) {
+    for (int64_t i = 0; i < tensor.type.getRank(); ++i)
+      if (tensor.dim(i).isConstant() == (i == 0))
+        return report() << tensor.name << " is of shape " << shapeString(tensor.type)
+                        << "; the first dimension must be symbolic, and the others constant", *this;
+    Symbol symbol = tensor.dim(0).symbol;
+    return require(symbol != Symbol::Sequences,
+                   [&](auto &&out) {
+                     out << tensor.name << " has rows per sequence; legal are rows per token or logit row";
+                   });
+  }
+
+  /// Every dimension is a constant.
+  Checker &constant(const Tensor &tensor) {
+    return require(tensor.type.hasStaticShape(), [&](auto &&out) {
+      out << tensor.name << " is of shape " << shapeString(tensor.type) << "; every dimension must be constant";
+    });
+  }
+
+  /// Dimension `dim` of both tensors is the same.
+  Checker &same(StringRef dim, const Tensor &a, int64_t i, const Tensor &b, int64_t j) {
+    return equal(dim, a, i, b.dim(j), [&](auto &&out) {
+      out << "but " << b.name << " has " << toString(b.dim(j)) << "; they must be equal";
+    });
+  }
+
+  /// Dimension `dim` of the tensor is `expected`, for the reason given.
+  Checker &is(StringRef dim, const Tensor &a, int64_t i, DimExpr expected, StringRef why) {
+    return equal(dim, a, i, expected,
+                 [&](auto &&out) { out << "it must be " << toString(expected) << ", " << why; });
+  }
+
+  Checker &sameType(const Tensor &a, const Tensor &b) {
+    return require(a.type.getElementType() == b.type.getElementType(), [&](auto &&out) {
+      out << a.name << " has elements of type " << a.type.getElementType() << ", but " << b.name << " of type "
+          << b.type.getElementType() << "; they must be equal";
+    });
+  }
+
+  /// `write` is called with the diagnostic if the condition does not hold.
+  template <typename Write> Checker &require(bool condition, Write write) {
+    if (!failed_ && !condition)
+      write(report());
+    return *this;
+  }
+
+private:
+  template <typename Write>
+  Checker &equal(StringRef dim, const Tensor &a, int64_t i, DimExpr expected, Write why) {
+    return require(a.dim(i) == expected, [&](auto &&out) {
+      out << a.name << " has " << dim << " = " << toString(a.dim(i)) << ", ";
+      why(out);
+    });
+  }
+
+  InFlightDiagnostic report() {
+    failed_ = true;
+    return op_->emitOpError();
+  }
+
+  Operation *op_;
+  bool failed_ = false;
+};
+
+} // namespace
+
+//===- Dense ----------------------------------------------------------------------------------===//
+
+LogicalResult EmbeddingOp::verify() {
+  Tensor ids("token_ids", getTokenIds()), table("table", getTable()), result("result", getResult());
+  return Checker(*this)
+      .activation(ids)
+      .constant(table)
+      .same("tokens", result, 0, ids, 0)
+      .same("hidden_size", result, 1, table, 1)
+      .sameType(result, table);
+}
+
+LogicalResult RopeTableOp::verify() {
+  Tensor positions("positions", getPositions()), freq("inv_freq", getInvFreq()), result("result", getResult());
+  return Checker(*this)
+      .activation(positions)
+      .constant(freq)
+      .same("tokens", result, 0, positions, 0)
+      .is("head_dim", result, 1, freq.dim(0).scale * 2, "twice the frequencies");
+}
+
+/// Finite and above zero.
+static auto positive(StringRef name, const APFloat &value) {
+  double number = value.convertToDouble();
+  return std::pair(std::isfinite(number) && number > 0, [name, number](auto &&out) {
+    out << name << " is " << number << "; it must be finite and greater than 0";
+  });
+}
+
+LogicalResult RmsNormOp::verify() {
+  Tensor input("input", getInput()), weight("weight", getWeight());
+  auto [legal, message] = positive("eps", getEps());
+  return Checker(*this)
+      .activation(input)
+      .constant(weight)
+      .same("n", weight, 0, input, -1)
+      .sameType(weight, input)
+      .require(legal, message);
+}
+
+LogicalResult MatmulOp::verify() {
+  Tensor input("input", getInput()), weight("weight", getWeight()), result("result", getResult());
+  Checker check(*this);
+  check.activation(input)
+      .constant(weight)
+      .same("k", weight, 1, input, 1)
+      .sameType(weight, input)
+      .same("rows", result, 0, input, 0)
+      .same("n", result, 1, weight, 0)
+      .require(result.type.getElementType().isF32() || result.type.getElementType() == input.type.getElementType(),
+               [&](auto &&out) {
+                 out << "result has elements of type " << result.type.getElementType() << "; legal are f32 and "
+                     << input.type.getElementType() << ", the type of the input";
+               });
+  if (getBias()) {
+    Tensor bias("bias", getBias());
+    check.constant(bias).same("n", bias, 0, weight, 0).sameType(bias, weight);
+  }
+  return check;
+}
+
+/// `flat` is [tokens, heads * head_dim] and `heads` is [tokens, heads, head_dim].
+static LogicalResult verifyHeads(Operation *op, const Tensor &flat, const Tensor &heads) {
+  Checker check(op);
+  check.activation(flat).activation(heads).sameType(heads, flat).same("tokens", heads, 0, flat, 0);
+  return check.require(check.failed() || heads.dim(1).scale * heads.dim(2).scale == flat.dim(1).scale,
+                       [&](auto &&out) {
+                         out << heads.name << " has " << toString(heads.dim(1)) << " heads of head_dim "
+                             << toString(heads.dim(2)) << ", which do not make the " << toString(flat.dim(1))
+                             << " columns of " << flat.name;
+                       });
+}
+
+LogicalResult SplitHeadsOp::verify() {
+  return verifyHeads(*this, Tensor("input", getInput()), Tensor("result", getResult()));
+}
+
+LogicalResult MergeHeadsOp::verify() {
+  return verifyHeads(*this, Tensor("result", getResult()), Tensor("input", getInput()));
+}
+
+LogicalResult RopeOp::verify() {
+  Tensor input("input", getInput()), table("table", getTable());
+  return Checker(*this)
+      .activation(input)
+      .activation(table)
+      .same("tokens", table, 0, input, 0)
+      .same("head_dim", table, 1, input, 2)
+      .require(input.dim(2).scale % 2 == 0, [&](auto &&out) {
+        out << "input has head_dim = " << toString(input.dim(2)) << "; it must be even, as halves are rotated";
+      });
+}
+
+LogicalResult AddOp::verify() { return Checker(*this).activation(Tensor("result", getResult())); }
+LogicalResult MulOp::verify() { return Checker(*this).activation(Tensor("result", getResult())); }
+LogicalResult SiluOp::verify() { return Checker(*this).activation(Tensor("result", getResult())); }
+
+LogicalResult GatherRowsOp::verify() {
+  Tensor input("input", getInput()), indices("indices", getIndices()), result("result", getResult());
+  return Checker(*this)
+      .activation(input)
+      .activation(indices)
+      .same("rows", result, 0, indices, 0)
+      .same("n", result, 1, input, 1)
+      .sameType(result, input);
+}
+
+//===- Attention ------------------------------------------------------------------------------===//
+
+/// The heads and head_dim of keys and values are those of the cache, as is the type.
+static LogicalResult verifyCached(Checker &check, const Tensor &tensor, KvCacheType cache) {
+  return check.is("head_dim", tensor, 2, cache.getHeadDim(), "the head_dim of the cache")
+      .require(tensor.type.getElementType() == cache.getElementType(), [&](auto &&out) {
+        out << tensor.name << " has elements of type " << tensor.type.getElementType() << ", but the cache of type "
+            << cache.getElementType() << "; they must be equal";
+      });
+}
+
+LogicalResult KvAppendOp::verify() {
+  Tensor key("key", getKey()), value("value", getValue()), slots("slot_mapping", getSlotMapping());
+  KvCacheType cache = getCache().getType();
+  Checker check(*this);
+  check.activation(key).activation(value).activation(slots);
+  for (const Tensor &tensor : {key, value}) {
+    check.is("kv_heads", tensor, 1, cache.getHeads(), "the heads of the cache");
+    if (failed(verifyCached(check, tensor, cache)))
+      return failure();
+    check.same("tokens", slots, 0, tensor, 0);
+  }
+  for (Operation *user : getCache().getUsers())
+    check.require(user == getOperation() || user->getBlock() != (*this)->getBlock() ||
+                      user->isBeforeInBlock(*this),
+                  [&](auto &&out) {
+                    out << "consumes a cache that " << user->getName()
+                        << " uses afterwards; whatever comes after must use the result";
+                  });
+  return check;
+}
+
+LogicalResult AttentionOp::verify() {
+  Tensor query("query", getQuery()), start("query_start", getQueryStart()),
+      lengths("context_lens", getContextLens()), tables("block_tables", getBlockTables());
+  KvCacheType cache = getCache().getType();
+  auto [legal, message] = positive("scale", getScale());
+  Checker check(*this);
+  if (failed(verifyCached(check.activation(query), query, cache)))
+    return failure();
+  check
+      .require(query.dim(1).scale % cache.getHeads() == 0,
+               [&](auto &&out) {
+                 out << "query has heads = " << toString(query.dim(1)) << "; legal are multiples of the "
+                     << cache.getHeads() << " KV heads";
+               })
+      .constant(start)
+      .is("sequences", lengths, 0, Symbol::Sequences, "a row per sequence")
+      .is("sequences", tables, 0, Symbol::Sequences, "a row per sequence")
+      .require(tables.dim(1).isConstant(),
+               [&](auto &&out) {
+                 out << "block_tables is of shape " << shapeString(tables.type)
+                     << "; the second dimension must be constant";
+               })
+      .require(legal, message);
+  if (LimitsAttr limits = findLimits(*this))
+    check.is("size", start, 0, limits.getMaxBatch() + 1, "max_batch + 1")
+        .is("max_blocks", tables, 1, limits.getMaxBlocksPerSequence(), "max_seq_len / block_size rounded up");
+  return check;
+}
+
+//===- Mixture of experts ---------------------------------------------------------------------===//
+
+LogicalResult MoeRouteOp::verify() {
+  Tensor logits("logits", getLogits()), weights("weights", getWeights()), experts("experts", getExperts());
+  int64_t topK = getTopK();
+  return Checker(*this)
+      .activation(logits)
+      .require(topK >= 1 && topK <= logits.dim(1).scale,
+               [&](auto &&out) {
+                 out << "top_k is " << topK << "; legal are 1 to " << toString(logits.dim(1)) << ", the experts";
+               })
+      .same("tokens", weights, 0, logits, 0)
+      .same("tokens", experts, 0, logits, 0)
+      .is("top_k", weights, 1, topK, "top_k")
+      .is("top_k", experts, 1, topK, "top_k");
+}
+
+LogicalResult MoeSortOp::verify() {
+  Tensor experts("experts", getExperts()), rowOf("row_of", getRowOf()), positionOf("position_of", getPositionOf()),
+      offsets("expert_offsets", getExpertOffsets());
+  int64_t numExperts = getNumExperts();
+  Checker check(*this);
+  check.activation(experts).require(numExperts >= 1 && numExperts < maxDimension, [&](auto &&out) {
+    out << "num_experts is " << numExperts << "; it must be at least 1";
+  });
+  if (check.failed())
+    return failure();
+  DimExpr pairs(experts.dim(0).symbol, experts.dim(0).scale * experts.dim(1).scale);
+  return check.is("rows", rowOf, 0, pairs, "tokens * top_k")
+      .is("rows", positionOf, 0, pairs, "tokens * top_k")
+      .is("size", offsets, 0, numExperts + 1, "num_experts + 1");
+}
+
+LogicalResult GroupedMatmulOp::verify() {
+  Tensor input("input", getInput()), weight("weight", getWeight()), rowOf("row_of", getRowOf()),
+      offsets("expert_offsets", getExpertOffsets()), result("result", getResult());
+  Checker check(*this);
+  check.activation(input)
+      .constant(weight)
+      .activation(rowOf)
+      .same("k", weight, 2, input, 1)
+      .sameType(weight, input)
+      .same("rows", result, 0, rowOf, 0)
+      .same("n", result, 1, weight, 1)
+      .sameType(result, input)
+      .is("size", offsets, 0, weight.dim(0).scale + 1, "the experts of the weight + 1");
+  if (!getGather())
+    return check.same("rows", input, 0, rowOf, 0);
+  return check.require(input.dim(0).symbol == rowOf.dim(0).symbol &&
+                           rowOf.dim(0).scale % input.dim(0).scale == 0,
+                       [&](auto &&out) {
+                         out << "row_of has rows = " << toString(rowOf.dim(0)) << ", but input has "
+                             << toString(input.dim(0)) << "; they must be a multiple, top_k times as many";
+                       });
+}
+
+LogicalResult MoeCombineOp::verify() {
+  Tensor input("input", getInput()), positionOf("position_of", getPositionOf()), weights("weights", getWeights()),
+      result("result", getResult());
+  Checker check(*this);
+  check.activation(input).activation(weights);
+  if (check.failed())
+    return failure();
+  DimExpr pairs(weights.dim(0).symbol, weights.dim(0).scale * weights.dim(1).scale);
+  return check.is("rows", input, 0, pairs, "tokens * top_k")
+      .is("rows", positionOf, 0, pairs, "tokens * top_k")
+      .same("tokens", result, 0, weights, 0)
+      .same("n", result, 1, input, 1)
+      .sameType(result, input);
+}
+
+} // namespace vinci::llm

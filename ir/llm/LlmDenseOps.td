@@ -1,0 +1,202 @@
+//===- LlmDenseOps.td - embedding, norms, projections, rotary embedding, elementwise ----------===//
+#ifndef VINCI_IR_LLM_LLMDENSEOPS_TD
+#define VINCI_IR_LLM_LLMDENSEOPS_TD
+
+include "ir/llm/LlmStructureOps.td"
+
+class Llm_ComputeOp<string mnemonic, list<Trait> traits = []> : Llm_Op<mnemonic, traits # [HasParent<"BodyOp">]>;
+
+/// Operand and result are the same tensor type.
+class Llm_ElementwiseOp<string mnemonic, list<Trait> traits = []>
+    : Llm_ComputeOp<mnemonic, traits # [Pure, SameOperandsAndResultType]> {
+  let results = (outs Llm_FloatTensor<[2, 3], "[rows, n] or [rows, heads, head_dim]">:$result);
+}
+
+def Llm_EmbeddingOp : Llm_ComputeOp<"embedding", [Pure]> {
+  let summary = "Rows of a table, by token id.";
+  let description = [{
+    `result[t, :] = table[token_ids[t], :]`
+
+    ```mlir
+    %hidden = llm.embedding %token_ids, %embed_tokens
+        : (tensor<?xi32, #tokens>, tensor<4096x256xbf16>) -> tensor<?x256xbf16, #tokens>
+    ```
+    Sharding rule: `(t),(v,h)->(t,h)`; v sharded: each rank looks up its own vocabulary, the result is a partial sum.
+    Cost: 0 FLOPs; 2·t·h·D + 4·t bytes (only the rows that are looked up are read).
+  }];
+  let arguments = (ins Llm_IntTensor<[1], "[tokens]">:$token_ids,
+                       Llm_FloatTensor<[2], "[vocab_size, hidden_size]">:$table);
+  let results = (outs Llm_FloatTensor<[2], "[tokens, hidden_size]">:$result);
+  let assemblyFormat = "$token_ids `,` $table attr-dict `:` functional-type(operands, results)";
+}
+
+def Llm_RopeTableOp : Llm_ComputeOp<"rope_table", [Pure]> {
+  let summary = "Cosine and sine of the rotary angles of each token.";
+  let description = [{
+    With `a[t, i] = positions[t] * inv_freq[i]` in float32, `i < head_dim / 2`:
+    `result[t, i] = cos(a[t, i])`, `result[t, head_dim / 2 + i] = sin(a[t, i])`.
+
+    ```mlir
+    %rope = llm.rope_table %positions, %inv_freq
+        : (tensor<?xi32, #tokens>, tensor<32xf32>) -> tensor<?x64xf32, #tokens>
+    ```
+    Sharding rule: `(t),(d)->(t,2d)`; d is never sharded.
+    Cost: about 40 FLOPs per element of the result, t·head_dim; 4·(t + t·head_dim + head_dim/2) bytes.
+  }];
+  let arguments = (ins Llm_IntTensor<[1], "[tokens]">:$positions, Llm_F32Tensor<[1], "[head_dim / 2]">:$inv_freq);
+  let results = (outs Llm_F32Tensor<[2], "[tokens, head_dim]">:$result);
+  let assemblyFormat = "$positions `,` $inv_freq attr-dict `:` functional-type(operands, results)";
+}
+
+def Llm_RmsNormOp : Llm_ComputeOp<"rms_norm", [Pure, AllTypesMatch<["input", "result"]>]> {
+  let summary = "Root mean square normalisation over the last dimension.";
+  let description = [{
+    `result[.., i] = round(x[.., i] / sqrt(mean_j(x[.., j]^2) + eps)) * weight[i]`; the mean and the quotient in float32,
+    `round` to the element type, as the Hugging Face models do. Of rank 3 it normalises each head by itself.
+
+    ```mlir
+    %0 = llm.rms_norm %hidden, %input_layernorm eps 1.0e-06 : tensor<?x256xbf16, #tokens>, tensor<256xbf16>
+    ```
+    Sharding rule: `(t,g,n),(n)->(t,g,n)`; n is never sharded.
+    Cost: 4 FLOPs per element; 2·t·g·n·D + n·D bytes.
+  }];
+  let arguments = (ins Llm_FloatTensor<[2, 3], "[rows, n] or [rows, heads, n]">:$input,
+                       Llm_FloatTensor<[1], "[n]">:$weight, F64Attr:$eps);
+  let results = (outs Llm_FloatTensor<[2, 3], "as the input">:$result);
+  let assemblyFormat = "$input `,` $weight `eps` custom<PlainFloat>($eps) attr-dict `:` type($input) `,` type($weight)";
+}
+
+def Llm_MatmulOp : Llm_ComputeOp<"matmul", [Pure]> {
+  let summary = "A projection: matrix product with a transposed weight, plus a bias.";
+  let description = [{
+    `result[i, j] = sum_k(x[i, k] * weight[j, k]) + bias[j]`, summed in float32 and rounded once. The weight is
+    `[out_features, in_features]` as checkpoints have it. The result is of the input's element type or f32 (logits).
+
+    ```mlir
+    %0 = llm.matmul %x, %q_proj bias %q_bias
+        : (tensor<?x256xbf16, #tokens>, tensor<512x256xbf16>, tensor<512xbf16>) -> tensor<?x512xbf16, #tokens>
+    ```
+    Sharding rule: `(i,k),(j,k),(j)->(i,j)`; k sharded: the result is a partial sum, and the bias is added on one rank.
+    Cost: 2·i·j·k FLOPs (+ i·j with a bias); (i·k + j·k)·D + i·j·D_out bytes (+ j·D).
+  }];
+  let arguments = (ins Llm_FloatTensor<[2], "[rows, k]">:$input, Llm_FloatTensor<[2], "[n, k]">:$weight,
+                       Optional<Llm_FloatTensor<[1], "[n]">>:$bias);
+  let results = (outs Llm_FloatTensor<[2], "[rows, n]">:$result);
+  let assemblyFormat = [{
+    $input `,` $weight (`bias` $bias^)? attr-dict `:` functional-type(operands, results)
+  }];
+}
+
+def Llm_SplitHeadsOp : Llm_ComputeOp<"split_heads", [Pure]> {
+  let summary = "Names the heads of a row; no data moves.";
+  let description = [{
+    `result[t, h, d] = x[t, h * head_dim + d]`
+
+    ```mlir
+    %0 = llm.split_heads %q : tensor<?x512xbf16, #tokens> -> tensor<?x8x64xbf16, #tokens>
+    ```
+    Sharding rule: `(t,hd)->(t,h,d)`; sharding hd by a divisor of h shards h. Cost: none.
+  }];
+  let arguments = (ins Llm_FloatTensor<[2], "[tokens, heads * head_dim]">:$input);
+  let results = (outs Llm_FloatTensor<[3], "[tokens, heads, head_dim]">:$result);
+  let assemblyFormat = "$input attr-dict `:` type($input) `->` type($result)";
+}
+
+def Llm_MergeHeadsOp : Llm_ComputeOp<"merge_heads", [Pure]> {
+  let summary = "The inverse of split_heads; no data moves.";
+  let description = [{
+    `result[t, h * head_dim + d] = x[t, h, d]`
+
+    ```mlir
+    %0 = llm.merge_heads %o : tensor<?x8x64xbf16, #tokens> -> tensor<?x512xbf16, #tokens>
+    ```
+    Sharding rule: `(t,h,d)->(t,hd)`; sharding h shards hd, d is never sharded. Cost: none.
+  }];
+  let arguments = (ins Llm_FloatTensor<[3], "[tokens, heads, head_dim]">:$input);
+  let results = (outs Llm_FloatTensor<[2], "[tokens, heads * head_dim]">:$result);
+  let assemblyFormat = "$input attr-dict `:` type($input) `->` type($result)";
+}
+
+def Llm_RopeOp : Llm_ComputeOp<"rope", [Pure, AllTypesMatch<["input", "result"]>]> {
+  let summary = "Rotary position embedding, rotating halves.";
+  let description = [{
+    With `c, s` the halves of `table[t, :]`, `e = head_dim / 2` and `i < e`:
+    `result[t, h, i] = x[t, h, i] * c[i] - x[t, h, i + e] * s[i]`,
+    `result[t, h, i + e] = x[t, h, i + e] * c[i] + x[t, h, i] * s[i]`.
+
+    ```mlir
+    %0 = llm.rope %q, %rope : tensor<?x8x64xbf16, #tokens>, tensor<?x64xf32, #tokens>
+    ```
+    Sharding rule: `(t,h,d),(t,d)->(t,h,d)`; d is never sharded.
+    Cost: 3·t·h·d FLOPs; 2·t·h·d·D + 4·t·d bytes.
+  }];
+  let arguments = (ins Llm_FloatTensor<[3], "[tokens, heads, head_dim]">:$input,
+                       Llm_F32Tensor<[2], "[tokens, head_dim]">:$table);
+  let results = (outs Llm_FloatTensor<[3], "as the input">:$result);
+  let assemblyFormat = "$input `,` $table attr-dict `:` type($input) `,` type($table)";
+}
+
+def Llm_AddOp : Llm_ElementwiseOp<"add", [Commutative]> {
+  let summary = "Elementwise sum.";
+  let description = [{
+    `result[..] = lhs[..] + rhs[..]` in float32, rounded once.
+
+    ```mlir
+    %0 = llm.add %hidden, %attention : tensor<?x256xbf16, #tokens>
+    ```
+    Sharding rule: `(..),(..)->(..)`; both operands may be partial sums, then so is the result.
+    Cost: 1 FLOP and 3·D bytes per element.
+  }];
+  let arguments = (ins Llm_FloatTensor<[2, 3], "[rows, n] or [rows, heads, head_dim]">:$lhs,
+                       Llm_FloatTensor<[2, 3], "[rows, n] or [rows, heads, head_dim]">:$rhs);
+  let assemblyFormat = "$lhs `,` $rhs attr-dict `:` type($result)";
+}
+
+def Llm_MulOp : Llm_ElementwiseOp<"mul", [Commutative]> {
+  let summary = "Elementwise product.";
+  let description = [{
+    `result[..] = lhs[..] * rhs[..]` in float32, rounded once.
+
+    ```mlir
+    %0 = llm.mul %gate, %up : tensor<?x768xbf16, #tokens>
+    ```
+    Sharding rule: `(..),(..)->(..)`; neither operand may be a partial sum.
+    Cost: 1 FLOP and 3·D bytes per element.
+  }];
+  let arguments = (ins Llm_FloatTensor<[2, 3], "[rows, n] or [rows, heads, head_dim]">:$lhs,
+                       Llm_FloatTensor<[2, 3], "[rows, n] or [rows, heads, head_dim]">:$rhs);
+  let assemblyFormat = "$lhs `,` $rhs attr-dict `:` type($result)";
+}
+
+def Llm_SiluOp : Llm_ElementwiseOp<"silu"> {
+  let summary = "Sigmoid linear unit.";
+  let description = [{
+    `result[..] = x[..] / (1 + exp(-x[..]))` in float32, rounded once.
+
+    ```mlir
+    %0 = llm.silu %gate : tensor<?x768xbf16, #tokens>
+    ```
+    Sharding rule: `(..)->(..)`; the operand may not be a partial sum.
+    Cost: about 20 FLOPs and 2·D bytes per element.
+  }];
+  let arguments = (ins Llm_FloatTensor<[2, 3], "[rows, n] or [rows, heads, head_dim]">:$input);
+  let assemblyFormat = "$input attr-dict `:` type($result)";
+}
+
+def Llm_GatherRowsOp : Llm_ComputeOp<"gather_rows", [Pure]> {
+  let summary = "The rows whose logits are wanted.";
+  let description = [{
+    `result[r, :] = x[indices[r], :]`
+
+    ```mlir
+    %0 = llm.gather_rows %hidden, %logit_indices
+        : (tensor<?x256xbf16, #tokens>, tensor<?xi32, #logit_rows>) -> tensor<?x256xbf16, #logit_rows>
+    ```
+    Sharding rule: `(t,n),(r)->(r,n)`; t is never sharded. Cost: 0 FLOPs; 2·r·n·D + 4·r bytes.
+  }];
+  let arguments = (ins Llm_FloatTensor<[2], "[tokens, n]">:$input, Llm_IntTensor<[1], "[logit_rows]">:$indices);
+  let results = (outs Llm_FloatTensor<[2], "[logit_rows, n]">:$result);
+  let assemblyFormat = "$input `,` $indices attr-dict `:` functional-type(operands, results)";
+}
+
+#endif

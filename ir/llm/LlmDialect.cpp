@@ -1,0 +1,71 @@
+// Registration, aliases of the printed form, and the attributes that modules carry.
+#include "ir/llm/Llm.h"
+
+
+using namespace mlir;
+
+namespace vinci::llm {
+namespace {
+
+/// Prints #llm.dims<["tokens*2"]> as #tokens_x2.
+struct LlmAsmInterface : OpAsmDialectInterface {
+  using OpAsmDialectInterface::OpAsmDialectInterface;
+
+  AliasResult getAlias(Attribute attr, raw_ostream &os) const override {
+    auto dims = dyn_cast<DimsAttr>(attr);
+    if (!dims)
+      return AliasResult::NoAlias;
+    llvm::interleave(
+        dims.getNames(), os,
+        [&](const DimExpr &dim) {
+          os << toString(dim.symbol);
+          if (dim.scale != 1)
+            os << "_x" << dim.scale;
+        },
+        "_");
+    return AliasResult::OverridableAlias;
+  }
+};
+
+} // namespace
+
+void LlmDialect::initialize() {
+  registerAttributesAndTypes();
+  addOperations<
+#define GET_OP_LIST
+#include "ir/llm/LlmOps.cpp.inc"
+      >();
+  addInterfaces<LlmAsmInterface>();
+}
+
+LogicalResult LlmDialect::verifyOperationAttribute(Operation *op, NamedAttribute attribute) {
+  StringRef name = attribute.getName();
+  if (name != modelAttrName && name != limitsAttrName)
+    return op->emitOpError() << "has the unknown attribute '" << name << "'; the llm dialect defines "
+                             << modelAttrName << " and " << limitsAttrName;
+  if (!isa<ModuleOp>(op))
+    return op->emitOpError() << "has the attribute '" << name << "', which belongs on the module";
+  if (name == modelAttrName && !isa<ModelAttr>(attribute.getValue()))
+    return op->emitOpError() << "attribute '" << name << "' must be #llm.model<...>";
+  if (name == limitsAttrName && !isa<LimitsAttr>(attribute.getValue()))
+    return op->emitOpError() << "attribute '" << name << "' must be #llm.limits<...>";
+  return success();
+}
+
+/// The attribute of the module that holds `op`.
+template <typename AttrT> static AttrT findModuleAttr(Operation *op, StringRef name) {
+  auto module = dyn_cast<ModuleOp>(op);
+  if (!module)
+    module = op->getParentOfType<ModuleOp>();
+  return module ? module->getAttrOfType<AttrT>(name) : AttrT();
+}
+
+ModelAttr findModel(Operation *op) { return findModuleAttr<ModelAttr>(op, LlmDialect::modelAttrName); }
+
+LimitsAttr findLimits(Operation *op) {
+  return findModuleAttr<LimitsAttr>(op, LlmDialect::limitsAttrName);
+}
+
+} // namespace vinci::llm
+
+#include "ir/llm/LlmDialect.cpp.inc"

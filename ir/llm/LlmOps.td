@@ -1,0 +1,5 @@
+//===- LlmOps.td - the whole llm dialect ---------------------------------------------------------===//
+include "ir/llm/LlmStructureOps.td"
+include "ir/llm/LlmDenseOps.td"
+include "ir/llm/LlmAttentionOps.td"
+include "ir/llm/LlmMoeOps.td"
