@@ -1,0 +1,50 @@
+// The kernel catalogue as a table: one entry per op, the one place that knows its constants, operands and tiles.
+#pragma once
+
+#include "backend/codegen/kernel_spec.h"
+
+#include <functional>
+#include <optional>
+#include <span>
+
+namespace vinci {
+
+enum class ConstantKind {
+  ElementType, ///< the name of a dtype; part of the template function's name, not an argument
+  Rows,        ///< "tokens" or "logit_rows": which symbolic dimension counts the rows
+  Size,        ///< an integer between `least` and `most`
+  Flag,        ///< 0 or 1
+  Real,        ///< a finite double
+};
+
+struct ConstantRule {
+  std::string_view name;
+  ConstantKind kind;
+  int64_t least = 1;
+  int64_t most = int64_t{1} << 24;
+};
+
+struct CatalogueEntry {
+  std::string_view op;
+  /// backend/kernels/<family>.cpp holds the template function vinci_<op>[_<element types>].
+  std::string_view family;
+  /// In the order of the template function's parameters.
+  std::vector<ConstantRule> constants;
+  std::vector<std::string_view> outputs;
+  std::vector<std::string_view> inputs;
+  /// The flag that says whether the last input is there.
+  std::optional<std::string_view> lastInputFlag;
+  /// What has to hold between constants: a message, or nothing when all is well.
+  std::function<std::optional<std::string>(const KernelSpec &)> check;
+  std::function<KernelTiles(const KernelSpec &)> tiles;
+};
+
+std::span<const CatalogueEntry> catalogue();
+
+/// The entry of `op`; throws an internal error for an unknown one.
+const CatalogueEntry &catalogueEntry(std::string_view op);
+
+/// The template function in the bitcode of the entry's family that `spec` is made from.
+std::string templateName(const KernelSpec &spec);
+
+} // namespace vinci

@@ -1,0 +1,75 @@
+#include "backend/codegen/cpu_target.h"
+
+#include "runtime/support/error.h"
+
+#include "llvm/ADT/StringMap.h"
+#include "llvm/TargetParser/Host.h"
+
+#include <algorithm>
+#include <array>
+
+namespace vinci {
+namespace {
+
+// `needs` is what the name promises about the host and decides what "native" becomes. The kernels of today use nothing
+// beyond avx2 or avx512, so that is what a plan records (`uses`) and what its loader asks for.
+struct TargetRow {
+  std::string_view name;
+  std::vector<std::string> needs;
+  std::vector<std::string> uses;
+  unsigned vectorBytes;
+};
+
+const std::vector<std::string> avx2Features = {"avx2", "f16c", "fma"};
+const std::vector<std::string> avx512Features = {"avx2",     "avx512bw", "avx512dq", "avx512f",
+                                                 "avx512vl", "f16c",     "fma"};
+
+std::vector<std::string> with(std::vector<std::string> features,
+                              std::initializer_list<const char *> more) {
+  features.insert(features.end(), more.begin(), more.end());
+  return features;
+}
+
+const std::array<TargetRow, 4> &targets() {
+  static const std::array<TargetRow, 4> rows = {{
+      {"avx2", avx2Features, avx2Features, 32},
+      {"avx512", avx512Features, avx512Features, 64},
+      {"avx512-vnni", with(avx512Features, {"avx512vnni"}), avx512Features, 64},
+      {"amx", with(avx512Features, {"avx512vnni", "amx-tile", "amx-bf16", "amx-int8"}),
+       avx512Features, 64},
+  }};
+  return rows;
+}
+
+CpuTarget toTarget(const TargetRow &row) {
+  return {std::string(row.name), row.uses, row.vectorBytes};
+}
+
+} // namespace
+
+std::span<const std::string_view> cpuTargetNames() {
+  static const std::array<std::string_view, 4> names = {"avx2", "avx512", "avx512-vnni", "amx"};
+  return names;
+}
+
+CpuTarget resolveCpu(std::string_view name) {
+  const auto &rows = targets();
+  if (name == "native") {
+    const llvm::StringMap<bool> host = llvm::sys::getHostCPUFeatures();
+    auto runsHere = [&](const TargetRow &row) {
+      return std::ranges::all_of(row.needs, [&](const auto &need) { return host.lookup(need); });
+    };
+    const auto strongest = std::find_if(rows.rbegin(), rows.rend(), runsHere);
+    if (strongest == rows.rend())
+      fail("cpu target \"native\": this host lacks avx2, f16c or fma; name a target to compile "
+           "for another machine");
+    return toTarget(*strongest);
+  }
+  const auto row = std::ranges::find(rows, name, &TargetRow::name);
+  if (row == rows.end())
+    fail("unknown cpu target \"{}\"; legal are native, {}", name,
+         fmt::join(cpuTargetNames(), ", "));
+  return toTarget(*row);
+}
+
+} // namespace vinci

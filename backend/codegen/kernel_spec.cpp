@@ -1,0 +1,140 @@
+#include "backend/codegen/kernel_spec.h"
+
+#include "backend/codegen/catalogue.h"
+#include "runtime/support/error.h"
+
+#include <algorithm>
+#include <cmath>
+
+namespace vinci {
+namespace {
+
+constexpr const char *kindNames[] = {"an integer", "a real number", "a name"};
+
+template <typename T> const T &constantAs(const KernelSpec &spec, const std::string &name) {
+  const auto found = spec.constants.find(name);
+  if (found == spec.constants.end())
+    failInternal("kernel {}: constant \"{}\" is missing", spec.op, name);
+  if (const T *value = std::get_if<T>(&found->second))
+    return *value;
+  failInternal("kernel {}: constant \"{}\" is {} and should be {}", spec.op, name,
+               kindNames[found->second.index()], kindNames[Attribute(T{}).index()]);
+}
+
+void checkConstant(const KernelSpec &spec, const ConstantRule &rule) {
+  const std::string name(rule.name);
+  switch (rule.kind) {
+  case ConstantKind::ElementType: {
+    const DType type = spec.dtype(name);
+    if (type != DType::Float32 && type != DType::BFloat16 && type != DType::Float16)
+      failInternal("kernel {}: {} \"{}\" must be float32, bfloat16 or float16", spec.op, name,
+                   spec.text(name));
+    return;
+  }
+  case ConstantKind::Rows:
+    if (spec.text(name) != "tokens" && spec.text(name) != "logit_rows")
+      failInternal("kernel {}: {} \"{}\" must be tokens or logit_rows", spec.op, name,
+                   spec.text(name));
+    return;
+  case ConstantKind::Size:
+  case ConstantKind::Flag: {
+    const bool flag = rule.kind == ConstantKind::Flag;
+    const int64_t least = flag ? 0 : rule.least, most = flag ? 1 : rule.most;
+    const int64_t value = spec.integer(name);
+    if (value < least || value > most)
+      failInternal("kernel {}: {} {} must lie in {}..{}", spec.op, name, value, least, most);
+    return;
+  }
+  case ConstantKind::Real:
+    if (!std::isfinite(spec.real(name)))
+      failInternal("kernel {}: {} must be finite", spec.op, name);
+    return;
+  }
+}
+
+} // namespace
+
+int64_t KernelSpec::integer(const std::string &name) const {
+  return constantAs<int64_t>(*this, name);
+}
+
+double KernelSpec::real(const std::string &name) const { return constantAs<double>(*this, name); }
+
+const std::string &KernelSpec::text(const std::string &name) const {
+  return constantAs<std::string>(*this, name);
+}
+
+DType KernelSpec::dtype(const std::string &name) const {
+  const std::string &spelling = text(name);
+  if (const auto type = parseDType(spelling))
+    return *type;
+  failInternal("kernel {}: {} \"{}\" is not an element type", op, name, spelling);
+}
+
+void validate(const KernelSpec &spec) {
+  const CatalogueEntry &entry = catalogueEntry(spec.op);
+  for (const ConstantRule &rule : entry.constants)
+    checkConstant(spec, rule);
+  for (const auto &[name, value] : spec.constants)
+    if (std::ranges::find(entry.constants, name, &ConstantRule::name) == entry.constants.end())
+      failInternal("kernel {}: has no constant \"{}\"", spec.op, name);
+  if (const auto message = entry.check(spec))
+    failInternal("kernel {}: {}", spec.op, *message);
+}
+
+std::string symbolName(const KernelSpec &spec) {
+  validate(spec);
+  std::string name = spec.op;
+  for (const ConstantRule &rule : catalogueEntry(spec.op).constants) {
+    const std::string constant(rule.name);
+    switch (rule.kind) {
+    case ConstantKind::ElementType:
+      if (rule.name == "dtype")
+        name += "_" + spec.text(constant);
+      else if (spec.text(constant) != spec.text("dtype"))
+        name += "_to_" + spec.text(constant);
+      break;
+    case ConstantKind::Rows:
+      if (spec.text(constant) != "tokens")
+        name += "_" + spec.text(constant);
+      break;
+    case ConstantKind::Size:
+      name += fmt::format("_{}{}", constant, spec.integer(constant));
+      break;
+    case ConstantKind::Flag:
+      if (spec.integer(constant) == 1)
+        name += "_" + constant;
+      break;
+    case ConstantKind::Real:
+      name += fmt::format("_{}{}", constant, spec.real(constant));
+      break;
+    }
+  }
+  return name;
+}
+
+std::vector<std::string_view> operandNames(const KernelSpec &spec) {
+  validate(spec);
+  const CatalogueEntry &entry = catalogueEntry(spec.op);
+  std::vector<std::string_view> names = entry.outputs;
+  names.insert(names.end(), entry.inputs.begin(), entry.inputs.end());
+  if (entry.lastInputFlag && spec.integer(std::string(*entry.lastInputFlag)) == 0)
+    names.pop_back();
+  return names;
+}
+
+uint32_t operandCount(const KernelSpec &spec) {
+  return static_cast<uint32_t>(operandNames(spec).size());
+}
+
+uint32_t outputCount(const KernelSpec &spec) {
+  validate(spec);
+  return static_cast<uint32_t>(catalogueEntry(spec.op).outputs.size());
+}
+
+KernelTiles tileRule(const KernelSpec &spec, const CpuTarget &) {
+  validate(spec);
+  return catalogueEntry(spec.op).tiles(spec);
+}
+
+} // namespace vinci

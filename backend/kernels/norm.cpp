@@ -1,0 +1,32 @@
+// rms_norm: y = round(x / sqrt(mean(x^2) + eps)) * weight, each row of n elements by itself.
+#include "support/kernel.h"
+
+namespace {
+
+template <typename T>
+void rmsNormRow(T *out, const T *x, const T *weight, uint64_t n, float eps) {
+  Floats squares = splat(0.0f);
+  forLanes(n, [&](uint64_t i, uint64_t count) {
+    const Floats v = loadUpTo(x + i, count);
+    squares = fma(v, v, squares);
+  });
+  const float mean = sumLanes(squares) / float(n);
+  const Floats factor = splat(1.0f / __builtin_elementwise_sqrt(mean + eps));
+  // Hugging Face rounds the normalised value to the element type before it multiplies with the weight.
+  forLanes(n, [&](uint64_t i, uint64_t count) {
+    const Floats normalised = roundTo<T>(loadUpTo(x + i, count) * factor);
+    storeUpTo(out + i, normalised * loadUpTo(weight + i, count), count);
+  });
+}
+
+} // namespace
+
+#define RMS_NORM(T, name)                                                                          \
+  extern "C" void vinci_rms_norm_##name(VINCI_COMMAND, uint64_t n, uint64_t, double eps,           \
+                                        VINCI_TILES) {                                             \
+    const Tile t = tileOf(dims, tile, symbol, scale, rowBlock, columns);                           \
+    for (uint64_t row = t.rowBegin; row < t.rowEnd; ++row)                                         \
+      rmsNormRow(output<T>(buffers, 0) + row * n, input<T>(buffers, 1) + row * n,                  \
+                 input<T>(buffers, 2), n, float(eps));                                             \
+  }
+VINCI_FOR_EACH_TYPE(RMS_NORM)
