@@ -8,19 +8,6 @@
 namespace vinci {
 namespace planverify {
 
-std::string quoted(std::string_view text) {
-  constexpr size_t longest = 80;
-  std::string result = "'";
-  for (char c : text.substr(0, longest)) {
-    auto byte = static_cast<unsigned char>(c);
-    if (byte < 0x20 || byte >= 0x7f || c == '\\' || c == '\'')
-      result += fmt::format("\\x{:02x}", byte);
-    else
-      result += c;
-  }
-  return result + (text.size() > longest ? "...'" : "'");
-}
-
 void Context::requireFloat(fb::DType type, const std::string &where) const {
   requireEnum(type, where, "dtype");
   if (type != fb::DType::Float32 && type != fb::DType::BFloat16 && type != fb::DType::Float16)
@@ -47,12 +34,12 @@ uint64_t Context::bytesAtLimits(const flatbuffers::Vector<const fb::Dim *> *dims
 
 std::string bufferWhere(const fb::Plan &plan, uint32_t index) {
   return fmt::format("buffer {} {}", index,
-                     quoted(plan.buffers()->Get(index)->name()->string_view()));
+                     quote(plan.buffers()->Get(index)->name()->string_view()));
 }
 
 std::string commandWhere(const fb::Plan &plan, uint32_t body, uint32_t command) {
   return fmt::format("body {} {}, command {}", body,
-                     quoted(plan.bodies()->Get(body)->name()->string_view()), command);
+                     quote(plan.bodies()->Get(body)->name()->string_view()), command);
 }
 
 Overlaps findOverlaps(const fb::Plan &plan) {
@@ -100,7 +87,7 @@ void verifyPlan(const fb::Plan &plan, uint64_t tablesEnd, uint64_t fileBytes,
     std::string where = fmt::format("body {}", i);
     std::string_view body = context.requireName(bodies->Get(i)->name(), where, "name");
     if (!names.insert(body).second)
-      context.fail(where, "name {} is taken by another body", quoted(body));
+      context.fail(where, "name {} is taken by another body", quote(body));
   }
   Overlaps overlaps = findOverlaps(plan);
   uint64_t work = 0;

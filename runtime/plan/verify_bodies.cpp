@@ -69,7 +69,7 @@ private:
   }
   std::string buffer(uint32_t index) const { return bufferWhere(context_.plan, index); }
   std::string parameter(uint32_t index) const {
-    return fmt::format("parameter {}", quoted(body_.parameters()->Get(index)->string_view()));
+    return fmt::format("parameter {}", quote(body_.parameters()->Get(index)->string_view()));
   }
 
   const Context &context_;
@@ -149,7 +149,7 @@ void BodyVerifier::verifyInPlace(const fb::Command &command, const fb::Kernel &k
       bool inputMayBeOutput = i == 1 || (i == 2 && (op == "add" || op == "mul"));
       if (out != 0 || !inputMayBeOutput || !mayRunInPlace(op) || a->offset() != b->offset() ||
           a->bytes() != b->bytes() || a->dtype() != b->dtype())
-        context_.fail(where(), "{} may not write {} over its input {}", quoted(op),
+        context_.fail(where(), "{} may not write {} over its input {}", quote(op),
                       buffer(output.index()), buffer(other.index()));
     }
   }
@@ -230,7 +230,7 @@ void BodyVerifier::record(const fb::Operand &operand, bool written) {
 }
 
 BodyEffect BodyVerifier::run() {
-  std::string bodyWhere = fmt::format("body {} {}", index_, quoted(body_.name()->string_view()));
+  std::string bodyWhere = fmt::format("body {} {}", index_, quote(body_.name()->string_view()));
   const auto *parameters = context_.require(body_.parameters(), bodyWhere, "parameters");
   for (const flatbuffers::String *parameter : *parameters)
     context_.requireName(parameter, bodyWhere, "the name of a parameter");
@@ -258,7 +258,7 @@ BodyEffect BodyVerifier::run() {
     const fb::Kernel &kernel = *kernels.Get(command.kernel());
     if (command.operand_count() != kernel.operands())
       context_.fail(where(), "has {} operands, kernel {} takes {}", command.operand_count(),
-                    quoted(kernel.symbol()->string_view()), kernel.operands());
+                    quote(kernel.symbol()->string_view()), kernel.operands());
     if (uint64_t(command.operand_first()) + command.operand_count() > operands->size())
       context_.fail(where(), "its operands {} + {} end beyond the body's {}",
                     command.operand_first(), command.operand_count(), operands->size());

@@ -33,11 +33,12 @@ std::vector<ExpectedTensor> expectedInputs(const fb::Plan &plan) {
   };
 }
 
-std::vector<ExpectedTensor> expectedOutputs(const fb::Plan &plan) {
-  return {
-      {"logits",
-       fb::DType::Float32,
-       {fb::Dim(fb::Symbol::LogitRows, 1), fb::Dim(fb::Symbol::One, plan.model()->vocab_size())}}};
+/// decode and score give a row per token, prefill one per logit index.
+std::vector<ExpectedTensor> expectedOutputs(const fb::Plan &plan, std::string_view entry) {
+  fb::Symbol rows = entry == "prefill" ? fb::Symbol::LogitRows : fb::Symbol::Tokens;
+  return {{"logits",
+           fb::DType::Float32,
+           {fb::Dim(rows, 1), fb::Dim(fb::Symbol::One, plan.model()->vocab_size())}}};
 }
 
 void verifyTensors(const Context &context,
@@ -52,8 +53,8 @@ void verifyTensors(const Context &context,
     std::string tensorWhere = fmt::format("{}, {} {}", where, what, i);
     std::string_view name = context.requireName(tensor->name(), tensorWhere, "name");
     if (name != expected[i].name)
-      context.fail(tensorWhere, "is {}, expected '{}'", quoted(name), expected[i].name);
-    tensorWhere = fmt::format("{} {}", tensorWhere, quoted(name));
+      context.fail(tensorWhere, "is {}, expected '{}'", quote(name), expected[i].name);
+    tensorWhere = fmt::format("{} {}", tensorWhere, quote(name));
     context.bytesAtLimits(tensor->dims(), tensor->dtype(), tensorWhere);
     bool same =
         tensor->dtype() == expected[i].dtype && tensor->dims()->size() == expected[i].dims.size();
@@ -71,12 +72,12 @@ void verifyBindings(const Context &context, const fb::Call *call, const BodyEffe
   const auto *bindings = context.require(call->bindings(), where, "bindings");
   if (bindings->size() != body->parameters()->size())
     context.fail(where, "has {} bindings, body {} has {} parameters", bindings->size(),
-                 quoted(body->name()->string_view()), body->parameters()->size());
+                 quote(body->name()->string_view()), body->parameters()->size());
   std::set<uint32_t> layers;
   for (uint32_t i = 0; i < bindings->size(); ++i) {
     const fb::Binding *binding = bindings->Get(i);
     std::string bindingWhere = fmt::format("{}, binding of parameter {}", where,
-                                           quoted(body->parameters()->Get(i)->string_view()));
+                                           quote(body->parameters()->Get(i)->string_view()));
     context.requireEnum(binding->kind(), bindingWhere, "kind");
     bool isCache = binding->kind() == fb::BindingKind::KvCache;
     uint32_t count = isCache ? context.plan.kv_cache()->layers() : context.plan.weights()->size();
@@ -155,13 +156,13 @@ void verifyEntries(const Context &context, std::span<const BodyEffect> effects) 
   for (uint32_t i = 0; i < entries->size(); ++i) {
     const fb::Entry *entry = entries->Get(i);
     std::string_view name = context.requireName(entry->name(), fmt::format("entry {}", i), "name");
-    std::string where = fmt::format("entry {}", quoted(name));
+    std::string where = fmt::format("entry {}", quote(name));
     if (!expected.contains(name))
       context.fail(where, "is unknown, a plan has prefill, decode and score");
     if (!names.insert(name).second)
       context.fail(where, "exists twice");
     verifyTensors(context, entry->inputs(), expectedInputs(context.plan), where, "input");
-    verifyTensors(context, entry->outputs(), expectedOutputs(context.plan), where, "output");
+    verifyTensors(context, entry->outputs(), expectedOutputs(context.plan, name), where, "output");
     verifyCalls(context, entry, effects, where);
   }
   for (std::string_view name : expected)

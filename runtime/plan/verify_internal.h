@@ -2,6 +2,7 @@
 #pragma once
 
 #include "runtime/plan/layout.h"
+#include "runtime/plan/quote.h"
 #include "runtime/plan/types.h"
 #include "runtime/support/error.h"
 
@@ -32,10 +33,6 @@ inline constexpr uint64_t maxWork = uint64_t(1) << 30;
 
 inline constexpr uint32_t stepInputs = 7;
 inline constexpr uint32_t stepOutputs = 1;
-
-/// A name from the plan for a message: quoted, control characters escaped, cut where it is absurdly
-/// long.
-std::string quoted(std::string_view text);
 
 /// The plan under verification and the way to complain about it.
 struct Context {

@@ -129,7 +129,7 @@ void verifyWeight(const Context &context, const fb::Weight *weight, const std::s
   bool once = placeholder != std::string_view::npos &&
               source.find("{}", placeholder + 2) == std::string_view::npos;
   if (weight->count() == 0 ? placeholder != std::string_view::npos : !once)
-    context.fail(where, "source {} must hold {{}} {} for count {}", quoted(source),
+    context.fail(where, "source {} must hold {{}} {} for count {}", quote(source),
                  weight->count() == 0 ? "nowhere" : "once", weight->count());
   context.requireFloat(weight->dtype(), where);
   context.requireEnum(weight->packing(), where, "packing");
@@ -155,8 +155,8 @@ void verifyWeights(const Context &context) {
     std::string where = fmt::format("weight {}", i);
     std::string_view name = context.requireName(weights->Get(i)->name(), where, "name");
     if (!names.insert(name).second)
-      context.fail(where, "name {} is taken by another weight", quoted(name));
-    verifyWeight(context, weights->Get(i), fmt::format("{} {}", where, quoted(name)));
+      context.fail(where, "name {} is taken by another weight", quote(name));
+    verifyWeight(context, weights->Get(i), fmt::format("{} {}", where, quote(name)));
     std::optional<uint64_t> sum =
         checkedAdd(total, roundUp(weights->Get(i)->bytes(), bufferAlignment));
     if (!sum)
@@ -224,8 +224,8 @@ void verifyKernels(const Context &context) {
     std::string where = fmt::format("kernel {}", i);
     std::string_view symbol = context.requireName(kernel->symbol(), where, "symbol");
     if (!symbols.insert(symbol).second)
-      context.fail(where, "symbol {} is taken by another kernel", quoted(symbol));
-    where = fmt::format("{} {}", where, quoted(symbol));
+      context.fail(where, "symbol {} is taken by another kernel", quote(symbol));
+    where = fmt::format("{} {}", where, quote(symbol));
     context.requireName(kernel->op(), where, "op");
     segmentOf(context, kernel->segment(), fb::SegmentKind::Object, where);
     context.requireRange(kernel->operands(), 1, maxOperandsPerKernel, where, "operands");

@@ -13,16 +13,9 @@ namespace vinci {
 /// True if packing can turn `from` into `to`: any two of float32, bfloat16 and float16.
 bool isConvertible(DType from, DType to);
 
-/// Single elements, bit patterns for the 16-bit types. Rounding is to nearest, ties to even; NaN
-/// stays NaN.
-uint16_t floatToBFloat16(float value);
-float bfloat16ToFloat(uint16_t bits);
-/// Beyond 65504 (after rounding) the result is infinite.
-uint16_t floatToFloat16(float value);
-float float16ToFloat(uint16_t bits);
-
-/// Converts `count` elements. Returns how many finite values became infinite, which happens only on
-/// the way to float16 (and, beyond 3.39e38, to bfloat16). Single-threaded.
+/// Converts `count` elements, rounding to nearest, ties to even; NaN stays NaN. Returns how many
+/// finite values became infinite, which happens only on the way to float16 (and, beyond 3.39e38, to
+/// bfloat16). Single-threaded.
 uint64_t convertElements(const std::byte *from, DType fromType, std::byte *to, DType toType,
                          uint64_t count);
 

@@ -1,0 +1,55 @@
+// Pack files: packed weights kept on disk between runs.
+//
+//   0     PackHeader, 64 bytes
+//   64    XXH3-64 of each weight, in the order of the plan
+//   ...   zeros up to a multiple of 4096, then the memory image of the pack
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <filesystem>
+#include <functional>
+#include <span>
+#include <string>
+#include <vector>
+
+namespace vinci {
+
+struct PackHeader {
+  std::array<char, 8> magic = {'V', 'I', 'N', 'C', 'I', 'P', 'C', 'K'};
+  uint64_t version = 1;     ///< raised whenever a packing or this layout changes
+  uint64_t weightTable = 0; ///< hash of what the plan says of its weights
+  uint64_t checkpoint = 0;  ///< Checkpoint::identity
+  uint64_t weights = 0;
+  uint64_t imageBytes = 0;
+  uint64_t hashesHash = 0; ///< of the hashes that follow
+  uint64_t reserved = 0;
+
+  bool operator==(const PackHeader &) const = default;
+};
+static_assert(sizeof(PackHeader) == 64);
+
+/// A piece of the image: one weight.
+struct PackedWeight {
+  uint64_t offset = 0;
+  uint64_t bytes = 0;
+};
+
+/// The name of the file for this header's plan and checkpoint.
+std::string packFileName(const PackHeader &header);
+
+enum class PackRead { Absent, Good, Damaged };
+
+/// Reads the file at `path` into `image` (header.imageBytes of it) if it is the file that `header`
+/// (without hashesHash) describes and every weight has its hash. Otherwise says so; `image` is
+/// undefined then. `progress` gets bytes read.
+PackRead readPackFile(const std::filesystem::path &path, PackHeader header,
+                      std::span<const PackedWeight> weights, std::byte *image,
+                      const std::function<void(uint64_t)> &progress);
+
+/// Writes it; readers see it whole or not at all. Throws Error if it cannot be written.
+void writePackFile(const std::filesystem::path &path, PackHeader header,
+                   std::span<const PackedWeight> weights, const std::byte *image);
+
+} // namespace vinci
