@@ -1,7 +1,9 @@
-// What a model *is*, independent of the file format that said so: the frontend's only product besides IR.
+// What a model *is*, independent of the file format that said so: the frontend's only product
+// besides IR.
 //
-// Every reader (Hugging Face today) resolves its file into a ModelSpec; the builder lowers a ModelSpec to `llm` IR.
-// A ModelSpec is complete and consistent: readers refuse what they cannot represent, so nothing downstream guesses.
+// Every reader (Hugging Face today) resolves its file into a ModelSpec; the builder lowers a
+// ModelSpec to `llm` IR. A ModelSpec is complete and consistent: readers refuse what they cannot
+// represent, so nothing downstream guesses.
 #pragma once
 
 #include "runtime/support/dtype.h"
@@ -11,6 +13,7 @@
 #include <map>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace vinci {
@@ -40,9 +43,16 @@ struct MoeSpec {
   std::vector<int64_t> mlpOnlyLayers;
 };
 
+/// Something in a config that Vinci ignores and that its author may want to know about.
+struct Warning {
+  SourcePosition position;
+  std::string message;
+};
+
 struct ModelSpec {
   Architecture architecture = Architecture::Llama;
-  /// From the config (never from the folder): basename of `_name_or_path`, else "<model_type>-<layers>x<hidden_size>".
+  /// From the config (never from the folder): basename of `_name_or_path`, else
+  /// "<model_type>-<layers>x<hidden_size>".
   std::string name;
 
   int64_t hiddenSize = 0;
@@ -57,25 +67,29 @@ struct ModelSpec {
   double ropeTheta = 0;
 
   bool tieWordEmbeddings = false;
-  bool qkvBias = false; ///< q, k and v projections have a bias
+  bool qkvBias = false;    ///< q, k and v projections have a bias
   bool outputBias = false; ///< the o projection has a bias
   bool mlpBias = false;
   bool qkNorm = false; ///< RMSNorm over head_dim of q and k, before RoPE
   std::optional<MoeSpec> moe;
 
-  DType dtype = DType::Float32; ///< what the checkpoint was saved in
+  DType dtype = DType::Float32;     ///< what the checkpoint was saved in
   std::vector<int64_t> eosTokenIds; ///< config.json and generation_config.json; the latter wins
   std::optional<int64_t> bosTokenId;
   std::optional<int64_t> padTokenId;
   GenerationDefaults generation;
 
-  /// Where each resolved value was read: key name as in the file -> position relative to the model directory,
-  /// e.g. "rope_theta" -> config.json:21:3. Used for IR locations and for messages.
+  /// Where each resolved value was read: key name as in the file -> position relative to the model
+  /// directory, e.g. "rope_theta" -> config.json:21:3. Used for IR locations and for messages. The
+  /// key "" stands for the config file as a whole.
   std::map<std::string, SourcePosition> origins;
+  /// In the order of the file; their positions carry the path that the user gave.
+  std::vector<Warning> warnings;
 
   int64_t queryWidth() const { return numAttentionHeads * headDim; }
   int64_t keyValueWidth() const { return numKeyValueHeads * headDim; }
-  /// True if layer i has experts: i is not in mlp_only_layers and (i + 1) % decoder_sparse_step == 0.
+  /// True if layer i has experts: i is not in mlp_only_layers and (i + 1) % decoder_sparse_step ==
+  /// 0.
   bool isSparseLayer(int64_t layer) const;
   /// The position of `key`, or of the config file as a whole.
   SourcePosition origin(const std::string &key) const;

@@ -308,7 +308,11 @@ int64_t JsonValue::toInteger(std::string_view name, int64_t minimum, int64_t max
     if (value >= minimum && value <= maximum)
       return value;
   }
-  failExpected(name, fmt::format("an integer from {} to {}", minimum, maximum));
+  bool bounded = maximum < std::numeric_limits<int64_t>::max();
+  if (!bounded && minimum == std::numeric_limits<int64_t>::min())
+    failExpected(name, "an integer");
+  failExpected(name, bounded ? fmt::format("an integer from {} to {}", minimum, maximum)
+                             : fmt::format("an integer of at least {}", minimum));
 }
 
 double JsonValue::toNumber(std::string_view name) const {
@@ -342,7 +346,7 @@ std::string JsonValue::describe() const {
                                  : fmt::format("{}…", spelling.substr(0, 48));
   }
   case JsonKind::String:
-    return quoteForMessage(tree_->string(node)) + " (a string)";
+    return quoteForMessage(tree_->string(node));
   case JsonKind::Array:
     return fmt::format("an array of {}", size());
   case JsonKind::Object:
@@ -352,7 +356,8 @@ std::string JsonValue::describe() const {
 }
 
 void JsonValue::failExpected(std::string_view name, std::string_view expected) const {
-  fail(position(), "{} is {}; {} is expected", name, describe(), expected);
+  fail(position(), "{} is {}{}; {} is expected", name, describe(), isString() ? " (a string)" : "",
+       expected);
 }
 
 JsonDocument::JsonDocument(std::unique_ptr<JsonTree> tree) : tree_(std::move(tree)) {}

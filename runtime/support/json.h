@@ -76,10 +76,11 @@ public:
   /// The text, unescaped; valid as long as the document.
   std::string_view toText(std::string_view name) const;
 
-  /// The value as a message shows it: `"abc" (a string)`, `null`, `12`, `an array of 3`, cut to a
+  /// The value as a message shows it: `"abc"`, `null`, `12`, `an array of 3`, cut to a
   /// few dozen bytes.
   std::string describe() const;
-  /// Fails at position(): `name is <describe()>; <expected> is expected`.
+  /// Fails at position(): `name is <describe()>; <expected> is expected`, with ` (a string)` behind
+  /// a string.
   [[noreturn]] void failExpected(std::string_view name, std::string_view expected) const;
 
 private:

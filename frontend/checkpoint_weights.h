@@ -1,0 +1,50 @@
+// Which weights a model has: the one table of tensor names and shapes that the builder and the
+// weight checks share.
+//
+// Names are those of a Hugging Face checkpoint. All linear weights are [out, in].
+#pragma once
+
+#include "frontend/model_spec.h"
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+namespace vinci {
+
+/// One weight of a body: a tensor of the checkpoint, or a stack of them (the experts of a layer).
+struct WeightSpec {
+  std::string symbol; ///< "q_proj"; its bias is "q_proj.bias"
+  std::string source; ///< "model.layers.{layer}.mlp.experts.{}.up_proj.weight"; `{}` is the index
+                      ///< in the stack
+  std::vector<int64_t> shape; ///< of one tensor
+  int64_t stack = 0;          ///< tensors in the stack; 0 for a weight that is no stack
+};
+
+/// embed_tokens, norm and, unless it is tied, lm_head.
+std::vector<WeightSpec> modelWeights(const ModelSpec &spec);
+
+/// The weights of a decoder layer with a dense or a sparse (experts) feed-forward part, in the
+/// order of their use.
+std::vector<WeightSpec> layerWeights(const ModelSpec &spec, bool sparse);
+
+struct ExpectedTensor {
+  std::string name;
+  std::vector<uint64_t> shape;
+};
+
+/// Every tensor of the checkpoint, layer by layer: `model.embed_tokens.weight`, the layers,
+/// `model.norm.weight`, `lm_head.weight`.
+std::vector<ExpectedTensor> expectedTensors(const ModelSpec &spec);
+
+/// Tensors and elements of the checkpoint, in floating point so that no hostile config overflows
+/// them: exact below 2^53.
+struct CheckpointSize {
+  double tensors = 0;
+  double parameters = 0;
+  double activeParameters =
+      0; ///< used for one token: num_experts_per_tok of num_experts, everything else whole
+};
+CheckpointSize checkpointSize(const ModelSpec &spec);
+
+} // namespace vinci

@@ -1,0 +1,36 @@
+#include "frontend/model_spec.h"
+
+#include <algorithm>
+
+namespace vinci {
+
+std::string_view toString(Architecture architecture) {
+  switch (architecture) {
+  case Architecture::Llama:
+    return "llama";
+  case Architecture::Qwen2:
+    return "qwen2";
+  case Architecture::Qwen3:
+    return "qwen3";
+  case Architecture::Qwen3Moe:
+    return "qwen3_moe";
+  }
+  return "unknown";
+}
+
+bool ModelSpec::isSparseLayer(int64_t layer) const {
+  if (!moe || (layer + 1) % moe->decoderSparseStep != 0)
+    return false;
+  const std::vector<int64_t> &dense = moe->mlpOnlyLayers;
+  return std::find(dense.begin(), dense.end(), layer) == dense.end();
+}
+
+SourcePosition ModelSpec::origin(const std::string &key) const {
+  if (auto found = origins.find(key); found != origins.end())
+    return found->second;
+  if (auto file = origins.find(""); file != origins.end())
+    return file->second;
+  return {};
+}
+
+} // namespace vinci
