@@ -23,7 +23,7 @@ def Llm_KvAppendOp : Llm_ComputeOp<"kv_append", [AllTypesMatch<["cache", "result
   let results = (outs Llm_KvCacheType:$result);
   let assemblyFormat = [{
     $key `,` $value `into` $cache `at` $slot_mapping attr-dict `:`
-    custom<SameTypes>(type($key), type($value)) `,` type($cache) `,` type($slot_mapping)
+    custom<SameTypes>(type($key), type($value)) `,` qualified(type($cache)) `,` type($slot_mapping)
   }];
 }
 
@@ -52,7 +52,7 @@ def Llm_AttentionOp : Llm_ComputeOp<"attention", [Pure, AllTypesMatch<["query", 
   let results = (outs Llm_FloatTensor<[3], "as the query">:$result);
   let assemblyFormat = [{
     $query `,` $cache `,` $query_start `,` $context_lens `,` $block_tables `scale` custom<PlainFloat>($scale)
-    attr-dict `:` type($query) `,` type($cache) `,` type($query_start) `,` type($context_lens) `,` type($block_tables)
+    attr-dict `:` type($query) `,` qualified(type($cache)) `,` type($query_start) `,` type($context_lens) `,` type($block_tables)
   }];
 }
 

@@ -1,6 +1,7 @@
 // The textual forms that assemblyFormat cannot say: signatures whose argument names are part of the op, and numbers
 // without a type.
 #include "ir/llm/Llm.h"
+#include "ir/llm/PlainNumbers.h"
 
 #include "mlir/IR/Builders.h"
 #include "mlir/IR/OpImplementation.h"
@@ -10,26 +11,6 @@ using namespace mlir;
 namespace vinci::llm {
 
 //===- custom<...> directives -----------------------------------------------------------------===//
-
-static ParseResult parsePlainInt(OpAsmParser &parser, IntegerAttr &value) {
-  int64_t number = 0;
-  if (parser.parseInteger(number))
-    return failure();
-  value = parser.getBuilder().getI64IntegerAttr(number);
-  return success();
-}
-
-static void printPlainInt(OpAsmPrinter &printer, Operation *, IntegerAttr value) {
-  printer << value.getInt();
-}
-
-static ParseResult parsePlainFloat(OpAsmParser &parser, FloatAttr &value) {
-  return parser.parseAttribute(value, parser.getBuilder().getF64Type());
-}
-
-static void printPlainFloat(OpAsmPrinter &printer, Operation *, FloatAttr value) {
-  printer.printAttributeWithoutType(value);
-}
 
 /// One type for two operands.
 static ParseResult parseSameTypes(OpAsmParser &parser, Type &first, Type &second) {

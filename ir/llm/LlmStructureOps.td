@@ -114,7 +114,7 @@ def Llm_CallOp : Llm_Op<"call", [DeclareOpInterfaceMethods<SymbolUserOpInterface
   let arguments = (ins FlatSymbolRefAttr:$callee, OptionalAttr<I64Attr>:$layer, Variadic<Llm_AnyTensor>:$inputs);
   let results = (outs Variadic<Llm_AnyTensor>:$outputs);
   let assemblyFormat = [{
-    $callee (`layer` custom<PlainInt>($layer)^)? `(` $inputs `)` attr-dict `:` functional-type($inputs, $outputs)
+    $callee (`layer` custom<PlainInt>($layer)^ ` `)? `(` $inputs `)` attr-dict `:` functional-type($inputs, $outputs)
   }];
 }
 
@@ -180,7 +180,7 @@ def Llm_KvCacheOp : Llm_Op<"kv_cache", [
     Sharding rule: `()->(kv_heads)`. Cost: none.
   }];
   let results = (outs Llm_KvCacheType:$result);
-  let assemblyFormat = "attr-dict `:` type($result)";
+  let assemblyFormat = "attr-dict `:` qualified(type($result))";
 }
 
 #endif
