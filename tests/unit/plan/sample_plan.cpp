@@ -1,0 +1,272 @@
+#include "tests/unit/plan/sample_plan.h"
+
+#include "runtime/plan/layout.h"
+
+#include <cstring>
+#include <initializer_list>
+
+namespace vinci::sample {
+namespace {
+
+using fb::Space;
+
+constexpr uint32_t maxTokens = 8, maxBatch = 4, maxSeqLen = 64, blockSize = 16, kvBlocks = 8;
+
+fb::Dim tokens(uint64_t scale = 1) {
+  return {fb::Symbol::Tokens, scale};
+}
+fb::Dim fixed(uint64_t size) {
+  return {fb::Symbol::One, size};
+}
+
+void addBuffer(fb::PlanT &plan, const char *name, fb::DType type, std::vector<fb::Dim> dims,
+               uint64_t bytes) {
+  auto buffer = std::make_unique<fb::BufferT>();
+  buffer->name = name;
+  buffer->dtype = type;
+  buffer->dims = std::move(dims);
+  buffer->offset = plan.arena_bytes;
+  buffer->bytes = bytes;
+  plan.arena_bytes += roundUp(bytes, bufferAlignment);
+  plan.buffers.push_back(std::move(buffer));
+}
+
+void addWeight(fb::PlanT &plan, std::string name, std::string source, std::vector<uint64_t> shape,
+               fb::Packing packing, uint32_t count = 0) {
+  auto weight = std::make_unique<fb::WeightT>();
+  weight->name = std::move(name);
+  weight->source = std::move(source);
+  weight->shape = std::move(shape);
+  weight->packing = packing;
+  weight->count = count;
+  weight->dtype = fb::DType::BFloat16;
+  weight->bytes = *packedBytes(weight->shape, DType::BFloat16, packing, count);
+  plan.weights.push_back(std::move(weight));
+}
+
+void addKernel(fb::PlanT &plan, const char *symbol, const char *op, uint32_t operands) {
+  auto kernel = std::make_unique<fb::KernelT>();
+  kernel->symbol = symbol;
+  kernel->op = op;
+  kernel->operands = operands;
+  kernel->outputs = 1;
+  plan.kernels.push_back(std::move(kernel));
+}
+
+fb::BodyT &addBody(fb::PlanT &plan, const char *name, std::vector<std::string> parameters) {
+  plan.bodies.push_back(std::make_unique<fb::BodyT>());
+  plan.bodies.back()->name = name;
+  plan.bodies.back()->parameters = std::move(parameters);
+  plan.debug.push_back(std::make_unique<fb::DebugBodyT>());
+  return *plan.bodies.back();
+}
+
+void launch(fb::PlanT &plan, Kernel kernel, std::initializer_list<fb::Operand> operands,
+            std::initializer_list<uint32_t> waits) {
+  fb::BodyT &body = *plan.bodies.back();
+  body.commands.emplace_back(uint32_t(kernel), uint32_t(body.operands.size()),
+                             uint32_t(operands.size()), uint32_t(body.waits.size()),
+                             uint32_t(waits.size()), 0, fb::TileRule(fb::Symbol::Tokens, 1, 4, 2));
+  body.operands.insert(body.operands.end(), operands);
+  body.waits.insert(body.waits.end(), waits);
+  plan.debug.back()->ops.push_back("llm." + plan.kernels[kernel]->op);
+  plan.debug.back()->locations.push_back("config.json:1:1");
+}
+
+fb::Operand arena(Buffer buffer) {
+  return {Space::Arena, buffer};
+}
+fb::Operand input(Input index) {
+  return {Space::Input, index};
+}
+fb::Operand parameter(uint32_t index) {
+  return {Space::Parameter, index};
+}
+const fb::Operand logits(Space::Output, 0);
+const fb::Operand inverseFrequencies(Space::Constant, 0);
+
+void addBodies(fb::PlanT &plan) {
+  addBody(plan, "prologue", {"embed_tokens"});
+  launch(plan, Embedding, {arena(Hidden), input(TokenIds), parameter(0)}, {});
+  launch(plan, RopeTable, {arena(Rope), input(Positions), inverseFrequencies}, {});
+
+  addBody(plan, "decoder_layer", {"norm", "q", "k", "v", "o", "kv_cache"});
+  launch(plan, RmsNorm, {arena(X), arena(Hidden), parameter(0)}, {});
+  launch(plan, MatmulQ, {arena(Q), arena(X), parameter(1)}, {Norm});
+  launch(plan, MatmulKv, {arena(K), arena(X), parameter(2)}, {Norm});
+  launch(plan, MatmulKv, {arena(V), arena(X), parameter(3)}, {Norm});
+  launch(plan, RopeQ, {arena(Q), arena(Q), arena(Rope)}, {ProjectQ});
+  launch(plan, RopeQ, {arena(K), arena(K), arena(Rope)}, {ProjectK});
+  launch(plan, KvAppend, {parameter(5), arena(K), arena(V), input(SlotMapping)},
+         {RotateK, ProjectV});
+  launch(plan, Attention,
+         {arena(Attended), arena(Q), parameter(5), input(QueryStart), input(ContextLens),
+          input(BlockTables)},
+         {RotateQ, Append});
+  launch(plan, MatmulQ, {arena(O), arena(Attended), parameter(4)}, {Attend});
+  launch(plan, Add, {arena(Hidden), arena(Hidden), arena(O)}, {ProjectO});
+
+  addBody(plan, "epilogue_prefill", {"norm", "lm_head"});
+  launch(plan, GatherRows, {arena(Rows), arena(Hidden), input(LogitIndices)}, {});
+  launch(plan, RmsNorm, {arena(Rows), arena(Rows), parameter(0)}, {0});
+  launch(plan, LmHead, {logits, arena(Rows), parameter(1)}, {1});
+
+  addBody(plan, "epilogue", {"norm", "lm_head"});
+  launch(plan, RmsNorm, {arena(X), arena(Hidden), parameter(0)}, {});
+  launch(plan, LmHead, {logits, arena(X), parameter(1)}, {0});
+}
+
+uint32_t weightIndex(const fb::PlanT &plan, const std::string &name) {
+  uint32_t index = 0;
+  while (plan.weights.at(index)->name != name)
+    ++index;
+  return index;
+}
+
+void addCall(const fb::PlanT &plan, fb::EntryT &entry, Body body, int32_t layer = -1) {
+  auto call = std::make_unique<fb::CallT>();
+  call->body = body;
+  call->layer = layer;
+  for (const std::string &name : plan.bodies[body]->parameters)
+    if (name == "kv_cache")
+      call->bindings.emplace_back(fb::BindingKind::KvCache, uint32_t(layer));
+    else
+      call->bindings.emplace_back(
+          fb::BindingKind::Weight,
+          weightIndex(plan, layer < 0 ? name : "layers." + std::to_string(layer) + "." + name));
+  entry.calls.push_back(std::move(call));
+}
+
+void addTensor(std::vector<std::unique_ptr<fb::StepTensorT>> &tensors, const char *name,
+               fb::DType type, std::vector<fb::Dim> dims) {
+  auto tensor = std::make_unique<fb::StepTensorT>();
+  tensor->name = name;
+  tensor->dtype = type;
+  tensor->dims = std::move(dims);
+  tensors.push_back(std::move(tensor));
+}
+
+void addEntry(fb::PlanT &plan, const char *name, Body epilogue, fb::Symbol logitRows) {
+  auto entry = std::make_unique<fb::EntryT>();
+  entry->name = name;
+  const fb::Dim sequences(fb::Symbol::Sequences, 1);
+  addTensor(entry->inputs, "token_ids", fb::DType::Int32, {tokens()});
+  addTensor(entry->inputs, "positions", fb::DType::Int32, {tokens()});
+  addTensor(entry->inputs, "slot_mapping", fb::DType::Int32, {tokens()});
+  addTensor(entry->inputs, "query_start", fb::DType::Int32, {fixed(maxBatch + 1)});
+  addTensor(entry->inputs, "context_lens", fb::DType::Int32, {sequences});
+  addTensor(entry->inputs, "block_tables", fb::DType::Int32,
+            {sequences, fixed(maxSeqLen / blockSize)});
+  addTensor(entry->inputs, "logit_indices", fb::DType::Int32, {{fb::Symbol::LogitRows, 1}});
+  addTensor(entry->outputs, "logits", fb::DType::Float32, {{logitRows, 1}, fixed(vocabulary)});
+  addCall(plan, *entry, Prologue);
+  for (uint32_t layer = 0; layer < layers; ++layer)
+    addCall(plan, *entry, Layer, int32_t(layer));
+  addCall(plan, *entry, epilogue);
+  plan.entries.push_back(std::move(entry));
+}
+
+void addModel(fb::PlanT &plan) {
+  plan.model = std::make_unique<fb::ModelT>();
+  plan.model->name = "sample";
+  plan.model->architecture = "llama";
+  plan.model->vocab_size = vocabulary;
+  plan.model->hidden_size = hidden;
+  plan.model->num_hidden_layers = layers;
+  plan.model->max_position_embeddings = maxSeqLen;
+  plan.model->dtype = fb::DType::BFloat16;
+  plan.cpu = "avx2";
+  plan.cpu_features = {"avx2", "fma"};
+  plan.limits = std::make_unique<fb::LimitsT>();
+  plan.limits->max_seq_len = maxSeqLen;
+  plan.limits->max_tokens_per_step = maxTokens;
+  plan.limits->max_batch = maxBatch;
+  plan.limits->kv_blocks = kvBlocks;
+  plan.kv_cache = std::make_unique<fb::KvCacheT>();
+  plan.kv_cache->layers = layers;
+  plan.kv_cache->block_size = blockSize;
+  plan.kv_cache->num_key_value_heads = 1;
+  plan.kv_cache->head_dim = headDim;
+  plan.kv_cache->dtype = fb::DType::BFloat16;
+  plan.kv_cache->bytes_per_block = *kvBlockBytes(1, headDim, blockSize, DType::BFloat16);
+  plan.generation = std::make_unique<fb::GenerationT>();
+  plan.generation->eos_token_ids = {2, 5};
+  plan.generation->bos_token_id = 1;
+  plan.generation->temperature = 0.7;
+}
+
+} // namespace
+
+fb::PlanT plan() {
+  fb::PlanT plan;
+  addModel(plan);
+  constexpr auto bf16 = fb::DType::BFloat16;
+  addBuffer(plan, "hidden", bf16, {tokens(), fixed(hidden)}, maxTokens * hidden * 2);
+  addBuffer(plan, "rope", fb::DType::Float32, {tokens(), fixed(headDim)}, maxTokens * headDim * 4);
+  addBuffer(plan, "x", bf16, {tokens(), fixed(hidden)}, maxTokens * hidden * 2);
+  addBuffer(plan, "q", bf16, {tokens(), fixed(hidden)}, maxTokens * hidden * 2);
+  addBuffer(plan, "k", bf16, {tokens(), fixed(headDim)}, maxTokens * headDim * 2);
+  addBuffer(plan, "v", bf16, {tokens(), fixed(headDim)}, maxTokens * headDim * 2);
+  addBuffer(plan, "attended", bf16, {tokens(), fixed(hidden)}, maxTokens * hidden * 2);
+  addBuffer(plan, "o", bf16, {tokens(), fixed(hidden)}, maxTokens * hidden * 2);
+  addBuffer(plan, "rows", bf16, {{fb::Symbol::LogitRows, 1}, fixed(hidden)},
+            maxTokens * hidden * 2);
+  // The attention's result lies where the norm's was: x is dead by then.
+  plan.buffers[Attended]->offset = plan.buffers[X]->offset;
+
+  auto constant = std::make_unique<fb::ConstantT>();
+  constant->name = "inv_freq";
+  constant->shape = {headDim / 2};
+  constant->segment = 1;
+  constant->bytes = headDim / 2 * sizeof(float);
+  plan.constants.push_back(std::move(constant));
+
+  addWeight(plan, "embed_tokens", "model.embed_tokens.weight", {vocabulary, hidden},
+            fb::Packing::Rows);
+  for (uint32_t layer = 0; layer < layers; ++layer) {
+    std::string name = "layers." + std::to_string(layer) + ".";
+    std::string source = "model." + name;
+    addWeight(plan, name + "norm", source + "norm.weight", {hidden}, fb::Packing::Rows);
+    addWeight(plan, name + "q", source + "q.weight", {hidden, hidden}, fb::Packing::Panel32);
+    addWeight(plan, name + "k", source + "k.weight", {headDim, hidden}, fb::Packing::Panel32);
+    addWeight(plan, name + "v", source + "v.weight", {headDim, hidden}, fb::Packing::Panel32);
+    addWeight(plan, name + "o", source + "o.weight", {hidden, hidden}, fb::Packing::Panel32);
+  }
+  addWeight(plan, "norm", "model.norm.weight", {hidden}, fb::Packing::Rows);
+  addWeight(plan, "lm_head", "lm_head.weight", {vocabulary, hidden}, fb::Packing::Panel32);
+  addWeight(plan, "experts", "model.experts.{}.weight", {24, 40}, fb::Packing::Panel32, experts);
+
+  addKernel(plan, "embedding_bfloat16", "embedding", 3);
+  addKernel(plan, "rope_table", "rope_table", 3);
+  addKernel(plan, "rms_norm_bfloat16", "rms_norm", 3);
+  addKernel(plan, "matmul_bfloat16_n32_k32", "matmul", 3);
+  addKernel(plan, "matmul_bfloat16_n16_k32", "matmul", 3);
+  addKernel(plan, "rope_bfloat16", "rope", 3);
+  addKernel(plan, "kv_append_bfloat16", "kv_append", 4);
+  addKernel(plan, "attention_bfloat16", "attention", 6);
+  addKernel(plan, "add_bfloat16", "add", 3);
+  addKernel(plan, "gather_rows_bfloat16", "gather_rows", 3);
+  addKernel(plan, "matmul_float32_n40_k32", "matmul", 3);
+  addBodies(plan);
+  addEntry(plan, "prefill", EpiloguePrefill, fb::Symbol::LogitRows);
+  addEntry(plan, "decode", Epilogue, fb::Symbol::Tokens);
+  addEntry(plan, "score", Epilogue, fb::Symbol::Tokens);
+  return plan;
+}
+
+std::vector<SegmentData> segments() {
+  std::vector<std::byte> object(5000), constants(headDim / 2 * sizeof(float));
+  for (size_t i = 0; i < object.size(); ++i)
+    object[i] = std::byte(i * 7 % 251);
+  const float one = 1.0f;
+  for (size_t i = 0; i < constants.size(); i += sizeof one)
+    std::memcpy(constants.data() + i, &one, sizeof one);
+  return {{fb::SegmentKind::Object, object}, {fb::SegmentKind::Constants, constants}};
+}
+
+std::vector<std::byte> bytes() {
+  fb::PlanT tables = plan();
+  return serializePlan(tables, segments());
+}
+
+} // namespace vinci::sample

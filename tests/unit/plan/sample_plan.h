@@ -1,0 +1,62 @@
+// A small plan with everything a plan can hold: two layers of one attention block, one KV head, a
+// stack of weights. Its object segment holds no code: nothing here executes plans.
+#pragma once
+
+#include "backend/plan/plan_writer.h"
+#include "runtime/plan/types.h"
+
+#include <string>
+#include <vector>
+
+namespace vinci::sample {
+
+inline constexpr uint32_t hidden = 32, vocabulary = 40, headDim = 16, layers = 2, experts = 2;
+
+/// Buffers of the arena, in the order of PlanT::buffers.
+enum Buffer : uint32_t { Hidden, Rope, X, Q, K, V, Attended, O, Rows, bufferCount };
+/// Kernels, in the order of PlanT::kernels.
+enum Kernel : uint32_t {
+  Embedding,
+  RopeTable,
+  RmsNorm,
+  MatmulQ,
+  MatmulKv,
+  RopeQ,
+  KvAppend,
+  Attention,
+  Add,
+  GatherRows,
+  LmHead,
+  kernelCount
+};
+enum Input : uint32_t {
+  TokenIds,
+  Positions,
+  SlotMapping,
+  QueryStart,
+  ContextLens,
+  BlockTables,
+  LogitIndices
+};
+enum Body : uint32_t { Prologue, Layer, EpiloguePrefill, Epilogue };
+
+/// Commands of the body `Layer`.
+enum LayerCommand : uint32_t {
+  Norm,
+  ProjectQ,
+  ProjectK,
+  ProjectV,
+  RotateQ,
+  RotateK,
+  Append,
+  Attend,
+  ProjectO,
+  Residual
+};
+
+fb::PlanT plan();
+std::vector<SegmentData> segments();
+/// The file, as serializePlan makes it.
+std::vector<std::byte> bytes();
+
+} // namespace vinci::sample
