@@ -1,5 +1,7 @@
 #include "frontend/checkpoint_weights.h"
 
+#include <algorithm>
+
 namespace vinci {
 
 std::vector<WeightSpec> modelWeights(const ModelSpec &spec) {
@@ -84,14 +86,15 @@ CheckpointSize checkpointSize(const ModelSpec &spec) {
   CheckpointSize size;
   auto add = [&](const std::vector<WeightSpec> &weights, double times) {
     for (const WeightSpec &weight : weights) {
-      double elements = times;
+      double elements = 1;
       for (int64_t extent : weight.shape)
         elements *= double(extent);
       double stack = weight.stack == 0 ? 1 : double(weight.stack);
       double active = weight.stack == 0 ? 1 : double(spec.moe->numExpertsPerTok);
       size.tensors += times * stack;
-      size.parameters += elements * stack;
-      size.activeParameters += elements * active;
+      size.parameters += times * elements * stack;
+      size.activeParameters += times * elements * active;
+      size.largestWeight = std::max(size.largestWeight, elements * stack);
     }
   };
   int64_t sparseLayers = 0;

@@ -42,6 +42,7 @@ std::vector<ExpectedTensor> expectedTensors(const ModelSpec &spec);
 struct CheckpointSize {
   double tensors = 0;
   double parameters = 0;
+  double largestWeight = 0; ///< elements of the largest weight; a stack counts as one
   double activeParameters =
       0; ///< used for one token: num_experts_per_tok of num_experts, everything else whole
 };

@@ -154,6 +154,10 @@ static void checkTotals(ConfigReader &reader) {
     fail(reader.position("num_hidden_layers"),
          "the model would have {:.0f} tensors; at most {:.0f} are read", size.tensors,
          ConfigCaps::tensors);
+  if (size.largestWeight > ConfigCaps::elements)
+    fail(reader.object().position(),
+         "the largest weight would have {:.0f} elements; at most {:.0f} are supported",
+         size.largestWeight, ConfigCaps::elements);
   if (size.parameters > ConfigCaps::parameters)
     fail(reader.object().position(),
          "the model would have {:.3g} parameters; at most {:.3g} are read", size.parameters,

@@ -23,6 +23,7 @@ struct ConfigCaps {
   static constexpr int64_t positions = int64_t(1) << 26;
   static constexpr int64_t experts = int64_t(1) << 14;
   static constexpr double tensors = double(int64_t(1) << 20);
+  static constexpr double elements = double(int64_t(1) << 40); ///< of one weight, as in the IR
   static constexpr double parameters = double(int64_t(1) << 50);
 };
 

@@ -85,11 +85,14 @@ TEST(ConfigError, Sizes) {
        "13:17: error: rms_norm_eps is \"1e-6\" (a string); a number is expected"},
       {qwen3MoeConfig().set("num_hidden_layers", "4096").set("num_experts", "16384"),
        "6:22: error: the model would have 201363459 tensors; at most 1048576 are read"},
+      {qwen3Config().set("hidden_size", "4194304").set("vocab_size", "16777216"),
+       "1:1: error: the largest weight would have 70368744177664 elements; at most 1099511627776 "
+       "are supported"},
       {qwen3Config()
            .set("num_hidden_layers", "4096")
-           .set("hidden_size", "4194304")
-           .set("intermediate_size", "4194304"),
-       "1:1: error: the model would have 2.16e+17 parameters; at most 1.13e+15 are read"},
+           .set("hidden_size", "1048576")
+           .set("intermediate_size", "1048576"),
+       "1:1: error: the model would have 1.35e+16 parameters; at most 1.13e+15 are read"},
   });
 }
 

@@ -1,0 +1,194 @@
+// The mathematics of the known families, body by body.
+#include "frontend/builder/body_builder.h"
+#include "ir/llm/StepInputs.h"
+
+#include <cmath>
+
+using namespace mlir;
+
+namespace vinci {
+
+using llm::DimExpr;
+using llm::Symbol;
+
+/// The named step inputs, as arguments of a body.
+static SmallVector<NamedArgument> stepArguments(BuildContext &context, ArrayRef<StringRef> names) {
+  SmallVector<NamedArgument> arguments;
+  for (StringRef name : names)
+    for (const llm::NamedType &input :
+         llm::stepInputs(context.builder.getContext(), context.limits))
+      if (input.name == name)
+        arguments.push_back({input.name, input.type});
+  return arguments;
+}
+
+// --- prologue
+
+/// theta^(-2i / head_dim), in double and rounded once.
+static SmallVector<float> inverseFrequencies(const ModelSpec &spec) {
+  SmallVector<float> frequencies;
+  for (int64_t i = 0; i < spec.headDim / 2; ++i)
+    frequencies.push_back(
+        static_cast<float>(std::pow(spec.ropeTheta, -2.0 * double(i) / double(spec.headDim))));
+  return frequencies;
+}
+
+llm::BodyOp buildPrologue(BuildContext &context) {
+  const ModelSpec &spec = context.spec;
+  BodyBuilder body(context, "prologue", context.at("vocab_size"),
+                   stepArguments(context, {"token_ids", "positions"}),
+                   {context.hiddenType(), context.ropeType()});
+  Location vocab = context.at("vocab_size"), rope = context.at("rope_theta");
+  body.declare({modelWeights(spec).front()}, vocab);
+  RankedTensorType tableType = llm::tensorOf(context.f32(), {spec.headDim / 2});
+  Value frequencies = body.ops().create<llm::ConstantOp>(
+      rope, tableType, body.ops().getStringAttr("inv_freq"),
+      DenseElementsAttr::get(tableType, ArrayRef<float>(inverseFrequencies(spec))));
+
+  Value hidden = body.ops().create<llm::EmbeddingOp>(vocab, context.hiddenType(), body.argument(0),
+                                                     body.weight("embed_tokens"));
+  Value table =
+      body.ops().create<llm::RopeTableOp>(rope, context.ropeType(), body.argument(1), frequencies);
+  return body.results({hidden, table});
+}
+
+// --- decoder layers
+
+namespace {
+
+/// The arguments of a decoder layer, in order.
+enum LayerArgument { Hidden, Rope, SlotMapping, QueryStart, ContextLens, BlockTables };
+
+class LayerBuilder {
+public:
+  LayerBuilder(BuildContext &context, BodyBuilder &body) : context_(context), body_(body) {}
+
+  /// q, k and v of the normalised input, through the cache, and back to hidden_size.
+  Value attention(Value x) {
+    const ModelSpec &spec = context_.spec;
+    Location heads = context_.at("num_attention_heads"),
+             kvHeads = context_.at("num_key_value_heads");
+    Value q =
+        position(splitHeads(body_.linear(x, "q_proj", heads), spec.numAttentionHeads), "q_norm");
+    Value k =
+        position(splitHeads(body_.linear(x, "k_proj", kvHeads), spec.numKeyValueHeads), "k_norm");
+    Value v = splitHeads(body_.linear(x, "v_proj", kvHeads), spec.numKeyValueHeads);
+
+    auto cacheType = llm::KvCacheType::get(ops().getContext(), spec.numKeyValueHeads, spec.headDim,
+                                           context_.dtype);
+    Value cache = ops().create<llm::KvCacheOp>(kvHeads, cacheType);
+    cache =
+        ops().create<llm::KvAppendOp>(kvHeads, cacheType, k, v, cache, body_.argument(SlotMapping));
+    Value attended = ops().create<llm::AttentionOp>(
+        heads, q.getType(), q, cache, body_.argument(QueryStart), body_.argument(ContextLens),
+        body_.argument(BlockTables), ops().getF64FloatAttr(1.0 / std::sqrt(double(spec.headDim))));
+    Value merged = ops().create<llm::MergeHeadsOp>(
+        heads, context_.activation({Symbol::Tokens, spec.queryWidth()}), attended);
+    return body_.linear(merged, "o_proj", heads);
+  }
+
+  Value denseMlp(Value x) {
+    Location location = context_.at("intermediate_size");
+    Value gate = body_.linear(x, "gate_proj", location);
+    Value up = body_.linear(x, "up_proj", location);
+    return body_.linear(body_.gated(gate, up, location), "down_proj", location);
+  }
+
+  /// Softmax over all experts, then the best num_experts_per_tok of them, sorted by expert so that
+  /// each expert is one matrix product.
+  Value experts(Value x) {
+    const MoeSpec &moe = *context_.spec.moe;
+    const int64_t topK = moe.numExpertsPerTok;
+    Location routing = context_.at("num_experts"), choice = context_.at("num_experts_per_tok");
+    Location width = context_.at("moe_intermediate_size");
+    Type perChoice = llm::tensorOf(context_.i32(), {DimExpr(Symbol::Tokens, topK)});
+    Type offsets = llm::tensorOf(context_.i32(), {moe.numExperts + 1});
+
+    Value logits = body_.linear(x, "router", routing, context_.f32());
+    auto route = ops().create<llm::MoeRouteOp>(
+        choice, llm::tensorOf(context_.f32(), {Symbol::Tokens, topK}),
+        llm::tensorOf(context_.i32(), {Symbol::Tokens, topK}), logits, topK, moe.normTopkProb);
+    auto sort = ops().create<llm::MoeSortOp>(choice, perChoice, perChoice, offsets,
+                                             route.getExperts(), moe.numExperts);
+    auto grouped = [&](Value input, StringRef symbol, int64_t out, bool gather) -> Value {
+      Type type = context_.activation({DimExpr(Symbol::Tokens, topK), out});
+      return ops().create<llm::GroupedMatmulOp>(width, type, input, body_.weight(symbol),
+                                                sort.getRowOf(), sort.getExpertOffsets(), gather);
+    };
+    Value gate = grouped(x, "gate_proj", moe.moeIntermediateSize, true);
+    Value up = grouped(x, "up_proj", moe.moeIntermediateSize, true);
+    Value down =
+        grouped(body_.gated(gate, up, width), "down_proj", context_.spec.hiddenSize, false);
+    return ops().create<llm::MoeCombineOp>(choice, x.getType(), down, sort.getPositionOf(),
+                                           route.getWeights());
+  }
+
+private:
+  OpBuilder &ops() { return body_.ops(); }
+
+  Value splitHeads(Value x, int64_t heads) {
+    Type type = context_.activation({Symbol::Tokens, heads, context_.spec.headDim});
+    return ops().create<llm::SplitHeadsOp>(x.getLoc(), type, x);
+  }
+
+  /// Rotates the heads, after normalising each where the family does.
+  Value position(Value heads, StringRef norm) {
+    if (context_.spec.qkNorm)
+      heads = body_.rmsNorm(heads, norm);
+    return ops().create<llm::RopeOp>(context_.at("rope_theta"), heads.getType(), heads,
+                                     body_.argument(Rope));
+  }
+
+  BuildContext &context_;
+  BodyBuilder &body_;
+};
+
+} // namespace
+
+llm::BodyOp buildDecoderLayer(BuildContext &context, bool sparse) {
+  SmallVector<NamedArgument> arguments = {{"hidden", context.hiddenType()},
+                                          {"rope", context.ropeType()}};
+  arguments.append(
+      stepArguments(context, {"slot_mapping", "query_start", "context_lens", "block_tables"}));
+  Location location = context.at("num_hidden_layers");
+  BodyBuilder body(context, sparse ? "sparse_decoder_layer" : "decoder_layer", location, arguments,
+                   {context.hiddenType()});
+  body.declare(layerWeights(context.spec, sparse), location);
+
+  LayerBuilder layer(context, body);
+  Value hidden = body.argument(Hidden);
+  Value attention = layer.attention(body.rmsNorm(hidden, "input_layernorm"));
+  Value residual = body.add(hidden, attention, location);
+  Value normed = body.rmsNorm(residual, "post_attention_layernorm");
+  Value mlp = sparse ? layer.experts(normed) : layer.denseMlp(normed);
+  return body.results({body.add(residual, mlp, location)});
+}
+
+// --- epilogues
+
+llm::BodyOp buildEpilogue(BuildContext &context, bool gather) {
+  const ModelSpec &spec = context.spec;
+  Symbol rows = gather ? Symbol::LogitRows : Symbol::Tokens;
+  SmallVector<NamedArgument> arguments = {{"hidden", context.hiddenType()}};
+  if (gather)
+    arguments.append(stepArguments(context, {"logit_indices"}));
+  Location location = context.at("vocab_size");
+  BodyBuilder body(context, gather ? "epilogue_prefill" : "epilogue", location, arguments,
+                   {llm::tensorOf(context.f32(), {rows, spec.vocabSize})});
+
+  std::vector<WeightSpec> weights = modelWeights(spec);
+  WeightSpec head = spec.tieWordEmbeddings ? weights.front() : weights.back();
+  head.symbol =
+      "lm_head"; // also where it is the embedding's tensor: the two are packed differently
+  body.declare({weights[1], head}, location);
+
+  Value hidden = body.argument(0);
+  if (gather)
+    hidden = body.ops().create<llm::GatherRowsOp>(
+        location, context.activation({Symbol::LogitRows, spec.hiddenSize}), hidden,
+        body.argument(1));
+  return body.results(
+      {body.linear(body.rmsNorm(hidden, "norm"), "lm_head", location, context.f32())});
+}
+
+} // namespace vinci

@@ -1,0 +1,141 @@
+#include "frontend/builder/builder.h"
+#include "frontend/builder/body_builder.h"
+#include "frontend/checkpoint_weights.h"
+#include "ir/llm/StepInputs.h"
+
+#include "mlir/IR/Diagnostics.h"
+#include "mlir/IR/Verifier.h"
+
+using namespace mlir;
+
+namespace vinci {
+
+static Type elementType(OpBuilder &builder, DType dtype) {
+  switch (dtype) {
+  case DType::Float32:
+    return builder.getF32Type();
+  case DType::BFloat16:
+    return builder.getBF16Type();
+  case DType::Float16:
+    return builder.getF16Type();
+  case DType::Int32:
+  case DType::Int8:
+    break;
+  }
+  fail("a model cannot compute in {}; float32, bfloat16 and float16 are supported",
+       toString(dtype));
+}
+
+static llm::LimitsAttr limitsAttr(MLIRContext *context, const Limits &limits) {
+  return llm::LimitsAttr::get(context, limits.maxSeqLen, limits.maxTokensPerStep, limits.maxBatch,
+                              limits.kvBlocks, limits.blockSize);
+}
+
+static llm::ModelAttr modelAttr(OpBuilder &builder, const ModelSpec &spec, Type dtype) {
+  auto number = [&](const std::optional<double> &value) {
+    return value ? builder.getF64FloatAttr(*value) : FloatAttr();
+  };
+  const GenerationDefaults &defaults = spec.generation;
+  BoolAttr doSample = defaults.doSample ? builder.getBoolAttr(*defaults.doSample) : BoolAttr();
+  auto generation = llm::GenerationAttr::get(
+      builder.getContext(), spec.eosTokenIds, spec.bosTokenId, spec.padTokenId, doSample,
+      number(defaults.temperature), defaults.topK, number(defaults.topP),
+      number(defaults.repetitionPenalty));
+  return llm::ModelAttr::get(builder.getContext(), spec.name, toString(spec.architecture),
+                             spec.vocabSize, spec.hiddenSize, spec.numHiddenLayers,
+                             spec.maxPositionEmbeddings, dtype,
+                             int64_t(checkpointSize(spec).parameters), generation);
+}
+
+namespace {
+
+struct Bodies {
+  llm::BodyOp prologue;
+  llm::BodyOp dense;  ///< null if no layer is
+  llm::BodyOp sparse; ///< null if no layer is
+  llm::BodyOp epilogue;
+  llm::BodyOp epiloguePrefill;
+};
+
+} // namespace
+
+static Bodies buildBodies(BuildContext &context) {
+  bool anySparse = false, anyDense = false;
+  for (int64_t layer = 0; layer < context.spec.numHiddenLayers; ++layer)
+    (context.spec.isSparseLayer(layer) ? anySparse : anyDense) = true;
+  Bodies bodies;
+  bodies.prologue = buildPrologue(context);
+  if (anyDense)
+    bodies.dense = buildDecoderLayer(context, false);
+  if (anySparse)
+    bodies.sparse = buildDecoderLayer(context, true);
+  bodies.epiloguePrefill = buildEpilogue(context, true);
+  bodies.epilogue = buildEpilogue(context, false);
+  return bodies;
+}
+
+/// Calls the prologue, every layer in turn, and an epilogue.
+static void buildEntry(BuildContext &context, const Bodies &bodies, StringRef name) {
+  OpBuilder &builder = context.builder;
+  llm::BodyOp epilogue = name == "prefill" ? bodies.epiloguePrefill : bodies.epilogue;
+  SmallVector<StringRef> names;
+  SmallVector<Type> types;
+  for (const llm::NamedType &input : llm::stepInputs(builder.getContext(), context.limits)) {
+    names.push_back(input.name);
+    types.push_back(input.type);
+  }
+  FunctionType type = builder.getFunctionType(types, epilogue.getFunctionType().getResults());
+  Location file = context.at("");
+  auto entry =
+      builder.create<llm::EntryOp>(file, name, type, names, ArrayRef<StringRef>{llm::logitsName});
+  OpBuilder::InsertionGuard guard(builder);
+  builder.setInsertionPointToEnd(&entry.getBlock());
+
+  auto input = [&](StringRef wanted) -> Value {
+    return entry.getBlock().getArgument(llvm::find(names, wanted) - names.begin());
+  };
+  auto call = [&](llm::BodyOp body, std::optional<int64_t> layer, ValueRange arguments) {
+    return builder.create<llm::CallOp>(body.getLoc(), body.getFunctionType().getResults(),
+                                       FlatSymbolRefAttr::get(body.getSymNameAttr()),
+                                       layer ? builder.getI64IntegerAttr(*layer) : IntegerAttr(),
+                                       arguments);
+  };
+  auto start = call(bodies.prologue, std::nullopt, {input("token_ids"), input("positions")});
+  Value hidden = start.getResult(0), rope = start.getResult(1);
+  for (int64_t layer = 0; layer < context.spec.numHiddenLayers; ++layer)
+    hidden = call(context.spec.isSparseLayer(layer) ? bodies.sparse : bodies.dense, layer,
+                  {hidden, rope, input("slot_mapping"), input("query_start"), input("context_lens"),
+                   input("block_tables")})
+                 .getResult(0);
+  SmallVector<Value> last = {hidden};
+  if (epilogue == bodies.epiloguePrefill)
+    last.push_back(input("logit_indices"));
+  builder.create<llm::ReturnOp>(file, call(epilogue, std::nullopt, last).getResults());
+}
+
+OwningOpRef<ModuleOp> buildModel(MLIRContext &mlirContext, const ModelSpec &spec,
+                                 const BuildOptions &options) {
+  mlirContext.loadDialect<llm::LlmDialect>();
+  OpBuilder builder(&mlirContext);
+  Type dtype = elementType(builder, options.dtype);
+  BuildContext context{spec, limitsAttr(&mlirContext, options.limits), dtype, builder};
+
+  OwningOpRef<ModuleOp> module = ModuleOp::create(context.at(""));
+  (*module)->setAttr(llm::LlmDialect::modelAttrName, modelAttr(builder, spec, dtype));
+  (*module)->setAttr(llm::LlmDialect::limitsAttrName, context.limits);
+  context.builder.setInsertionPointToEnd(module->getBody());
+  Bodies bodies = buildBodies(context);
+  for (StringRef entry : llm::entryNames)
+    buildEntry(context, bodies, entry);
+
+  std::string complaint;
+  ScopedDiagnosticHandler handler(&mlirContext, [&](Diagnostic &diagnostic) {
+    if (complaint.empty())
+      complaint = diagnostic.str();
+  });
+  if (failed(verify(*module)))
+    failInternal("the IR built from the config is invalid: {}", complaint);
+  return module;
+}
+
+} // namespace vinci

@@ -1,0 +1,29 @@
+// ModelSpec -> `llm` IR: what the model computes, unfused, with weights as names.
+//
+// The module holds the bodies @prologue, @decoder_layer (dense) and/or @sparse_decoder_layer
+// (experts), @epilogue and
+// @epilogue_prefill, and the entries @prefill, @decode and @score. It depends on the ModelSpec and
+// the options alone: the same bytes wherever the model stands and whether or not its weights are
+// there. Its size grows with the depth by a call per layer and entry. Locations point into
+// config.json, relative to the model.
+#pragma once
+
+#include "frontend/limits.h"
+#include "frontend/model_spec.h"
+#include "runtime/support/dtype.h"
+
+#include "mlir/IR/BuiltinOps.h"
+#include "mlir/IR/OwningOpRef.h"
+
+namespace vinci {
+
+struct BuildOptions {
+  DType dtype = DType::Float32; ///< of weights and activations: float32, bfloat16 or float16
+  Limits limits;
+};
+
+/// Builds and verifies the module; loads the llm dialect into `context`.
+mlir::OwningOpRef<mlir::ModuleOp> buildModel(mlir::MLIRContext &context, const ModelSpec &spec,
+                                             const BuildOptions &options);
+
+} // namespace vinci

@@ -1,0 +1,211 @@
+#include "frontend/builder/builder.h"
+#include "frontend/checkpoint_weights.h"
+#include "frontend/huggingface/config.h"
+#include "ir/llm/Llm.h"
+#include "tests/unit/frontend/config_text.h"
+
+#include "mlir/IR/MLIRContext.h"
+#include "mlir/Parser/Parser.h"
+#include "llvm/Support/FormatVariadic.h"
+#include "llvm/Support/raw_ostream.h"
+
+#include <filesystem>
+#include <fstream>
+#include <gtest/gtest.h>
+#include <map>
+#include <sstream>
+
+namespace vinci {
+namespace {
+
+using namespace test;
+namespace fs = std::filesystem;
+
+ModelSpec parse(const ConfigText &config, const std::string &file = "model/config.json") {
+  return parseHuggingFaceConfig(config.text(), std::nullopt, file);
+}
+
+std::string textOf(mlir::ModuleOp module, bool locations = false) {
+  std::string result;
+  llvm::raw_string_ostream stream(result);
+  mlir::OpPrintingFlags flags;
+  flags.enableDebugInfo(locations);
+  module->print(stream, flags);
+  return result + "\n";
+}
+
+/// Built IR and the context that owns it.
+struct Built {
+  mlir::MLIRContext context{mlir::MLIRContext::Threading::DISABLED};
+  mlir::OwningOpRef<mlir::ModuleOp> module;
+
+  explicit Built(const ModelSpec &spec, DType dtype = DType::BFloat16) {
+    module = buildModel(context, spec, {dtype, defaultLimits(spec)});
+  }
+  std::string text(bool locations = false) { return textOf(*module, locations); }
+};
+
+std::string contentOf(const fs::path &path) {
+  std::stringstream content;
+  content << std::ifstream(path).rdbuf();
+  return content.str();
+}
+
+/// Compares with a file beside this one; where it differs, the text found is left in the build
+/// tree.
+void expectGolden(const std::string &name, const std::string &text) {
+  fs::path found = fs::path(VINCI_BINARY_DIR) / name;
+  bool same = text == contentOf(fs::path(VINCI_SOURCE_DIR) / "tests/unit/frontend/data" / name);
+  if (!same)
+    std::ofstream(found) << text;
+  EXPECT_TRUE(same) << "differs from tests/unit/frontend/data/" << name << "; see " << found;
+}
+
+TEST(Builder, ADenseModel) {
+  Built built(
+      parse(qwen3Config().set("tie_word_embeddings", "true").set("eos_token_id", "[7, 9]")));
+  expectGolden("dense.mlir", built.text());
+}
+
+TEST(Builder, AMixtureOfExpertsWithADenseLayer) {
+  Built built(parse(qwen3MoeConfig()
+                        .set("mlp_only_layers", "[0]")
+                        .set("attention_bias", "true")
+                        .set("norm_topk_prob", "true")),
+              DType::Float32);
+  expectGolden("moe.mlir", built.text());
+}
+
+TEST(Builder, LocationsPointIntoTheConfig) {
+  Built built(parse(qwen3Config().set("rms_norm_eps", "1e-5")));
+  auto locationOf = [&](llvm::StringRef opName) {
+    std::string result;
+    built.module->walk([&](mlir::Operation *op) {
+      if (op->getName().getStringRef() == opName && result.empty()) {
+        auto location = mlir::cast<mlir::FileLineColLoc>(op->getLoc());
+        result = llvm::formatv("{0}:{1}:{2}", location.getFilename().getValue(), location.getLine(),
+                               location.getColumn())
+                     .str();
+      }
+    });
+    return result;
+  };
+  EXPECT_EQ(locationOf("llm.embedding"), "config.json:10:15");
+  EXPECT_EQ(locationOf("llm.rope_table"), "config.json:12:15");
+  EXPECT_EQ(locationOf("llm.rms_norm"), "config.json:13:17");
+  EXPECT_EQ(locationOf("llm.kv_append"), "config.json:8:24");
+  EXPECT_EQ(locationOf("llm.silu"), "config.json:5:22");
+  EXPECT_EQ(locationOf("llm.call"), "config.json:10:15");
+  EXPECT_EQ(locationOf("builtin.module"), "config.json:0:0");
+}
+
+TEST(Builder, DependsOnTheConfigAlone) {
+  ConfigText config = qwen3MoeConfig();
+  std::string text = Built(parse(config)).text(true);
+  EXPECT_EQ(text, Built(parse(config)).text(true));
+  EXPECT_EQ(text, Built(parse(config, "/elsewhere/another name/config.json")).text(true));
+  EXPECT_EQ(text.find("elsewhere"), std::string::npos);
+}
+
+/// Names and shapes of the tensors that the IR's weights stand for.
+std::map<std::string, std::vector<uint64_t>> tensorsOf(mlir::ModuleOp module) {
+  std::map<std::string, std::vector<uint64_t>> tensors;
+  auto add = [&](llm::WeightOp weight, const std::string &layer) {
+    std::string source = weight.getSource().str();
+    if (size_t at = source.find("{layer}"); at != std::string::npos)
+      source.replace(at, 7, layer);
+    auto shape = weight.getResult().getType().getShape();
+    if (!weight.getStack()) {
+      tensors[source].assign(shape.begin(), shape.end());
+      return;
+    }
+    size_t at = source.find("{}");
+    for (uint64_t i = 0; i < *weight.getStack(); ++i)
+      tensors[source.substr(0, at) + std::to_string(i) + source.substr(at + 2)].assign(
+          shape.begin() + 1, shape.end());
+  };
+  module.walk([&](llm::CallOp call) {
+    auto body = module.lookupSymbol<llm::BodyOp>(call.getCallee());
+    std::string layer = call.getLayer() ? std::to_string(*call.getLayer()) : "";
+    body.walk([&](llm::WeightOp weight) { add(weight, layer); });
+  });
+  return tensors;
+}
+
+TEST(Builder, UsesEveryTensorOfEveryModel) {
+  const char *models[] = {"models/austen-qwen3",
+                          "models/austen-qwen2",
+                          "models/austen-qwen3-moe",
+                          "tests/golden/data/llama-plain",
+                          "tests/golden/data/qwen2-untied",
+                          "tests/golden/data/qwen3-wide",
+                          "tests/golden/data/qwen3moe-norm",
+                          "tests/unit/frontend/data/qwq-32b.json",
+                          "tests/unit/frontend/data/qwen3-235b-a22b.json"};
+  for (const char *model : models) {
+    ModelSpec spec = readHuggingFaceConfig(fs::path(VINCI_SOURCE_DIR) / model);
+    for (DType dtype : {DType::Float32, DType::BFloat16, DType::Float16}) {
+      Built built(spec, dtype);
+      std::map<std::string, std::vector<uint64_t>> expected;
+      for (const ExpectedTensor &tensor : expectedTensors(spec))
+        expected[tensor.name] = tensor.shape;
+      EXPECT_EQ(tensorsOf(*built.module), expected) << model;
+    }
+  }
+}
+
+TEST(Builder, FoldsLayers) {
+  auto opsOf = [](int layers) {
+    Built built(parse(qwen3Config().set("num_hidden_layers", std::to_string(layers))));
+    int count = 0;
+    built.module->walk([&](mlir::Operation *op) { count += !mlir::isa<llm::CallOp>(op); });
+    return count;
+  };
+  EXPECT_EQ(opsOf(1), opsOf(64));
+}
+
+TEST(Builder, RoundTripsThroughText) {
+  Built built(parse(qwen3MoeConfig().set("mlp_only_layers", "[1]").set("bos_token_id", "3")));
+  std::string text = built.text();
+  auto parsed = mlir::parseSourceString<mlir::ModuleOp>(text, &built.context);
+  ASSERT_TRUE(parsed);
+  EXPECT_EQ(textOf(*parsed), text);
+}
+
+TEST(Builder, RoundsInverseFrequenciesOnce) {
+  Built built(parse(llamaConfig().set("hidden_size", "24").set("rope_theta", "10000")));
+  std::vector<float> values;
+  built.module->walk([&](llm::ConstantOp constant) {
+    EXPECT_EQ(constant.getSymName(), "inv_freq");
+    for (float value : mlir::cast<mlir::DenseElementsAttr>(constant.getValue()).getValues<float>())
+      values.push_back(value);
+  });
+  EXPECT_EQ(values, (std::vector<float>{1.0f, 0.046415888336127795f, 0.0021544346900318843f}));
+}
+
+TEST(Builder, CarriesTheLargestSizesThatTheReaderAccepts) {
+  ConfigText config = qwen3Config()
+                          .set("hidden_size", "4194304")
+                          .set("vocab_size", "262144")
+                          .set("head_dim", "4096")
+                          .set("max_position_embeddings", "67108864")
+                          .set("num_hidden_layers", "4096");
+  Built built(parse(config));
+  EXPECT_TRUE(built.module);
+}
+
+TEST(Builder, RefusesIntegers) {
+  ModelSpec spec = parse(qwen3Config());
+  mlir::MLIRContext context(mlir::MLIRContext::Threading::DISABLED);
+  try {
+    buildModel(context, spec, {DType::Int8, defaultLimits(spec)});
+    ADD_FAILURE() << "accepted int8";
+  } catch (const Error &error) {
+    EXPECT_STREQ(
+        error.what(),
+        "error: a model cannot compute in int8; float32, bfloat16 and float16 are supported");
+  }
+}
+
+} // namespace
+} // namespace vinci

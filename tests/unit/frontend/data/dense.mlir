@@ -1,0 +1,87 @@
+#logit_rows = #llm.dims<["logit_rows"]>
+#sequences = #llm.dims<["sequences"]>
+#tokens = #llm.dims<["tokens"]>
+module attributes {llm.limits = #llm.limits<max_seq_len = 512, max_tokens_per_step = 512, max_batch = 16, kv_blocks = 68, block_size = 128>, llm.model = #llm.model<name = "qwen3-2x64", architecture = "qwen3", vocab_size = 100, hidden_size = 64, num_hidden_layers = 2, max_position_embeddings = 512, dtype = bf16, parameters = 68224, generation = <eos_token_ids = [7, 9]>>} {
+  llm.body @prologue(%token_ids: tensor<?xi32, #tokens>, %positions: tensor<?xi32, #tokens>) -> (tensor<?x64xbf16, #tokens>, tensor<?x16xf32, #tokens>) {
+    %embed_tokens = llm.weight @embed_tokens from "model.embed_tokens.weight" : tensor<100x64xbf16>
+    %inv_freq = llm.constant @inv_freq dense<[1.000000e+00, 0.177827939, 0.0316227749, 0.00562341325, 1.000000e-03, 1.7782794E-4, 3.16227779E-5, 5.62341347E-6]> : tensor<8xf32>
+    %0 = llm.embedding %token_ids, %embed_tokens : (tensor<?xi32, #tokens>, tensor<100x64xbf16>) -> tensor<?x64xbf16, #tokens>
+    %1 = llm.rope_table %positions, %inv_freq : (tensor<?xi32, #tokens>, tensor<8xf32>) -> tensor<?x16xf32, #tokens>
+    llm.return %0, %1 : tensor<?x64xbf16, #tokens>, tensor<?x16xf32, #tokens>
+  }
+  llm.body @decoder_layer(%hidden: tensor<?x64xbf16, #tokens>, %rope: tensor<?x16xf32, #tokens>, %slot_mapping: tensor<?xi32, #tokens>, %query_start: tensor<17xi32>, %context_lens: tensor<?xi32, #sequences>, %block_tables: tensor<?x4xi32, #sequences>) -> tensor<?x64xbf16, #tokens> {
+    %input_layernorm = llm.weight @input_layernorm from "model.layers.{layer}.input_layernorm.weight" : tensor<64xbf16>
+    %q_proj = llm.weight @q_proj from "model.layers.{layer}.self_attn.q_proj.weight" : tensor<64x64xbf16>
+    %k_proj = llm.weight @k_proj from "model.layers.{layer}.self_attn.k_proj.weight" : tensor<32x64xbf16>
+    %v_proj = llm.weight @v_proj from "model.layers.{layer}.self_attn.v_proj.weight" : tensor<32x64xbf16>
+    %q_norm = llm.weight @q_norm from "model.layers.{layer}.self_attn.q_norm.weight" : tensor<16xbf16>
+    %k_norm = llm.weight @k_norm from "model.layers.{layer}.self_attn.k_norm.weight" : tensor<16xbf16>
+    %o_proj = llm.weight @o_proj from "model.layers.{layer}.self_attn.o_proj.weight" : tensor<64x64xbf16>
+    %post_attention_layernorm = llm.weight @post_attention_layernorm from "model.layers.{layer}.post_attention_layernorm.weight" : tensor<64xbf16>
+    %gate_proj = llm.weight @gate_proj from "model.layers.{layer}.mlp.gate_proj.weight" : tensor<96x64xbf16>
+    %up_proj = llm.weight @up_proj from "model.layers.{layer}.mlp.up_proj.weight" : tensor<96x64xbf16>
+    %down_proj = llm.weight @down_proj from "model.layers.{layer}.mlp.down_proj.weight" : tensor<64x96xbf16>
+    %0 = llm.rms_norm %hidden, %input_layernorm eps 1.0e-06 : tensor<?x64xbf16, #tokens>, tensor<64xbf16>
+    %1 = llm.matmul %0, %q_proj : (tensor<?x64xbf16, #tokens>, tensor<64x64xbf16>) -> tensor<?x64xbf16, #tokens>
+    %2 = llm.split_heads %1 : tensor<?x64xbf16, #tokens> -> tensor<?x4x16xbf16, #tokens>
+    %3 = llm.rms_norm %2, %q_norm eps 1.0e-06 : tensor<?x4x16xbf16, #tokens>, tensor<16xbf16>
+    %4 = llm.rope %3, %rope : tensor<?x4x16xbf16, #tokens>, tensor<?x16xf32, #tokens>
+    %5 = llm.matmul %0, %k_proj : (tensor<?x64xbf16, #tokens>, tensor<32x64xbf16>) -> tensor<?x32xbf16, #tokens>
+    %6 = llm.split_heads %5 : tensor<?x32xbf16, #tokens> -> tensor<?x2x16xbf16, #tokens>
+    %7 = llm.rms_norm %6, %k_norm eps 1.0e-06 : tensor<?x2x16xbf16, #tokens>, tensor<16xbf16>
+    %8 = llm.rope %7, %rope : tensor<?x2x16xbf16, #tokens>, tensor<?x16xf32, #tokens>
+    %9 = llm.matmul %0, %v_proj : (tensor<?x64xbf16, #tokens>, tensor<32x64xbf16>) -> tensor<?x32xbf16, #tokens>
+    %10 = llm.split_heads %9 : tensor<?x32xbf16, #tokens> -> tensor<?x2x16xbf16, #tokens>
+    %kv_cache = llm.kv_cache : !llm.kv_cache<2x16xbf16>
+    %11 = llm.kv_append %8, %10 into %kv_cache at %slot_mapping : tensor<?x2x16xbf16, #tokens>, !llm.kv_cache<2x16xbf16>, tensor<?xi32, #tokens>
+    %12 = llm.attention %4, %11, %query_start, %context_lens, %block_tables scale 0.25 : tensor<?x4x16xbf16, #tokens>, !llm.kv_cache<2x16xbf16>, tensor<17xi32>, tensor<?xi32, #sequences>, tensor<?x4xi32, #sequences>
+    %13 = llm.merge_heads %12 : tensor<?x4x16xbf16, #tokens> -> tensor<?x64xbf16, #tokens>
+    %14 = llm.matmul %13, %o_proj : (tensor<?x64xbf16, #tokens>, tensor<64x64xbf16>) -> tensor<?x64xbf16, #tokens>
+    %15 = llm.add %hidden, %14 : tensor<?x64xbf16, #tokens>
+    %16 = llm.rms_norm %15, %post_attention_layernorm eps 1.0e-06 : tensor<?x64xbf16, #tokens>, tensor<64xbf16>
+    %17 = llm.matmul %16, %gate_proj : (tensor<?x64xbf16, #tokens>, tensor<96x64xbf16>) -> tensor<?x96xbf16, #tokens>
+    %18 = llm.matmul %16, %up_proj : (tensor<?x64xbf16, #tokens>, tensor<96x64xbf16>) -> tensor<?x96xbf16, #tokens>
+    %19 = llm.silu %17 : tensor<?x96xbf16, #tokens>
+    %20 = llm.mul %19, %18 : tensor<?x96xbf16, #tokens>
+    %21 = llm.matmul %20, %down_proj : (tensor<?x96xbf16, #tokens>, tensor<64x96xbf16>) -> tensor<?x64xbf16, #tokens>
+    %22 = llm.add %15, %21 : tensor<?x64xbf16, #tokens>
+    llm.return %22 : tensor<?x64xbf16, #tokens>
+  }
+  llm.body @epilogue_prefill(%hidden: tensor<?x64xbf16, #tokens>, %logit_indices: tensor<?xi32, #logit_rows>) -> tensor<?x100xf32, #logit_rows> {
+    %norm = llm.weight @norm from "model.norm.weight" : tensor<64xbf16>
+    %lm_head = llm.weight @lm_head from "model.embed_tokens.weight" : tensor<100x64xbf16>
+    %0 = llm.gather_rows %hidden, %logit_indices : (tensor<?x64xbf16, #tokens>, tensor<?xi32, #logit_rows>) -> tensor<?x64xbf16, #logit_rows>
+    %1 = llm.rms_norm %0, %norm eps 1.0e-06 : tensor<?x64xbf16, #logit_rows>, tensor<64xbf16>
+    %2 = llm.matmul %1, %lm_head : (tensor<?x64xbf16, #logit_rows>, tensor<100x64xbf16>) -> tensor<?x100xf32, #logit_rows>
+    llm.return %2 : tensor<?x100xf32, #logit_rows>
+  }
+  llm.body @epilogue(%hidden: tensor<?x64xbf16, #tokens>) -> tensor<?x100xf32, #tokens> {
+    %norm = llm.weight @norm from "model.norm.weight" : tensor<64xbf16>
+    %lm_head = llm.weight @lm_head from "model.embed_tokens.weight" : tensor<100x64xbf16>
+    %0 = llm.rms_norm %hidden, %norm eps 1.0e-06 : tensor<?x64xbf16, #tokens>, tensor<64xbf16>
+    %1 = llm.matmul %0, %lm_head : (tensor<?x64xbf16, #tokens>, tensor<100x64xbf16>) -> tensor<?x100xf32, #tokens>
+    llm.return %1 : tensor<?x100xf32, #tokens>
+  }
+  llm.entry @prefill(%token_ids: tensor<?xi32, #tokens>, %positions: tensor<?xi32, #tokens>, %slot_mapping: tensor<?xi32, #tokens>, %query_start: tensor<17xi32>, %context_lens: tensor<?xi32, #sequences>, %block_tables: tensor<?x4xi32, #sequences>, %logit_indices: tensor<?xi32, #logit_rows>) -> (logits: tensor<?x100xf32, #logit_rows>) {
+    %0:2 = llm.call @prologue(%token_ids, %positions) : (tensor<?xi32, #tokens>, tensor<?xi32, #tokens>) -> (tensor<?x64xbf16, #tokens>, tensor<?x16xf32, #tokens>)
+    %1 = llm.call @decoder_layer layer 0 (%0#0, %0#1, %slot_mapping, %query_start, %context_lens, %block_tables) : (tensor<?x64xbf16, #tokens>, tensor<?x16xf32, #tokens>, tensor<?xi32, #tokens>, tensor<17xi32>, tensor<?xi32, #sequences>, tensor<?x4xi32, #sequences>) -> tensor<?x64xbf16, #tokens>
+    %2 = llm.call @decoder_layer layer 1 (%1, %0#1, %slot_mapping, %query_start, %context_lens, %block_tables) : (tensor<?x64xbf16, #tokens>, tensor<?x16xf32, #tokens>, tensor<?xi32, #tokens>, tensor<17xi32>, tensor<?xi32, #sequences>, tensor<?x4xi32, #sequences>) -> tensor<?x64xbf16, #tokens>
+    %3 = llm.call @epilogue_prefill(%2, %logit_indices) : (tensor<?x64xbf16, #tokens>, tensor<?xi32, #logit_rows>) -> tensor<?x100xf32, #logit_rows>
+    llm.return %3 : tensor<?x100xf32, #logit_rows>
+  }
+  llm.entry @decode(%token_ids: tensor<?xi32, #tokens>, %positions: tensor<?xi32, #tokens>, %slot_mapping: tensor<?xi32, #tokens>, %query_start: tensor<17xi32>, %context_lens: tensor<?xi32, #sequences>, %block_tables: tensor<?x4xi32, #sequences>, %logit_indices: tensor<?xi32, #logit_rows>) -> (logits: tensor<?x100xf32, #tokens>) {
+    %0:2 = llm.call @prologue(%token_ids, %positions) : (tensor<?xi32, #tokens>, tensor<?xi32, #tokens>) -> (tensor<?x64xbf16, #tokens>, tensor<?x16xf32, #tokens>)
+    %1 = llm.call @decoder_layer layer 0 (%0#0, %0#1, %slot_mapping, %query_start, %context_lens, %block_tables) : (tensor<?x64xbf16, #tokens>, tensor<?x16xf32, #tokens>, tensor<?xi32, #tokens>, tensor<17xi32>, tensor<?xi32, #sequences>, tensor<?x4xi32, #sequences>) -> tensor<?x64xbf16, #tokens>
+    %2 = llm.call @decoder_layer layer 1 (%1, %0#1, %slot_mapping, %query_start, %context_lens, %block_tables) : (tensor<?x64xbf16, #tokens>, tensor<?x16xf32, #tokens>, tensor<?xi32, #tokens>, tensor<17xi32>, tensor<?xi32, #sequences>, tensor<?x4xi32, #sequences>) -> tensor<?x64xbf16, #tokens>
+    %3 = llm.call @epilogue(%2) : (tensor<?x64xbf16, #tokens>) -> tensor<?x100xf32, #tokens>
+    llm.return %3 : tensor<?x100xf32, #tokens>
+  }
+  llm.entry @score(%token_ids: tensor<?xi32, #tokens>, %positions: tensor<?xi32, #tokens>, %slot_mapping: tensor<?xi32, #tokens>, %query_start: tensor<17xi32>, %context_lens: tensor<?xi32, #sequences>, %block_tables: tensor<?x4xi32, #sequences>, %logit_indices: tensor<?xi32, #logit_rows>) -> (logits: tensor<?x100xf32, #tokens>) {
+    %0:2 = llm.call @prologue(%token_ids, %positions) : (tensor<?xi32, #tokens>, tensor<?xi32, #tokens>) -> (tensor<?x64xbf16, #tokens>, tensor<?x16xf32, #tokens>)
+    %1 = llm.call @decoder_layer layer 0 (%0#0, %0#1, %slot_mapping, %query_start, %context_lens, %block_tables) : (tensor<?x64xbf16, #tokens>, tensor<?x16xf32, #tokens>, tensor<?xi32, #tokens>, tensor<17xi32>, tensor<?xi32, #sequences>, tensor<?x4xi32, #sequences>) -> tensor<?x64xbf16, #tokens>
+    %2 = llm.call @decoder_layer layer 1 (%1, %0#1, %slot_mapping, %query_start, %context_lens, %block_tables) : (tensor<?x64xbf16, #tokens>, tensor<?x16xf32, #tokens>, tensor<?xi32, #tokens>, tensor<17xi32>, tensor<?xi32, #sequences>, tensor<?x4xi32, #sequences>) -> tensor<?x64xbf16, #tokens>
+    %3 = llm.call @epilogue(%2) : (tensor<?x64xbf16, #tokens>) -> tensor<?x100xf32, #tokens>
+    llm.return %3 : tensor<?x100xf32, #tokens>
+  }
+}
+
