@@ -1,0 +1,57 @@
+// What can run the steps of a model: a loaded plan (loaded_model.h), or a toy in a test.
+#pragma once
+
+#include <cstdint>
+#include <span>
+
+namespace vinci {
+
+/// The entries of a plan. Each takes any mix of sequences, with their tokens one after another.
+enum class EntryKind : uint8_t {
+  Prefill, ///< logits for the tokens named in logitIndices
+  Decode,  ///< one token per sequence, and logits for each
+  Score,   ///< logits for every token
+};
+
+/// "prefill", "decode", "score".
+const char *toString(EntryKind kind);
+
+struct ModelLimits {
+  uint32_t vocabSize = 0;
+  uint32_t maxSeqLen = 0;
+  uint32_t maxTokensPerStep = 0;
+  uint32_t maxBatch = 0; ///< sequences per step
+  uint32_t kvBlocks = 0;
+  uint32_t blockSize = 0; ///< tokens per KV block
+
+  uint32_t blocksFor(uint32_t tokens) const { return (tokens + blockSize - 1) / blockSize; }
+  /// The width of a row of blockTables.
+  uint32_t blocksPerSequence() const { return blocksFor(maxSeqLen); }
+};
+
+/// One step. Token t of sequence s, at position p, attends to the cache positions 0..p of s.
+struct StepInputs {
+  std::span<const int32_t> tokenIds;     ///< [tokens]
+  std::span<const int32_t> positions;    ///< [tokens]
+  std::span<const int32_t> slotMapping;  ///< [tokens]: block * blockSize + offset, -1: do not cache
+  std::span<const int32_t> queryStart;   ///< [sequences + 1]: where each sequence's tokens start
+  std::span<const int32_t> contextLens;  ///< [sequences]: tokens in the cache, this step's included
+  std::span<const int32_t> blockTables;  ///< [sequences, blocksPerSequence()]; unused entries are 0
+  std::span<const int32_t> logitIndices; ///< Prefill only: tokens that logits are wanted for
+};
+
+/// Throws Error on the first input that a step with these limits cannot take: whatever passes stays
+/// inside every buffer.
+void checkStepInputs(EntryKind kind, const StepInputs &inputs, const ModelLimits &limits);
+
+class StepRunner {
+public:
+  virtual ~StepRunner() = default;
+
+  virtual const ModelLimits &limits() const = 0;
+  /// The logits, [rows, vocabSize], valid until the next step. Rows: those of logitIndices, or one
+  /// per token. Throws Error as checkStepInputs.
+  virtual std::span<const float> step(EntryKind kind, const StepInputs &inputs) = 0;
+};
+
+} // namespace vinci
