@@ -88,10 +88,10 @@ static void resolveAttention(ConfigReader &reader, const Family &family) {
          spec.numAttentionHeads, spec.numKeyValueHeads,
          keyIsThere ? "" : fmt::format(", the default of {}", family.modelType));
 
-  bool headDimIsNull = reader.object().find("head_dim").has_value();
+  bool headDimKeyIsThere = reader.object().find("head_dim").has_value();
   if (std::optional<JsonValue> value = reader.find("head_dim"))
     spec.headDim = value->toInteger("head_dim", 2, ConfigCaps::headDim);
-  else if (!headDimIsNull && family.headDim > 0)
+  else if (!headDimKeyIsThere && family.headDim > 0)
     spec.headDim = family.headDim;
   else if (spec.hiddenSize % spec.numAttentionHeads == 0)
     spec.headDim = spec.hiddenSize / spec.numAttentionHeads;

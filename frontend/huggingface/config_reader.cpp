@@ -28,28 +28,28 @@ JsonValue ConfigReader::require(std::string_view key) {
   if (std::optional<JsonValue> value = find(key))
     return *value;
   std::optional<JsonValue> null = object_.find(key);
-  fail((null ? *null : object_).position(), "{} is {}; it must be given", fullName(key),
+  fail((null ? *null : object_).position(), "{} is {}; it must be given", key,
        null ? "null" : "missing");
 }
 
 int64_t ConfigReader::integer(std::string_view key, int64_t minimum, int64_t maximum) {
-  return require(key).toInteger(fullName(key), minimum, maximum);
+  return require(key).toInteger(key, minimum, maximum);
 }
 
 int64_t ConfigReader::integerOr(std::string_view key, int64_t absent, int64_t minimum,
                                 int64_t maximum) {
   std::optional<JsonValue> value = find(key);
-  return value ? value->toInteger(fullName(key), minimum, maximum) : absent;
+  return value ? value->toInteger(key, minimum, maximum) : absent;
 }
 
 bool ConfigReader::booleanOr(std::string_view key, bool absent) {
   std::optional<JsonValue> value = find(key);
-  return value ? value->toBoolean(fullName(key)) : absent;
+  return value ? value->toBoolean(key) : absent;
 }
 
 double ConfigReader::numberOr(std::string_view key, double absent, double minimum, double maximum) {
   std::optional<JsonValue> value = find(key);
-  return value ? numberInRange(*value, fullName(key), minimum, maximum) : absent;
+  return value ? numberInRange(*value, key, minimum, maximum) : absent;
 }
 
 /// Equal scalars: the same text, or the same number.

@@ -29,15 +29,12 @@ struct ConfigCaps {
 
 class ConfigReader {
 public:
-  /// Positions of what is read go to spec.origins under `relativeName`; `prefix` is put before keys
-  /// in messages.
-  ConfigReader(JsonValue object, ModelSpec &spec, std::string relativeName, std::string prefix = "")
-      : object_(object), spec_(spec), relativeName_(std::move(relativeName)),
-        prefix_(std::move(prefix)) {}
+  /// Positions of what is read go to spec.origins under `relativeName`.
+  ConfigReader(JsonValue object, ModelSpec &spec, std::string relativeName)
+      : object_(object), spec_(spec), relativeName_(std::move(relativeName)) {}
 
   ModelSpec &spec() { return spec_; }
   JsonValue object() const { return object_; }
-  std::string fullName(std::string_view key) const { return prefix_ + std::string(key); }
 
   /// The value of `key`, which now counts as read; nullopt if it is absent or null.
   std::optional<JsonValue> find(std::string_view key);
@@ -65,7 +62,7 @@ public:
         visit(key, value);
   }
 
-  /// Where a value of ModelSpec came from; the key is the plain one, without prefix.
+  /// Where a value of ModelSpec came from.
   void recordOrigin(std::string_view key, const JsonValue &value);
 
   static constexpr size_t mostWarnings = 50;
@@ -74,7 +71,6 @@ private:
   JsonValue object_;
   ModelSpec &spec_;
   std::string relativeName_;
-  std::string prefix_;
   std::set<std::string, std::less<>> read_;
 };
 

@@ -71,10 +71,6 @@ static constexpr Family table[] = {
     },
 };
 
-std::span<const Family> families() {
-  return table;
-}
-
 const Family *findFamilyByModelType(std::string_view modelType) {
   for (const Family &family : table)
     if (family.modelType == modelType)

@@ -9,7 +9,7 @@
 
 #include <cstdint>
 #include <optional>
-#include <span>
+#include <string>
 #include <string_view>
 
 namespace vinci {
@@ -39,8 +39,6 @@ struct Family {
   bool layerTypesKey; ///< `layer_types` decides about sliding windows; without it every layer would
                       ///< slide
 };
-
-std::span<const Family> families();
 
 /// nullptr for an unknown one.
 const Family *findFamilyByModelType(std::string_view modelType);

@@ -54,6 +54,9 @@ constexpr MathematicalKey mathematicalKeys[] = {
     {"rope_ratio", Neutral::One, "scaling of rotary positions"},
     {"rope_interleaved", Neutral::Off, "interleaved rotary positions"},
     {"rope_interleave", Neutral::Off, "interleaved rotary positions"},
+    {"use_mrope", Neutral::Off, "positions in several dimensions"},
+    {"use_logn_attn", Neutral::Off, "attention scaled by the length"},
+    {"use_dynamic_ntk", Neutral::Off, "scaled rotary positions"},
 
     {"embedding_multiplier", Neutral::One, "scaling of embeddings"},
     {"scale_emb", Neutral::One, "scaling of embeddings"},

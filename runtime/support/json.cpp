@@ -232,26 +232,6 @@ private:
 
 } // namespace
 
-std::string_view toString(JsonKind kind) {
-  switch (kind) {
-  case JsonKind::Null:
-    return "null";
-  case JsonKind::Boolean:
-    return "a boolean";
-  case JsonKind::Integer:
-    return "an integer";
-  case JsonKind::Number:
-    return "a number";
-  case JsonKind::String:
-    return "a string";
-  case JsonKind::Array:
-    return "an array";
-  case JsonKind::Object:
-    return "an object";
-  }
-  return "unknown";
-}
-
 JsonKind JsonValue::kind() const {
   return tree_->nodes[index_].jsonKind();
 }

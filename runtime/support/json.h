@@ -37,9 +37,6 @@ struct JsonLimits {
 /// Integer: fits int64. Number: everything else that fits a double, also integers beyond int64.
 enum class JsonKind : uint8_t { Null, Boolean, Integer, Number, String, Array, Object };
 
-/// "null", "a boolean", "an integer", "a number", "a string", "an array", "an object".
-std::string_view toString(JsonKind kind);
-
 struct JsonTree; // json.cpp
 
 class JsonValue {

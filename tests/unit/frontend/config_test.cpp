@@ -175,7 +175,7 @@ TEST(Config, AcceptsWhatChangesNothing) {
       qwen3Config().set("partial_rotary_factor", "1.0"),
       qwen3Config().set("rope_parameters",
                         R"({"rope_theta": 1000000, "partial_rotary_factor": 1})"),
-      qwen3Config().set("rope_scaling", "null"),
+      qwen3Config().set("rope_scaling", "null").set("use_mrope", "false"),
       qwen3Config()
           .set("quantization_config", "null")
           .set("attn_logit_softcapping", "null")
