@@ -1,0 +1,387 @@
+#include "backend/plan/lower_to_plan.h"
+
+#include "backend/codegen/codegen.h"
+#include "backend/codegen/kernel_spec.h"
+#include "ir/llm/StepInputs.h"
+#include "ir/npu/Npu.h"
+#include "ir/npu/Sizes.h"
+#include "runtime/plan/layout.h"
+#include "runtime/plan/types.h"
+#include "runtime/support/error.h"
+
+#include <cstring>
+#include <map>
+#include <string>
+
+namespace vinci {
+namespace {
+
+using mlir::RankedTensorType;
+
+static_assert(int(npu::Space::Arena) == int(fb::Space::Arena));
+static_assert(int(npu::Space::Input) == int(fb::Space::Input));
+static_assert(int(npu::Space::Output) == int(fb::Space::Output));
+static_assert(int(npu::Space::Constant) == int(fb::Space::Constant));
+static_assert(int(npu::Space::Parameter) == int(fb::Space::Parameter));
+static_assert(int(npu::Packing::Rows) == int(fb::Packing::Rows));
+static_assert(int(npu::Packing::Panel32) == int(fb::Packing::Panel32));
+static_assert(int(llm::Symbol::One) == int(fb::Symbol::One));
+static_assert(int(llm::Symbol::Tokens) == int(fb::Symbol::Tokens));
+static_assert(int(llm::Symbol::Sequences) == int(fb::Symbol::Sequences));
+static_assert(int(llm::Symbol::LogitRows) == int(fb::Symbol::LogitRows));
+
+fb::DType dtypeOf(mlir::Type type) {
+  if (type.isF32())
+    return fb::DType::Float32;
+  if (type.isBF16())
+    return fb::DType::BFloat16;
+  if (type.isF16())
+    return fb::DType::Float16;
+  if (type.isInteger(32))
+    return fb::DType::Int32;
+  failInternal("the program holds a tensor whose element type a plan does not know");
+}
+
+std::vector<fb::Dim> dimsOf(RankedTensorType type) {
+  std::vector<fb::Dim> dims;
+  for (const llm::DimExpr &dim : llm::shapeOf(type))
+    dims.emplace_back(fb::Symbol(dim.symbol), uint64_t(dim.scale));
+  return dims;
+}
+
+std::vector<uint64_t> staticShape(llvm::ArrayRef<int64_t> shape) {
+  return {shape.begin(), shape.end()};
+}
+
+/// "config.json:12:3", or nothing where the IR was not made from a config.
+std::string locationText(mlir::Location location) {
+  std::string text;
+  location->walk([&](mlir::Location part) {
+    auto file = mlir::dyn_cast<mlir::FileLineColLoc>(part);
+    if (!file)
+      return mlir::WalkResult::advance();
+    text = fmt::format("{}:{}:{}", std::string_view(file.getFilename().getValue()), file.getLine(),
+                       file.getColumn());
+    return mlir::WalkResult::interrupt();
+  });
+  return text;
+}
+
+/// Names of one kind of thing and their places in the plan's table.
+class Index {
+public:
+  explicit Index(const char *what) : what_(what) {}
+
+  void add(llvm::StringRef name) { places_.emplace(name.str(), uint32_t(places_.size())); }
+  uint32_t operator[](llvm::StringRef name) const {
+    auto found = places_.find(name.str());
+    if (found == places_.end())
+      failInternal("the program has no {} @{}", what_, std::string_view(name));
+    return found->second;
+  }
+
+private:
+  const char *what_;
+  std::map<std::string, uint32_t> places_;
+};
+
+class Lowering {
+public:
+  Lowering(mlir::ModuleOp module, const CpuTarget &cpu) : module_(module), cpu_(cpu) {}
+  LoweredPlan run();
+
+private:
+  template <typename Op> auto members() { return program_.getBody().front().getOps<Op>(); }
+
+  void lowerModel();
+  void lowerGeneration(llm::GenerationAttr attr);
+  void lowerLimits();
+  void lowerBuffers();
+  void lowerConstants();
+  void lowerWeights();
+  void lowerBody(npu::BodyOp op);
+  void lowerLaunch(npu::LaunchOp op, fb::BodyT &body, const Index &parameters);
+  void lowerEntry(npu::EntryOp op);
+  uint32_t kernelOf(npu::LaunchOp op, const KernelSpec &spec);
+
+  mlir::ModuleOp module_;
+  const CpuTarget &cpu_;
+  npu::ProgramOp program_;
+  fb::PlanT plan_;
+  std::vector<std::byte> constantBytes_;
+  std::vector<KernelSpec> specs_; ///< parallel to plan_.kernels
+  std::map<KernelSpec, uint32_t> kernels_;
+  Index inputs_{"step input"}, outputs_{"step output"}, buffers_{"npu.buffer"},
+      constants_{"npu.constant"}, weights_{"npu.weight"}, bodies_{"npu.body"};
+};
+
+void Lowering::lowerGeneration(llm::GenerationAttr attr) {
+  auto generation = std::make_unique<fb::GenerationT>();
+  for (int64_t id : attr.getEosTokenIds())
+    generation->eos_token_ids.push_back(int32_t(id));
+  generation->bos_token_id = int32_t(attr.getBosTokenId().value_or(-1));
+  generation->pad_token_id = int32_t(attr.getPadTokenId().value_or(-1));
+  if (attr.getDoSample())
+    generation->do_sample = attr.getDoSample().getValue();
+  if (attr.getTemperature())
+    generation->temperature = attr.getTemperature().getValueAsDouble();
+  if (attr.getTopK())
+    generation->top_k = *attr.getTopK();
+  if (attr.getTopP())
+    generation->top_p = attr.getTopP().getValueAsDouble();
+  if (attr.getRepetitionPenalty())
+    generation->repetition_penalty = attr.getRepetitionPenalty().getValueAsDouble();
+  plan_.generation = std::move(generation);
+}
+
+void Lowering::lowerModel() {
+  auto attr = module_->getAttrOfType<llm::ModelAttr>(llm::LlmDialect::modelAttrName);
+  if (!attr)
+    failInternal("the module has no attribute {}",
+                 std::string_view(llm::LlmDialect::modelAttrName));
+  auto model = std::make_unique<fb::ModelT>();
+  model->name = attr.getName().str();
+  model->architecture = attr.getArchitecture().str();
+  model->vocab_size = uint32_t(attr.getVocabSize());
+  model->hidden_size = uint32_t(attr.getHiddenSize());
+  model->num_hidden_layers = uint32_t(attr.getNumHiddenLayers());
+  model->max_position_embeddings = uint32_t(attr.getMaxPositionEmbeddings());
+  model->dtype = dtypeOf(attr.getDtype());
+  model->parameters = uint64_t(attr.getParameters());
+  plan_.model = std::move(model);
+  lowerGeneration(attr.getGeneration());
+  plan_.cpu = cpu_.name;
+  plan_.cpu_features = cpu_.features;
+}
+
+void Lowering::lowerLimits() {
+  llm::LimitsAttr attr = llm::findLimits(program_);
+  auto limits = std::make_unique<fb::LimitsT>();
+  limits->max_seq_len = uint32_t(attr.getMaxSeqLen());
+  limits->max_tokens_per_step = uint32_t(attr.getMaxTokensPerStep());
+  limits->max_batch = uint32_t(attr.getMaxBatch());
+  limits->kv_blocks = uint32_t(attr.getKvBlocks());
+  plan_.limits = std::move(limits);
+
+  auto caches = members<npu::KvCacheOp>();
+  if (caches.empty())
+    failInternal("the program has no npu.kv_cache");
+  npu::KvCacheOp op = *caches.begin();
+  auto type = mlir::cast<llm::KvCacheType>(op.getType());
+  auto cache = std::make_unique<fb::KvCacheT>();
+  cache->layers = uint32_t(op.getLayers());
+  cache->block_size = uint32_t(attr.getBlockSize());
+  cache->num_key_value_heads = uint32_t(type.getHeads());
+  cache->head_dim = uint32_t(type.getHeadDim());
+  cache->dtype = dtypeOf(type.getElementType());
+  cache->bytes_per_block = uint64_t(npu::kvBytesPerBlock(type, attr));
+  plan_.kv_cache = std::move(cache);
+}
+
+void Lowering::lowerBuffers() {
+  if (!program_.getArenaBytes())
+    failInternal("the program has no arena: plan-memory has not run");
+  plan_.arena_bytes = *program_.getArenaBytes();
+  for (npu::BufferOp op : members<npu::BufferOp>()) {
+    auto buffer = std::make_unique<fb::BufferT>();
+    buffer->name = op.getSymName().str();
+    buffer->dtype = dtypeOf(op.getTensorType().getElementType());
+    buffer->dims = dimsOf(op.getTensorType());
+    buffer->offset = op.getOffset().value_or(0);
+    buffer->bytes = uint64_t(*npu::bytesAtLimits(op.getTensorType(), llm::findLimits(program_)));
+    buffers_.add(op.getSymName());
+    plan_.buffers.push_back(std::move(buffer));
+  }
+}
+
+void Lowering::lowerConstants() {
+  for (npu::ConstantOp op : members<npu::ConstantOp>()) {
+    auto value = mlir::cast<mlir::DenseElementsAttr>(op.getValue());
+    auto constant = std::make_unique<fb::ConstantT>();
+    constant->name = op.getSymName().str();
+    constant->dtype = dtypeOf(value.getElementType());
+    constant->shape = staticShape(value.getType().getShape());
+    constant->segment = 1;
+    constant->offset = roundUp(constantBytes_.size(), bufferAlignment);
+    constantBytes_.resize(constant->offset);
+    // Element by element: the attribute stores a single one if all are equal.
+    auto append = [this](auto element) {
+      auto bytes = std::as_bytes(std::span(&element, 1));
+      constantBytes_.insert(constantBytes_.end(), bytes.begin(), bytes.end());
+    };
+    if (value.getElementType().isF32())
+      for (float element : value.getValues<float>())
+        append(element);
+    else
+      for (int32_t element : value.getValues<int32_t>())
+        append(element);
+    constant->bytes = constantBytes_.size() - constant->offset;
+    constants_.add(op.getSymName());
+    plan_.constants.push_back(std::move(constant));
+  }
+}
+
+void Lowering::lowerWeights() {
+  for (npu::WeightOp op : members<npu::WeightOp>()) {
+    auto weight = std::make_unique<fb::WeightT>();
+    weight->name = op.getSymName().str();
+    weight->source = op.getSource().str();
+    weight->count = uint32_t(op.getStack().value_or(0));
+    weight->shape = staticShape(op.getCheckpointShape());
+    weight->dtype = dtypeOf(op.getTensorType().getElementType());
+    weight->packing = fb::Packing(op.getPacking());
+    std::optional<uint64_t> bytes =
+        packedBytes(weight->shape, toDType(weight->dtype), weight->packing, weight->count);
+    if (!bytes)
+      failInternal("weight @{} is larger than any memory", weight->name);
+    weight->bytes = *bytes;
+    weights_.add(op.getSymName());
+    plan_.weights.push_back(std::move(weight));
+  }
+}
+
+KernelSpec specOf(npu::LaunchOp op) {
+  KernelSpec spec;
+  spec.op = op.getKernel().str();
+  for (mlir::NamedAttribute constant : op.getConstants()) {
+    Attribute &value = spec.constants[constant.getName().str()];
+    if (auto integer = mlir::dyn_cast<mlir::IntegerAttr>(constant.getValue()))
+      value = integer.getInt();
+    else if (auto real = mlir::dyn_cast<mlir::FloatAttr>(constant.getValue()))
+      value = real.getValueAsDouble();
+    else
+      value = mlir::cast<mlir::StringAttr>(constant.getValue()).getValue().str();
+  }
+  validate(spec);
+  return spec;
+}
+
+uint32_t Lowering::kernelOf(npu::LaunchOp op, const KernelSpec &spec) {
+  auto [found, isNew] = kernels_.emplace(spec, uint32_t(specs_.size()));
+  if (!isNew)
+    return found->second;
+  auto kernel = std::make_unique<fb::KernelT>();
+  kernel->symbol = symbolName(spec);
+  kernel->op = spec.op;
+  kernel->operands = operandCount(spec);
+  kernel->outputs = outputCount(spec);
+  if (op.getOutputs().size() != kernel->outputs ||
+      op.getOutputs().size() + op.getInputs().size() != kernel->operands)
+    failInternal("a launch of {} has {} outputs and {} inputs; the catalogue has {} and {}",
+                 spec.op, op.getOutputs().size(), op.getInputs().size(), kernel->outputs,
+                 kernel->operands - kernel->outputs);
+  plan_.kernels.push_back(std::move(kernel));
+  specs_.push_back(spec);
+  return found->second;
+}
+
+void Lowering::lowerLaunch(npu::LaunchOp op, fb::BodyT &body, const Index &parameters) {
+  KernelSpec spec = specOf(op);
+  uint32_t kernel = kernelOf(op, spec);
+  auto operandFirst = uint32_t(body.operands.size());
+  for (mlir::ArrayAttr list : {op.getOutputs(), op.getInputs()})
+    for (auto operand : list.getAsRange<npu::OperandAttr>()) {
+      const Index &names = operand.getSpace() == npu::Space::Arena      ? buffers_
+                           : operand.getSpace() == npu::Space::Input    ? inputs_
+                           : operand.getSpace() == npu::Space::Output   ? outputs_
+                           : operand.getSpace() == npu::Space::Constant ? constants_
+                                                                        : parameters;
+      body.operands.emplace_back(fb::Space(operand.getSpace()),
+                                 names[operand.getName().getValue()]);
+    }
+  auto waitFirst = uint32_t(body.waits.size());
+  for (int32_t wait : op.getWaits().value_or(llvm::ArrayRef<int32_t>()))
+    body.waits.push_back(uint32_t(wait));
+  KernelTiles tiles = tileRule(spec, cpu_);
+  body.commands.emplace_back(
+      kernel, operandFirst, uint32_t(body.operands.size()) - operandFirst, waitFirst,
+      uint32_t(body.waits.size()) - waitFirst, uint32_t(op.getStream().value_or(0)),
+      fb::TileRule(fb::Symbol(tiles.symbol), tiles.scale, tiles.rowBlock, tiles.columns));
+}
+
+void Lowering::lowerBody(npu::BodyOp op) {
+  auto body = std::make_unique<fb::BodyT>();
+  auto debug = std::make_unique<fb::DebugBodyT>();
+  body->name = op.getSymName().str();
+  Index parameters("parameter");
+  for (auto parameter : op.getParameters().getAsRange<npu::ParameterAttr>()) {
+    parameters.add(parameter.getName().getValue());
+    body->parameters.push_back(parameter.getName().getValue().str());
+  }
+  for (npu::LaunchOp launch : op.getBlock().getOps<npu::LaunchOp>()) {
+    lowerLaunch(launch, *body, parameters);
+    debug->ops.push_back("llm." + launch.getKernel().str());
+    debug->locations.push_back(locationText(launch.getLoc()));
+  }
+  bodies_.add(op.getSymName());
+  plan_.bodies.push_back(std::move(body));
+  plan_.debug.push_back(std::move(debug));
+}
+
+std::vector<std::unique_ptr<fb::StepTensorT>> stepTensors(mlir::ArrayAttr names,
+                                                          llvm::ArrayRef<mlir::Type> types) {
+  std::vector<std::unique_ptr<fb::StepTensorT>> tensors;
+  for (auto [name, type] : llvm::zip(names.getAsRange<mlir::StringAttr>(), types)) {
+    auto tensor = std::make_unique<fb::StepTensorT>();
+    auto tensorType = mlir::cast<RankedTensorType>(type);
+    tensor->name = name.getValue().str();
+    tensor->dtype = dtypeOf(tensorType.getElementType());
+    tensor->dims = dimsOf(tensorType);
+    tensors.push_back(std::move(tensor));
+  }
+  return tensors;
+}
+
+void Lowering::lowerEntry(npu::EntryOp op) {
+  auto entry = std::make_unique<fb::EntryT>();
+  entry->name = op.getSymName().str();
+  entry->inputs = stepTensors(op.getArgNames(), op.getFunctionType().getInputs());
+  entry->outputs = stepTensors(op.getResNames(), op.getFunctionType().getResults());
+  for (npu::CallOp callOp : op.getBlock().getOps<npu::CallOp>()) {
+    auto call = std::make_unique<fb::CallT>();
+    call->body = bodies_[callOp.getCallee()];
+    call->layer = callOp.getLayer() ? int32_t(*callOp.getLayer()) : -1;
+    for (auto binding : callOp.getBindings().getAsRange<npu::BindingAttr>())
+      if (binding.getKind() == npu::BindingKind::Weight)
+        call->bindings.emplace_back(fb::BindingKind::Weight,
+                                    weights_[binding.getWeight().getValue()]);
+      else
+        call->bindings.emplace_back(fb::BindingKind::KvCache, uint32_t(binding.getLayer()));
+    entry->calls.push_back(std::move(call));
+  }
+  plan_.entries.push_back(std::move(entry));
+}
+
+LoweredPlan Lowering::run() {
+  auto programs = module_.getOps<npu::ProgramOp>();
+  if (programs.empty())
+    failInternal("the module holds no npu.program: lower-to-npu has not run");
+  program_ = *programs.begin();
+  lowerModel();
+  lowerLimits();
+  for (const auto &input : llm::stepInputs(module_.getContext(), llm::findLimits(program_)))
+    inputs_.add(input.name);
+  outputs_.add(llm::logitsName);
+  lowerBuffers();
+  lowerConstants();
+  lowerWeights();
+  for (npu::BodyOp body : members<npu::BodyOp>())
+    lowerBody(body);
+  for (npu::EntryOp entry : members<npu::EntryOp>())
+    lowerEntry(entry);
+
+  LoweredPlan result;
+  result.segments.push_back({fb::SegmentKind::Object, compileKernels(specs_, cpu_)});
+  if (!constantBytes_.empty())
+    result.segments.push_back({fb::SegmentKind::Constants, std::move(constantBytes_)});
+  result.tables = std::move(plan_);
+  return result;
+}
+
+} // namespace
+
+LoweredPlan lowerToPlan(mlir::ModuleOp module, const CpuTarget &cpu) {
+  return Lowering(module, cpu).run();
+}
+
+} // namespace vinci
