@@ -82,7 +82,7 @@ def Npu_WeightOp : Npu_MemberOp<"weight", [Symbol]> {
   let arguments = (ins SymbolNameAttr:$sym_name, StrAttr:$source, OptionalAttr<I64Attr>:$stack,
                        EnumAttr<Npu_Dialect, Npu_Packing, "packing">:$packing, TypeAttrOf<AnyStaticShapeTensor>:$type);
   let assemblyFormat = [{
-    $sym_name `from` $source (`stack` custom<PlainInt>($stack)^)? `packing` $packing attr-dict `:` $type
+    $sym_name `from` $source (`stack` custom<PlainInt>($stack)^)? `packing` `` $packing attr-dict `:` $type
   }];
   let extraClassDeclaration = [{
     ::mlir::RankedTensorType getTensorType() { return ::llvm::cast<::mlir::RankedTensorType>(getType()); }
@@ -119,13 +119,13 @@ def Npu_BodyOp : Npu_MemberOp<"body", [Symbol, IsolatedFromAbove, SingleBlock, N
 
     ```mlir
     npu.body @decoder_layer(weight @q_proj, kv_cache @kv_cache) {
-      npu.launch "matmul" writes (arena @q) reads (arena @x, parameter @q_proj) {n = 64, k = 64}
+      npu.launch "matmul" writes(arena @q) reads(arena @x, parameter @q_proj) {n = 64, k = 64}
     }
     ```
   }];
   let arguments = (ins SymbolNameAttr:$sym_name, Npu_ParameterList:$parameters);
   let regions = (region SizedRegion<1>:$body);
-  let assemblyFormat = "$sym_name custom<Parameters>($parameters) attr-dict-with-keyword $body";
+  let assemblyFormat = "$sym_name `` custom<Parameters>($parameters) attr-dict-with-keyword $body";
   let hasRegionVerifier = 1;
   let skipDefaultBuilders = 1;
   let builders = [OpBuilder<(ins "::llvm::StringRef":$name, "::llvm::ArrayRef<::mlir::Attribute>":$parameters), [{
@@ -148,14 +148,14 @@ def Npu_LaunchOp : Npu_Op<"launch", [HasParent<"BodyOp">, DeclareOpInterfaceMeth
     the launches that must have finished; it is absent until `schedule-commands`. Plan: `Command` and `Kernel`.
 
     ```mlir
-    npu.launch "matmul" writes (arena @q) reads (arena @x, parameter @q_proj) {bias = 0, dtype = "bfloat16", k = 64, n = 64}
+    npu.launch "matmul" writes(arena @q) reads(arena @x, parameter @q_proj) {bias = 0, dtype = "bfloat16", k = 64, n = 64}
         waits [0] stream 0
     ```
   }];
   let arguments = (ins StrAttr:$kernel, Npu_OperandList:$outputs, Npu_OperandList:$inputs, DictionaryAttr:$constants,
                        OptionalAttr<DenseI32ArrayAttr>:$waits, OptionalAttr<I64Attr>:$stream);
   let assemblyFormat = [{
-    $kernel `writes` custom<Operands>($outputs) `reads` custom<Operands>($inputs) custom<Constants>($constants)
+    $kernel `writes` `` custom<Operands>($outputs) `reads` `` custom<Operands>($inputs) custom<Constants>($constants)
     (`waits` $waits^)? (`stream` custom<PlainInt>($stream)^)? attr-dict
   }];
 }
@@ -168,7 +168,7 @@ def Npu_EntryOp : Npu_MemberOp<"entry", [Symbol, IsolatedFromAbove, SingleBlock,
 
     ```mlir
     npu.entry @decode(token_ids: tensor<?xi32, #tokens>, ...) -> (logits: tensor<?x512xf32, #tokens>) {
-      npu.call @prologue(weight @embed_tokens)
+      npu.call @prologue (weight @embed_tokens)
       ...
     }
     ```
@@ -177,7 +177,7 @@ def Npu_EntryOp : Npu_MemberOp<"entry", [Symbol, IsolatedFromAbove, SingleBlock,
                        StrArrayAttr:$res_names);
   let regions = (region SizedRegion<1>:$body);
   let assemblyFormat = [{
-    $sym_name custom<StepTensors>($arg_names, $res_names, $function_type) attr-dict-with-keyword $body
+    $sym_name `` custom<StepTensors>($arg_names, $res_names, $function_type) attr-dict-with-keyword $body
   }];
   let hasRegionVerifier = 1;
   let skipDefaultBuilders = 1;
@@ -204,7 +204,7 @@ def Npu_CallOp : Npu_Op<"call", [HasParent<"EntryOp">, DeclareOpInterfaceMethods
     ```
   }];
   let arguments = (ins FlatSymbolRefAttr:$callee, OptionalAttr<I64Attr>:$layer, Npu_BindingList:$bindings);
-  let assemblyFormat = "$callee (`layer` custom<PlainInt>($layer)^ ` `)? custom<Bindings>($bindings) attr-dict";
+  let assemblyFormat = "$callee (`layer` custom<PlainInt>($layer)^)? custom<Bindings>($bindings) attr-dict";
 }
 
 #endif

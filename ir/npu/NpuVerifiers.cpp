@@ -12,6 +12,7 @@ namespace vinci::npu {
 
 /// The passes look at pairs of launches; this bounds their time and memory.
 static constexpr int64_t maxLaunches = 4096;
+static constexpr size_t maxOperands = 16;
 
 template <typename... Members> static LogicalResult holdsOnly(Operation *op, Block &block, StringRef legal) {
   for (Operation &member : block)
@@ -145,6 +146,9 @@ LogicalResult LaunchOp::verify() {
     return emitOpError() << "names no kernel";
   if (getOutputs().empty())
     return emitOpError() << "writes nothing";
+  if (getOutputs().size() + getInputs().size() > maxOperands)
+    return emitOpError() << "has " << getOutputs().size() + getInputs().size() << " operands; at most "
+                         << maxOperands << " are legal";
   if (getStream() && static_cast<int64_t>(*getStream()) < 0)
     return emitOpError() << "is on stream " << static_cast<int64_t>(*getStream()) << "; streams count from 0";
   for (NamedAttribute constant : getConstants()) {

@@ -1,5 +1,7 @@
 #include "ir/npu/Sizes.h"
 
+#include "llvm/ADT/StringSwitch.h"
+
 namespace vinci::npu {
 
 int64_t elementBytes(mlir::Type elementType) {
@@ -27,6 +29,13 @@ std::optional<int64_t> bytesAtLimits(mlir::RankedTensorType type, llm::LimitsAtt
 int64_t kvBytesPerBlock(llm::KvCacheType type, llm::LimitsAttr limits) {
   int64_t paddedHeadDim = (type.getHeadDim() + 15) / 16 * 16;
   return type.getHeads() * 2 * paddedHeadDim * limits.getBlockSize() * elementBytes(type.getElementType());
+}
+
+unsigned inPlaceInputs(llvm::StringRef kernel) {
+  return llvm::StringSwitch<unsigned>(kernel)
+      .Cases("add", "mul", 2)
+      .Cases("rope", "silu", "rms_norm", 1)
+      .Default(0);
 }
 
 } // namespace vinci::npu

@@ -1,4 +1,4 @@
-// Bytes of tensors and caches of the device program.
+// Bytes of tensors and caches of the device program, and which of them kernels may share.
 #pragma once
 
 #include "ir/npu/Npu.h"
@@ -19,6 +19,9 @@ std::optional<int64_t> bytesAtLimits(mlir::RankedTensorType type, llm::LimitsAtt
 
 /// Bytes of K and V of one block of one layer: heads * 2 * head_dim rounded up to 16 * block_size elements.
 int64_t kvBytesPerBlock(llm::KvCacheType type, llm::LimitsAttr limits);
+
+/// How many of its first inputs the kernel may overwrite with its first output, element by element or row by row.
+unsigned inPlaceInputs(llvm::StringRef kernel);
 
 /// `value` rounded up to a multiple of arenaAlignment.
 inline int64_t alignToArena(int64_t value) {

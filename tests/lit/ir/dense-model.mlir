@@ -73,9 +73,9 @@ module attributes {
       -> tensor<?x512xf32, #logit_rows> {
     %norm = llm.weight @norm from "model.norm.weight" : tensor<64xbf16>
     %lm_head = llm.weight @lm_head from "lm_head.weight" : tensor<512x64xbf16>
-    %rows = llm.gather_rows %hidden, %logit_indices : (tensor<?x64xbf16, #tokens>, tensor<?xi32, #logit_rows>) -> tensor<?x64xbf16, #logit_rows>
-    %x = llm.rms_norm %rows, %norm eps 1.0e-06 : tensor<?x64xbf16, #logit_rows>, tensor<64xbf16>
-    %logits = llm.matmul %x, %lm_head : (tensor<?x64xbf16, #logit_rows>, tensor<512x64xbf16>) -> tensor<?x512xf32, #logit_rows>
+    %x = llm.rms_norm %hidden, %norm eps 1.0e-06 : tensor<?x64xbf16, #tokens>, tensor<64xbf16>
+    %rows = llm.gather_rows %x, %logit_indices : (tensor<?x64xbf16, #tokens>, tensor<?xi32, #logit_rows>) -> tensor<?x64xbf16, #logit_rows>
+    %logits = llm.matmul %rows, %lm_head : (tensor<?x64xbf16, #logit_rows>, tensor<512x64xbf16>) -> tensor<?x512xf32, #logit_rows>
     llm.return %logits : tensor<?x512xf32, #logit_rows>
   }
 

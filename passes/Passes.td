@@ -1,0 +1,110 @@
+//===- Passes.td - the passes of the compile pipeline, in its order -----------------------------===//
+#ifndef VINCI_PASSES_PASSES_TD
+#define VINCI_PASSES_PASSES_TD
+
+include "mlir/Pass/PassBase.td"
+
+def LowerToNpu : Pass<"lower-to-npu", "::mlir::ModuleOp"> {
+  let summary = "Turn the llm model into a device program";
+  let description = [{
+    Every op of a body becomes one `npu.launch` of the kernel of the same name, with the shapes as constants.
+    `split_heads` and `merge_heads` move no data: their results are other names of the same buffer. Each weight of each
+    layer becomes an `npu.weight` with the packing that its kernel reads; a weight that two kernels read differently
+    becomes two. Bodies that no entry calls are dropped.
+
+    A value that goes from call to call lives in one buffer, the same in every call, as the bodies are shared. So a body's
+    result that feeds the argument of the next call overwrites that argument, and the pass refuses a body that reads the
+    argument afterwards. The result of an elementwise op may overwrite its operand.
+
+    ```mlir
+    llm.body @mlp(%hidden: tensor<?x64xbf16, #tokens>) -> tensor<?x64xbf16, #tokens> {
+      %norm = llm.weight @norm from "model.layers.{layer}.norm.weight" : tensor<64xbf16>
+      %0 = llm.rms_norm %hidden, %norm eps 1.0e-06 : tensor<?x64xbf16, #tokens>, tensor<64xbf16>
+      %1 = llm.add %hidden, %0 : tensor<?x64xbf16, #tokens>
+      llm.return %1 : tensor<?x64xbf16, #tokens>
+    }
+    ```
+    becomes
+    ```mlir
+    npu.buffer @hidden : tensor<?x64xbf16, #tokens>
+    npu.buffer @mlp.norm : tensor<?x64xbf16, #tokens>
+    npu.body @mlp(weight @norm) {
+      npu.launch "rms_norm" writes(arena @mlp.norm) reads(arena @hidden, parameter @norm)
+          {dtype = "bfloat16", eps = 1.0e-06, groups = 1, n = 64}
+      npu.launch "add" writes(arena @hidden) reads(arena @hidden, arena @mlp.norm)
+          {dtype = "bfloat16", n = 64, rows_per_token = 1}
+    }
+    ```
+  }];
+  let dependentDialects = ["::vinci::npu::NpuDialect"];
+}
+
+def ScheduleCommands : Pass<"schedule-commands", "::vinci::npu::ProgramOp"> {
+  let summary = "Say what each launch waits for";
+  let description = [{
+    A launch waits for the launches that write what it reads, and for those that read or write what it writes: buffers,
+    the KV cache, step outputs. Waits that follow from others are left out (transitive reduction). Everything is on stream 0
+    for now.
+
+    ```mlir
+    npu.launch "matmul" writes(arena @gate) reads(arena @x, parameter @gate_proj) {...}
+    npu.launch "matmul" writes(arena @up) reads(arena @x, parameter @up_proj) {...}
+    npu.launch "mul" writes(arena @gate) reads(arena @gate, arena @up) {...}
+    ```
+    becomes
+    ```mlir
+    npu.launch "matmul" writes(arena @gate) reads(arena @x, parameter @gate_proj) {...} waits [] stream 0
+    npu.launch "matmul" writes(arena @up) reads(arena @x, parameter @up_proj) {...} waits [] stream 0
+    npu.launch "mul" writes(arena @gate) reads(arena @gate, arena @up) {...} waits [0, 1] stream 0
+    ```
+    It runs before `plan-memory`, on buffers that do not overlap, and `plan-memory` keeps the independence that it found.
+  }];
+}
+
+def PlanMemory : Pass<"plan-memory", "::vinci::npu::ProgramOp"> {
+  let summary = "Give every buffer its place in the activation arena";
+  let description = [{
+    Sizes are those at `llm.limits`; offsets are multiples of 64 bytes.
+
+    Two buffers may share bytes only if the waits order *every* access of the one before *every* access of the other, so
+    that sharing never makes independent launches depend on each other; liveness in program order alone would. Buffers
+    that keep their contents from call to call (used by several bodies, or read before they are written) share nothing;
+    those of one body share with those of all other bodies.
+
+    The output of `add`, `mul`, `rope`, `silu` and `rms_norm` takes the place of an input of the same size that nobody
+    needs afterwards. The rest is a best fit: large buffers first, each into the smallest gap that holds it.
+
+    ```mlir
+    npu.program {
+      npu.buffer @q : tensor<?x64xbf16, #tokens>
+      npu.buffer @q_rope : tensor<?x64xbf16, #tokens>
+    ```
+    becomes, with 512 tokens per step,
+    ```mlir
+    npu.program arena 65536 {
+      npu.buffer @q at 0 : tensor<?x64xbf16, #tokens>
+      npu.buffer @q_rope at 0 : tensor<?x64xbf16, #tokens>
+    ```
+  }];
+  let options = [
+    Option<"reuse", "reuse", "bool", /*default=*/"true",
+           "Let buffers share memory; without it each has its own, which helps to tell a wrong plan from a wrong kernel">];
+}
+
+def ReportProgram : Pass<"report-program", "::vinci::npu::ProgramOp"> {
+  let summary = "Say how large a device program is";
+  let description = [{
+    Emits one remark with the counts that a change of a pass is judged by; the program stays as it is. The critical path is
+    the longest chain of waits of each body, summed over the bodies.
+
+    ```mlir
+    npu.program arena 491520 {
+    ```
+    becomes
+    ```
+    remark: 25 launches in 4 bodies, 24 waits, critical path 20; 28 weights; 22 buffers of 1490944 bytes in an arena of 491520
+    ```
+  }];
+}
+
+#endif

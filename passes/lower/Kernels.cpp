@@ -1,0 +1,307 @@
+#include "passes/lower/Kernels.h"
+
+#include "runtime/support/dtype.h"
+
+#include "mlir/IR/Builders.h"
+
+#include "llvm/ADT/TypeSwitch.h"
+
+using namespace mlir;
+
+namespace vinci {
+namespace {
+
+using npu::Packing;
+
+std::vector<llm::DimExpr> shape(Value value) {
+  auto dims = llm::shapeOf(cast<RankedTensorType>(value.getType()));
+  return {dims.begin(), dims.end()};
+}
+
+int64_t size(Value value, size_t index) { return shape(value)[index].scale; }
+
+StringRef dtypeName(Type type) {
+  std::string_view name = toString(type.isF32() ? DType::Float32 : type.isBF16() ? DType::BFloat16 : DType::Float16);
+  return {name.data(), name.size()};
+}
+
+/// Collects a kernel: outputs, inputs and constants in any order.
+class KernelBuilder {
+public:
+  explicit KernelBuilder(Operation *op) : op_(op), builder_(op->getContext()) {
+    kernel_.name = op->getName().stripDialect();
+  }
+
+  KernelBuilder &writes(ValueRange values) {
+    kernel_.outputs.append(values.begin(), values.end());
+    return *this;
+  }
+  KernelBuilder &reads(Value value) {
+    kernel_.inputs.push_back({value});
+    return *this;
+  }
+  /// Weights are packed before the program runs, so nothing else can take their place.
+  KernelBuilder &readsWeight(Value value, Packing packing = Packing::Rows) {
+    if (!failed_ && !value.getDefiningOp<llm::WeightOp>()) {
+      op_->emitOpError() << "has a weight of type " << value.getType() << " that no llm.weight of its body declares";
+      failed_ = true;
+    }
+    kernel_.inputs.push_back({value, packing});
+    return *this;
+  }
+  KernelBuilder &set(StringRef name, int64_t value) {
+    kernel_.constants.set(name, builder_.getI64IntegerAttr(value));
+    return *this;
+  }
+  KernelBuilder &set(StringRef name, const APFloat &value) {
+    kernel_.constants.set(name, builder_.getF64FloatAttr(value.convertToDouble()));
+    return *this;
+  }
+  KernelBuilder &set(StringRef name, StringRef value) {
+    kernel_.constants.set(name, builder_.getStringAttr(value));
+    return *this;
+  }
+  KernelBuilder &dtype(Value value, StringRef name = "dtype") {
+    return set(name, dtypeName(cast<RankedTensorType>(value.getType()).getElementType()));
+  }
+  /// The kernel handles rows of `value` only if they are counted by `symbol` alone.
+  KernelBuilder &rowsPer(llm::Symbol symbol, Value value) {
+    if (!failed_ && shape(value)[0] != llm::DimExpr(symbol)) {
+      op_->emitOpError() << "has rows = " << llm::toString(shape(value)[0]) << "; its kernel takes a row per "
+                         << (symbol == llm::Symbol::Tokens ? "token" : "logit row") << ", rows = "
+                         << llm::toString(symbol);
+      failed_ = true;
+    }
+    return *this;
+  }
+  /// Like rowsPer(Tokens), but any multiple of tokens is fine; returns the multiple through `multiple`.
+  KernelBuilder &rowsPerTokenTimes(Value value, int64_t &multiple) {
+    llm::DimExpr rows = shape(value)[0];
+    multiple = rows.scale;
+    if (!failed_ && rows.symbol != llm::Symbol::Tokens) {
+      op_->emitOpError() << "has rows = " << llm::toString(rows)
+                         << "; its kernel takes rows per token, rows = tokens or a multiple";
+      failed_ = true;
+    }
+    return *this;
+  }
+
+  FailureOr<Kernel> build() {
+    if (failed_)
+      return failure();
+    return std::move(kernel_);
+  }
+
+private:
+  Operation *op_;
+  Builder builder_;
+  Kernel kernel_;
+  bool failed_ = false;
+};
+
+constexpr llm::Symbol Tokens = llm::Symbol::Tokens;
+
+//===- One function per op --------------------------------------------------------------------===//
+
+FailureOr<Kernel> kernel(llm::EmbeddingOp op) {
+  return KernelBuilder(op)
+      .rowsPer(Tokens, op.getTokenIds())
+      .writes(op.getResult())
+      .reads(op.getTokenIds())
+      .readsWeight(op.getTable())
+      .dtype(op.getTable())
+      .set("hidden", size(op.getTable(), 1))
+      .set("vocab", size(op.getTable(), 0))
+      .build();
+}
+
+FailureOr<Kernel> kernel(llm::RopeTableOp op) {
+  return KernelBuilder(op)
+      .rowsPer(Tokens, op.getPositions())
+      .writes(op.getResult())
+      .reads(op.getPositions())
+      .reads(op.getInvFreq())
+      .set("head_dim", size(op.getResult(), 1))
+      .build();
+}
+
+FailureOr<Kernel> kernel(llm::RmsNormOp op) {
+  int64_t perToken = 0;
+  KernelBuilder builder(op);
+  builder.rowsPerTokenTimes(op.getInput(), perToken);
+  int64_t heads = op.getInput().getType().getRank() == 3 ? size(op.getInput(), 1) : 1;
+  return builder.writes(op.getResult())
+      .reads(op.getInput())
+      .readsWeight(op.getWeight())
+      .dtype(op.getInput())
+      .set("n", size(op.getWeight(), 0))
+      .set("groups", perToken * heads)
+      .set("eps", op.getEps())
+      .build();
+}
+
+FailureOr<Kernel> kernel(llm::MatmulOp op) {
+  llm::Symbol rows = shape(op.getInput())[0].symbol;
+  KernelBuilder builder(op);
+  builder.rowsPer(rows, op.getInput())
+      .writes(op.getResult())
+      .reads(op.getInput())
+      .readsWeight(op.getWeight(), Packing::Panel32)
+      .dtype(op.getInput())
+      .dtype(op.getResult(), "out_dtype")
+      .set("n", size(op.getWeight(), 0))
+      .set("k", size(op.getWeight(), 1))
+      .set("bias", op.getBias() ? 1 : 0)
+      .set("rows", llm::toString(rows));
+  if (op.getBias())
+    builder.readsWeight(op.getBias());
+  return builder.build();
+}
+
+FailureOr<Kernel> kernel(llm::RopeOp op) {
+  return KernelBuilder(op)
+      .rowsPer(Tokens, op.getInput())
+      .writes(op.getResult())
+      .reads(op.getInput())
+      .reads(op.getTable())
+      .dtype(op.getInput())
+      .set("heads", size(op.getInput(), 1))
+      .set("head_dim", size(op.getInput(), 2))
+      .build();
+}
+
+FailureOr<Kernel> kernel(llm::KvAppendOp op, llm::LimitsAttr limits) {
+  return KernelBuilder(op)
+      .rowsPer(Tokens, op.getKey())
+      .writes(op.getResult())
+      .reads(op.getKey())
+      .reads(op.getValue())
+      .reads(op.getSlotMapping())
+      .dtype(op.getKey())
+      .set("kv_heads", size(op.getKey(), 1))
+      .set("head_dim", size(op.getKey(), 2))
+      .set("block_size", limits.getBlockSize())
+      .build();
+}
+
+FailureOr<Kernel> kernel(llm::AttentionOp op, llm::LimitsAttr limits) {
+  return KernelBuilder(op)
+      .rowsPer(Tokens, op.getQuery())
+      .writes(op.getResult())
+      .reads(op.getQuery())
+      .reads(op.getCache())
+      .reads(op.getQueryStart())
+      .reads(op.getContextLens())
+      .reads(op.getBlockTables())
+      .dtype(op.getQuery())
+      .set("heads", size(op.getQuery(), 1))
+      .set("kv_heads", op.getCache().getType().getHeads())
+      .set("head_dim", size(op.getQuery(), 2))
+      .set("block_size", limits.getBlockSize())
+      .set("max_blocks", size(op.getBlockTables(), 1))
+      .set("scale", op.getScale())
+      .build();
+}
+
+/// add, mul, silu: heads are columns.
+FailureOr<Kernel> elementwise(Operation *op) {
+  Value result = op->getResult(0);
+  int64_t perToken = 0;
+  KernelBuilder builder(op);
+  builder.rowsPerTokenTimes(result, perToken).writes(result);
+  for (Value operand : op->getOperands())
+    builder.reads(operand);
+  bool heads = cast<RankedTensorType>(result.getType()).getRank() == 3;
+  return builder.dtype(result)
+      .set("n", size(result, 1) * (heads ? size(result, 2) : 1))
+      .set("rows_per_token", perToken)
+      .build();
+}
+
+FailureOr<Kernel> kernel(llm::GatherRowsOp op) {
+  return KernelBuilder(op)
+      .rowsPer(Tokens, op.getInput())
+      .rowsPer(llm::Symbol::LogitRows, op.getIndices())
+      .writes(op.getResult())
+      .reads(op.getInput())
+      .reads(op.getIndices())
+      .dtype(op.getInput())
+      .set("n", size(op.getInput(), 1))
+      .build();
+}
+
+FailureOr<Kernel> kernel(llm::MoeRouteOp op) {
+  return KernelBuilder(op)
+      .rowsPer(Tokens, op.getLogits())
+      .writes({op.getWeights(), op.getExperts()})
+      .reads(op.getLogits())
+      .set("num_experts", size(op.getLogits(), 1))
+      .set("top_k", static_cast<int64_t>(op.getTopK()))
+      .set("norm_topk_prob", op.getNormalize() ? 1 : 0)
+      .build();
+}
+
+FailureOr<Kernel> kernel(llm::MoeSortOp op) {
+  return KernelBuilder(op)
+      .rowsPer(Tokens, op.getExperts())
+      .writes({op.getRowOf(), op.getPositionOf(), op.getExpertOffsets()})
+      .reads(op.getExperts())
+      .set("num_experts", static_cast<int64_t>(op.getNumExperts()))
+      .set("top_k", size(op.getExperts(), 1))
+      .build();
+}
+
+FailureOr<Kernel> kernel(llm::GroupedMatmulOp op) {
+  int64_t topK = 0;
+  KernelBuilder builder(op);
+  builder.rowsPerTokenTimes(op.getRowOf(), topK);
+  if (op.getGather())
+    builder.rowsPer(Tokens, op.getInput());
+  return builder.writes(op.getResult())
+      .reads(op.getInput())
+      .reads(op.getRowOf())
+      .reads(op.getExpertOffsets())
+      .readsWeight(op.getWeight(), Packing::Panel32)
+      .dtype(op.getInput())
+      .set("n", size(op.getWeight(), 1))
+      .set("k", size(op.getWeight(), 2))
+      .set("num_experts", size(op.getWeight(), 0))
+      .set("top_k", topK)
+      .set("gather", op.getGather() ? 1 : 0)
+      .build();
+}
+
+FailureOr<Kernel> kernel(llm::MoeCombineOp op) {
+  return KernelBuilder(op)
+      .rowsPer(Tokens, op.getWeights())
+      .writes(op.getResult())
+      .reads(op.getInput())
+      .reads(op.getPositionOf())
+      .reads(op.getWeights())
+      .dtype(op.getInput())
+      .set("n", size(op.getInput(), 1))
+      .set("top_k", size(op.getWeights(), 1))
+      .build();
+}
+
+} // namespace
+
+FailureOr<Kernel> kernelFor(Operation *op, llm::LimitsAttr limits) {
+  return llvm::TypeSwitch<Operation *, FailureOr<Kernel>>(op)
+      .Case<llm::EmbeddingOp, llm::RopeTableOp, llm::RmsNormOp, llm::MatmulOp, llm::RopeOp, llm::GatherRowsOp,
+            llm::MoeRouteOp, llm::MoeSortOp, llm::GroupedMatmulOp, llm::MoeCombineOp>(
+          [](auto typed) { return kernel(typed); })
+      .Case<llm::KvAppendOp, llm::AttentionOp>([&](auto typed) { return kernel(typed, limits); })
+      .Case<llm::AddOp, llm::MulOp, llm::SiluOp>([](auto typed) { return elementwise(typed); })
+      .Default([](Operation *other) -> FailureOr<Kernel> {
+        return other->emitOpError() << "has no kernel";
+      });
+}
+
+bool isAlias(Operation *op) { return isa<llm::SplitHeadsOp, llm::MergeHeadsOp>(op); }
+
+bool isCompute(Operation *op) {
+  return !isAlias(op) && !isa<llm::WeightOp, llm::ConstantOp, llm::KvCacheOp, llm::ReturnOp>(op);
+}
+
+} // namespace vinci
