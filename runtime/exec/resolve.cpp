@@ -1,0 +1,61 @@
+#include "runtime/exec/resolve.h"
+
+#include "runtime/support/error.h"
+
+namespace vinci {
+
+namespace {
+
+void *addressOf(const fb::Plan &plan, const fb::Call &call, const fb::Operand &operand,
+                const Addresses &addresses) {
+  switch (operand.space()) {
+  case fb::Space::Arena:
+    return addresses.arena + plan.buffers()->Get(operand.index())->offset();
+  case fb::Space::Input:
+    return addresses.inputs[operand.index()];
+  case fb::Space::Output:
+    return addresses.outputs[operand.index()];
+  case fb::Space::Constant:
+    return addresses.constants[operand.index()];
+  case fb::Space::Parameter: {
+    const fb::Binding *binding = call.bindings()->Get(operand.index());
+    if (binding->kind() == fb::BindingKind::KvCache)
+      return addresses.kvCache + binding->index() * addresses.kvLayerBytes;
+    return addresses.weights[binding->index()];
+  }
+  }
+  failInternal("a verified plan has an operand in space {}", int(operand.space()));
+}
+
+} // namespace
+
+CommandList resolveEntry(const fb::Plan &plan, const fb::Entry &entry, const Addresses &addresses,
+                         const StepDims &dims) {
+  CommandList list;
+  std::vector<void *> buffers;
+  std::vector<uint32_t> waits;
+  for (const fb::Call *call : *entry.calls()) {
+    const fb::Body &body = *plan.bodies()->Get(call->body());
+    // Within a body the waits are all the order there is; bodies follow one another.
+    list.barrier();
+    auto first = uint32_t(list.size());
+    for (const fb::Command *command : *body.commands()) {
+      buffers.clear();
+      for (uint32_t i = 0; i < command->operand_count(); ++i)
+        buffers.push_back(
+            addressOf(plan, *call, *body.operands()->Get(command->operand_first() + i), addresses));
+      waits.clear();
+      for (uint32_t i = 0; i < command->wait_count(); ++i)
+        waits.push_back(first + body.waits()->Get(command->wait_first() + i));
+      const fb::TileRule &tiles = command->tiles();
+      list.add({addresses.kernels[command->kernel()],
+                buffers,
+                {VinciDim(tiles.symbol()), tiles.scale(), tiles.row_block(), tiles.columns()},
+                &dims},
+               waits);
+    }
+  }
+  return list;
+}
+
+} // namespace vinci

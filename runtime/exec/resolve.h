@@ -1,0 +1,30 @@
+// From an entry of a plan to commands with addresses.
+#pragma once
+
+#include "runtime/device/command_list.h"
+#include "runtime/plan/plan.h"
+
+#include <cstddef>
+#include <span>
+#include <vector>
+
+namespace vinci {
+
+/// Where everything that operands can name lies in memory. The vectors are indexed as in the plan.
+struct Addresses {
+  std::byte *arena = nullptr;
+  std::byte *kvCache = nullptr; ///< of layer 0
+  size_t kvLayerBytes = 0;      ///< from one layer's cache to the next
+  std::vector<void *> weights;
+  std::vector<void *> constants;
+  std::vector<void *> inputs;
+  std::vector<void *> outputs;
+  std::vector<VinciKernel> kernels;
+};
+
+/// All commands of all calls of `entry`, one call after another. The plan has been verified
+/// (verify.h), so every index is in range.
+CommandList resolveEntry(const fb::Plan &plan, const fb::Entry &entry, const Addresses &addresses,
+                         const StepDims &dims);
+
+} // namespace vinci

@@ -1,0 +1,255 @@
+#include "runtime/serving/engine.h"
+
+#include "runtime/serving/kv_blocks.h"
+#include "runtime/serving/step_batch.h"
+#include "runtime/support/error.h"
+
+#include <algorithm>
+#include <chrono>
+#include <deque>
+#include <utility>
+
+namespace vinci {
+
+const char *toString(FinishReason reason) {
+  return reason == FinishReason::Stop ? "stop" : "length";
+}
+
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+double milliseconds(Clock::duration duration) {
+  return std::chrono::duration<double, std::milli>(duration).count();
+}
+
+/// A request on its way.
+struct Sequence {
+  Request request;
+  size_t order = 0;         ///< of submission
+  std::vector<int32_t> ids; ///< prompt and generated
+  uint32_t maxIds = 0;      ///< what ids may grow to
+  uint32_t cached = 0;      ///< ids whose keys and values are in the cache
+  uint32_t stepTokens = 0;  ///< ids that are computed in this step
+  std::vector<int32_t> blocks;
+  Clock::time_point admitted, firstToken;
+  Result result;
+
+  uint32_t promptSize() const { return uint32_t(request.promptIds.size()); }
+  uint32_t uncached() const { return uint32_t(ids.size()) - cached; }
+  bool generating() const { return ids.size() > promptSize(); }
+  /// This step computes the last known id, so that the next one can be chosen.
+  bool reachesEnd() const { return stepTokens == uncached(); }
+  /// Ids that will have to be in the cache; the last one to be generated is not.
+  uint32_t cachedAtMost() const { return std::max(promptSize(), maxIds - (maxIds > promptSize())); }
+};
+
+} // namespace
+
+class Engine::Impl {
+public:
+  Impl(StepRunner &model, const EngineOptions &options);
+
+  void submit(Request request);
+  std::vector<Result> run();
+  /// Forgets all requests.
+  void drop();
+
+private:
+  void admit();
+  EntryKind planStep();
+  void takeLogits(EntryKind kind, std::span<const float> logits);
+  void generate(Sequence &sequence, std::span<const float> logits);
+  void finish(Sequence &sequence, FinishReason reason);
+
+  StepRunner &model_;
+  const ModelLimits limits_;
+  const uint32_t prefillChunk_;
+  KvBlocks blocks_;
+  Sampler sampler_;
+  StepBatch batch_;
+  std::deque<Sequence> waiting_;
+  std::vector<Sequence> running_; ///< in order of admission
+  std::vector<Sequence *> step_;  ///< those with tokens in this step, in the order of their rows
+  std::vector<Result> results_;   ///< by order of submission
+  size_t submitted_ = 0;
+};
+
+Engine::Impl::Impl(StepRunner &model, const EngineOptions &options)
+    : model_(model), limits_(model.limits()),
+      prefillChunk_(options.prefillChunk ? options.prefillChunk : limits_.maxTokensPerStep),
+      blocks_(limits_.kvBlocks), sampler_(limits_.vocabSize), batch_(limits_) {
+  if (prefillChunk_ > limits_.maxTokensPerStep)
+    fail("a prefill chunk of {} tokens; legal: 1 to {} (max_tokens_per_step)", prefillChunk_,
+         limits_.maxTokensPerStep);
+}
+
+void Engine::Impl::submit(Request request) {
+  const std::vector<int32_t> &prompt = request.promptIds;
+  if (prompt.empty() || prompt.size() > limits_.maxSeqLen)
+    fail("the prompt has {} tokens; legal: 1 to {} (max_seq_len)", prompt.size(),
+         limits_.maxSeqLen);
+  for (size_t i = 0; i < prompt.size(); ++i)
+    if (prompt[i] < 0 || uint32_t(prompt[i]) >= limits_.vocabSize)
+      fail("prompt_ids[{}] is {}; legal: 0 to {} (vocab_size - 1)", i, prompt[i],
+           limits_.vocabSize - 1);
+  request.sampling.check();
+
+  Sequence sequence;
+  sequence.ids = prompt;
+  sequence.maxIds =
+      uint32_t(std::min<uint64_t>(uint64_t(prompt.size()) + request.maxTokens, limits_.maxSeqLen));
+  sequence.request = std::move(request);
+  if (uint32_t needed = limits_.blocksFor(sequence.cachedAtMost()); needed > blocks_.total())
+    fail("prompt and output of up to {} tokens need {} KV blocks of {} tokens; the plan has {} "
+         "(kv_blocks)",
+         sequence.maxIds, needed, limits_.blockSize, blocks_.total());
+  sequence.order = submitted_++;
+  sequence.result.id = sequence.request.id;
+  waiting_.push_back(std::move(sequence));
+}
+
+void Engine::Impl::drop() {
+  for (Sequence &sequence : running_)
+    blocks_.free(sequence.blocks);
+  running_.clear();
+  waiting_.clear();
+  results_.clear();
+  submitted_ = 0;
+}
+
+std::vector<Result> Engine::Impl::run() {
+  results_.resize(submitted_);
+  while (!waiting_.empty() || !running_.empty()) {
+    admit();
+    if (running_.empty())
+      continue; // whoever was admitted had nothing to compute
+    EntryKind kind = planStep();
+    takeLogits(kind, model_.step(kind, batch_.inputs(kind)));
+  }
+  submitted_ = 0;
+  return std::exchange(results_, {});
+}
+
+/// Strictly in order: a large request at the head is not overtaken for ever by small ones.
+void Engine::Impl::admit() {
+  // Every sequence that generates takes part in every step.
+  uint32_t most = std::min(limits_.maxBatch, limits_.maxTokensPerStep);
+  while (!waiting_.empty() && running_.size() < most) {
+    Sequence &next = waiting_.front();
+    if (!blocks_.allocate(limits_.blocksFor(next.cachedAtMost()), next.blocks))
+      break;
+    next.admitted = Clock::now();
+    bool nothingToCompute = next.maxIds == next.promptSize() && !next.request.onLogits;
+    next.ids.reserve(next.maxIds);
+    running_.push_back(std::move(next));
+    waiting_.pop_front();
+    if (nothingToCompute) {
+      finish(running_.back(), FinishReason::Length);
+      running_.pop_back();
+    }
+  }
+}
+
+/// Fills the batch: first those that generate, a token each, then prompts in order, as far as there
+/// is room.
+EntryKind Engine::Impl::planStep() {
+  batch_.clear();
+  step_.clear();
+  bool allLogits = false, oneEach = true;
+  for (bool generating : {true, false})
+    for (Sequence &sequence : running_) {
+      if (sequence.generating() != generating)
+        continue;
+      sequence.stepTokens = std::min(
+          {sequence.uncached(), prefillChunk_, limits_.maxTokensPerStep - batch_.tokens()});
+      if (sequence.stepTokens == 0)
+        continue;
+      step_.push_back(&sequence);
+      batch_.add(sequence.ids, sequence.cached, sequence.stepTokens, sequence.blocks,
+                 sequence.reachesEnd());
+      bool onlyLast = sequence.stepTokens == 1 && sequence.reachesEnd();
+      oneEach &= onlyLast;
+      allLogits |= sequence.request.onLogits && !onlyLast;
+    }
+  return allLogits ? EntryKind::Score : oneEach ? EntryKind::Decode : EntryKind::Prefill;
+}
+
+void Engine::Impl::takeLogits(EntryKind kind, std::span<const float> logits) {
+  size_t nextRow = 0;
+  for (Sequence *sequence : step_) {
+    uint32_t first = sequence->cached;
+    sequence->cached += sequence->stepTokens;
+    bool atEnd = sequence->uncached() == 0;
+    size_t rows = kind == EntryKind::Prefill ? size_t(atEnd) : sequence->stepTokens;
+    std::span<const float> own =
+        logits.subspan(nextRow * limits_.vocabSize, rows * limits_.vocabSize);
+    nextRow += rows;
+    // An onLogits request never takes part in a prefill step with more than its last token.
+    if (sequence->request.onLogits)
+      for (size_t i = 0; i < rows && first + i + 1 < sequence->maxIds; ++i)
+        sequence->request.onLogits(uint32_t(first + i),
+                                   own.subspan(i * limits_.vocabSize, limits_.vocabSize));
+    if (!atEnd)
+      continue;
+    if (sequence->ids.size() < sequence->maxIds)
+      generate(*sequence, own.last(limits_.vocabSize));
+    else
+      finish(*sequence, FinishReason::Length);
+  }
+  std::erase_if(running_, [](const Sequence &sequence) { return sequence.blocks.empty(); });
+}
+
+void Engine::Impl::generate(Sequence &sequence, std::span<const float> logits) {
+  int32_t id =
+      sampler_.sample(logits, sequence.request.sampling, sequence.ids, sequence.ids.size());
+  if (!sequence.generating())
+    sequence.firstToken = Clock::now();
+  sequence.ids.push_back(id);
+  if (sequence.request.onToken)
+    sequence.request.onToken(id);
+  const std::vector<int32_t> &eos = sequence.request.eosIds;
+  if (!sequence.request.ignoreEos && std::ranges::find(eos, id) != eos.end())
+    finish(sequence, FinishReason::Stop);
+  else if (sequence.ids.size() == sequence.maxIds)
+    finish(sequence, FinishReason::Length);
+}
+
+void Engine::Impl::finish(Sequence &sequence, FinishReason reason) {
+  Clock::time_point now = Clock::now();
+  Result &result = sequence.result;
+  result.finishReason = reason;
+  result.outputIds.assign(sequence.ids.begin() + sequence.promptSize(), sequence.ids.end());
+  if (sequence.generating()) {
+    result.timing.prefillMs = milliseconds(sequence.firstToken - sequence.admitted);
+    result.timing.decodeMs = milliseconds(now - sequence.firstToken);
+    if (result.outputIds.size() > 1)
+      result.timing.tokensPerS =
+          double(result.outputIds.size() - 1) / (result.timing.decodeMs / 1000);
+  } else {
+    result.timing.prefillMs = milliseconds(now - sequence.admitted);
+  }
+  blocks_.free(sequence.blocks);
+  sequence.blocks.clear();
+  results_[sequence.order] = std::move(result);
+}
+
+Engine::Engine(StepRunner &model, const EngineOptions &options)
+    : impl_(std::make_unique<Impl>(model, options)) {}
+
+Engine::~Engine() = default;
+
+void Engine::submit(Request request) {
+  impl_->submit(std::move(request));
+}
+
+std::vector<Result> Engine::run() {
+  try {
+    return impl_->run();
+  } catch (...) {
+    impl_->drop();
+    throw;
+  }
+}
+
+} // namespace vinci
