@@ -18,10 +18,10 @@ namespace vinci {
 /// What a template is rendered with.
 struct ChatRequest {
   nlohmann::ordered_json messages; ///< an array of objects, usually {"role": …, "content": …}
-  nlohmann::ordered_json tools;    ///< an array of objects, or null for none
-  bool addGenerationPrompt = true; ///< end with the beginning of the assistant's answer
-  nlohmann::ordered_json
-      arguments; ///< further variables, such as {"enable_thinking": false}, or null
+  nlohmann::ordered_json tools = nullptr; ///< an array of objects, or null for none
+  bool addGenerationPrompt = true;        ///< end with the beginning of the assistant's answer
+  /// Further variables, such as {"enable_thinking": false}, or null.
+  nlohmann::ordered_json arguments = nullptr;
 };
 
 struct RenderLimits {

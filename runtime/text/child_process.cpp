@@ -2,8 +2,10 @@
 
 #include "runtime/support/error.h"
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
+#include <climits>
 #include <csignal>
 #include <cstdlib>
 #include <cstring>
@@ -11,6 +13,7 @@
 #include <poll.h>
 #include <spawn.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -53,6 +56,12 @@ Ends makeChannel() {
   return ends;
 }
 
+int millisecondsUntil(std::chrono::steady_clock::time_point deadline) {
+  auto left = std::chrono::duration_cast<std::chrono::milliseconds>(
+      deadline - std::chrono::steady_clock::now());
+  return static_cast<int>(std::clamp<int64_t>(left.count(), 0, INT_MAX));
+}
+
 /// A spawned process, killed and waited for when this goes.
 class Child {
 public:
@@ -65,6 +74,17 @@ public:
     }
   }
   void kill() { ::kill(pid_, SIGKILL); }
+  /// Whether it ends before `deadline`.
+  bool endsBy(std::chrono::steady_clock::time_point deadline) const {
+    // glibc 2.36 declares pidfd_open without C linkage.
+    Descriptor process(static_cast<int>(syscall(SYS_pidfd_open, pid_, 0)));
+    pollfd polled{process.get(), POLLIN, 0};
+    int ready;
+    do {
+      ready = poll(&polled, 1, millisecondsUntil(deadline));
+    } while (ready < 0 && errno == EINTR);
+    return ready > 0;
+  }
   int wait() {
     int status = 0;
     while (waitpid(pid_, &status, 0) < 0 && errno == EINTR) {
@@ -116,7 +136,6 @@ static bool drain(const Descriptor &from, std::string &into) {
 
 ChildResult runChild(const std::vector<std::string> &arguments, std::string_view input,
                      const ChildLimits &limits) {
-  using Clock = std::chrono::steady_clock;
   ChildResult result;
   Ends in = makeChannel(), out = makeChannel(), err = makeChannel();
   pid_t pid = -1;
@@ -129,12 +148,12 @@ ChildResult runChild(const std::vector<std::string> &arguments, std::string_view
   out.childs.close();
   err.childs.close();
 
-  Clock::time_point deadline = Clock::now() + limits.wallTime;
+  auto deadline = std::chrono::steady_clock::now() + limits.wallTime;
   // Both ends of the talk go on at once, or a large input and a large output would wait for each
-  // other. The child is done when it closes its output.
+  // other. The child is done talking when it closes its output.
   while (out.ours.isOpen() || err.ours.isOpen()) {
-    auto left = std::chrono::duration_cast<std::chrono::milliseconds>(deadline - Clock::now());
-    if (left.count() <= 0) {
+    int left = millisecondsUntil(deadline);
+    if (left == 0) {
       result.outcome = ChildResult::Outcome::TimedOut;
       return result;
     }
@@ -143,7 +162,7 @@ ChildResult runChild(const std::vector<std::string> &arguments, std::string_view
     pollfd polled[3] = {{in.ours.get(), POLLOUT, 0},
                         {out.ours.get(), POLLIN, 0},
                         {err.ours.get(), POLLIN, 0}}; // poll skips negative descriptors
-    if (poll(polled, 3, static_cast<int>(left.count())) < 0 && errno != EINTR)
+    if (poll(polled, 3, left) < 0 && errno != EINTR)
       fail("cannot wait for a child process: {}", std::strerror(errno));
     if (polled[0].revents != 0) {
       ssize_t sent = send(in.ours.get(), input.data(), input.size(), MSG_NOSIGNAL);
@@ -162,6 +181,10 @@ ChildResult runChild(const std::vector<std::string> &arguments, std::string_view
       result.outcome = ChildResult::Outcome::TooMuch;
       return result;
     }
+  }
+  if (!child.endsBy(deadline)) {
+    result.outcome = ChildResult::Outcome::TimedOut;
+    return result;
   }
   int status = child.wait();
   result.outcome =

@@ -36,9 +36,10 @@ void Sampler::load(std::span<const float> logits, std::span<const int32_t> conte
   }
   if (penalty == 1)
     return;
-  for (int32_t id : context) {
+  for (int32_t id : context)
     if (id < 0 || static_cast<size_t>(id) >= logits.size())
       fail("token id {} in the context is not in the vocabulary of {}", id, logits.size());
+  for (int32_t id : context) {
     if (penalised_[static_cast<size_t>(id)])
       continue;
     penalised_[static_cast<size_t>(id)] = true;
