@@ -18,6 +18,10 @@ std::string_view toString(Architecture architecture) {
   return "unknown";
 }
 
+std::string toString(const Warning &warning) {
+  return fmt::format("{}: warning: {}", toString(warning.position), warning.message);
+}
+
 bool ModelSpec::isSparseLayer(int64_t layer) const {
   if (!moe || (layer + 1) % moe->decoderSparseStep != 0)
     return false;

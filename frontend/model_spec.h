@@ -49,6 +49,9 @@ struct Warning {
   std::string message;
 };
 
+/// `file:line:col: warning: message`.
+std::string toString(const Warning &warning);
+
 struct ModelSpec {
   Architecture architecture = Architecture::Llama;
   /// From the config (never from the folder): basename of `_name_or_path`, else

@@ -18,14 +18,14 @@ ModelSpec parse(const ConfigText &config, std::optional<std::string> generation 
 ModelSpec readModel(const std::string &folder) {
   ModelSpec spec = readHuggingFaceConfig(fs::path(VINCI_SOURCE_DIR) / folder);
   for (const Warning &warning : spec.warnings)
-    ADD_FAILURE() << toString(warning.position) << ": " << warning.message;
+    ADD_FAILURE() << toString(warning);
   return spec;
 }
 
 std::vector<std::string> warningsOf(const ModelSpec &spec) {
   std::vector<std::string> lines;
   for (const Warning &warning : spec.warnings)
-    lines.push_back(toString(warning.position) + ": " + warning.message);
+    lines.push_back(toString(warning));
   return lines;
 }
 
@@ -229,28 +229,32 @@ TEST(Config, WarnsOfWhatItIgnores) {
                 .set("pad_token_id", "-1")
                 .set("rope_scaling", R"({"rope_type": "default", "factor": 1.0})"),
             R"({"min_p": 0.1, "typical_p": 1.0, "max_new_tokens": 5, "bos_token_id": 100})");
-  EXPECT_EQ(warningsOf(spec),
-            (std::vector<std::string>{
-                "model/config.json:12:1: \"attention_bias\" is not a key of qwen2 and is ignored",
-                "model/config.json:13:1: auto_map names Python code of the checkpoint's own; it is "
-                "not run",
-                "model/config.json:14:1: \"frobnicate\" is not a key of qwen2 and is ignored",
-                "model/config.json:15:17: pad_token_id is -1, which is not in the vocabulary of "
-                "100; it is ignored",
-                "model/config.json:16:42: rope_scaling.\"factor\" has no meaning with rope_type "
-                "\"default\" and is ignored",
-                "model/generation_config.json:1:71: bos_token_id is 100, which is not in the "
-                "vocabulary of 100; it is ignored",
-                "model/generation_config.json:1:2: min_p is 0.1; it is not supported and ignored",
-            }));
+  EXPECT_EQ(
+      warningsOf(spec),
+      (std::vector<std::string>{
+          "model/config.json:12:1: warning: \"attention_bias\" is not a key of qwen2 and is "
+          "ignored",
+          "model/config.json:13:1: warning: auto_map names Python code of the checkpoint's own; it "
+          "is "
+          "not run",
+          "model/config.json:14:1: warning: \"frobnicate\" is not a key of qwen2 and is ignored",
+          "model/config.json:15:17: warning: pad_token_id is -1, which is not in the vocabulary of "
+          "100; it is ignored",
+          "model/config.json:16:42: warning: rope_scaling.\"factor\" has no meaning with rope_type "
+          "\"default\" and is ignored",
+          "model/generation_config.json:1:71: warning: bos_token_id is 100, which is not in the "
+          "vocabulary of 100; it is ignored",
+          "model/generation_config.json:1:2: warning: min_p is 0.1; it is not supported and "
+          "ignored",
+      }));
   EXPECT_FALSE(spec.padTokenId.has_value());
 
   EXPECT_EQ(warningsOf(parse(llamaConfig().set("sliding_window", "32"))),
-            std::vector<std::string>{
-                "model/config.json:12:1: \"sliding_window\" is not a key of llama and is ignored"});
+            std::vector<std::string>{"model/config.json:12:1: warning: \"sliding_window\" is not a "
+                                     "key of llama and is ignored"});
   EXPECT_EQ(warningsOf(parse(qwen3MoeConfig().set("mlp_only_layers", "[1, 7]"))),
-            std::vector<std::string>{
-                "model/config.json:16:24: mlp_only_layers names layer 7, but the last one is 1"});
+            std::vector<std::string>{"model/config.json:16:24: warning: mlp_only_layers names "
+                                     "layer 7, but the last one is 1"});
 }
 
 TEST(Config, StopsWarningAfterAWhile) {
