@@ -47,8 +47,8 @@ Overlaps findOverlaps(const fb::Plan &plan) {
   std::vector<uint32_t> byOffset(buffers.size());
   for (uint32_t i = 0; i < byOffset.size(); ++i)
     byOffset[i] = i;
-  std::stable_sort(byOffset.begin(), byOffset.end(), [&](uint32_t a, uint32_t b) {
-    return buffers.Get(a)->offset() < buffers.Get(b)->offset();
+  std::sort(byOffset.begin(), byOffset.end(), [&](uint32_t a, uint32_t b) {
+    return std::pair(buffers.Get(a)->offset(), a) < std::pair(buffers.Get(b)->offset(), b);
   });
   Overlaps overlaps(buffers.size());
   for (size_t i = 0; i < byOffset.size(); ++i) {

@@ -1,0 +1,166 @@
+#include "runtime/weights/check_weights.h"
+#include "runtime/weights/checkpoint.h"
+#include "tests/unit/weights/temporary_folder.h"
+
+#include <gtest/gtest.h>
+
+namespace vinci {
+namespace {
+
+TestTensor tensor(const std::string &name, uint64_t size, const std::string &dtype = "F32") {
+  return {name, dtype, {size}, std::string(size * (dtype == "F32" ? 4 : 2), '\0')};
+}
+
+class Checkpoints : public TemporaryFolder {
+protected:
+  std::string errorOfOpen() const {
+    return messageOf([&] { Checkpoint::open(folder); });
+  }
+  /// Two shards and their index.
+  void writeShards(const std::string &weightMap) const {
+    write("one.safetensors", safetensors(std::vector{tensor("a", 1), tensor("b", 2)}));
+    write("two.safetensors", safetensors(std::vector{tensor("c", 3)}));
+    write("model.safetensors.index.json",
+          R"({"metadata":{"total_size":24},"weight_map":)" + weightMap + "}");
+  }
+};
+
+const char goodMap[] = R"({"a":"one.safetensors","b":"one.safetensors","c":"two.safetensors"})";
+
+TEST_F(Checkpoints, OneFile) {
+  write("model.safetensors", safetensors(std::vector{tensor("a", 1)}));
+  write("other.safetensors", "not looked at");
+  Checkpoint checkpoint = Checkpoint::open(folder);
+  EXPECT_EQ(checkpoint.tensors().size(), 1u);
+  EXPECT_EQ(checkpoint.find("a")->file, (folder / "model.safetensors").string());
+  EXPECT_EQ(checkpoint.find("b"), nullptr);
+  EXPECT_EQ(checkpoint.name(), folder.string());
+}
+
+TEST_F(Checkpoints, TheOnlyFileWhateverItsName) {
+  write("weights-of-mine.safetensors", safetensors(std::vector{tensor("a", 1)}));
+  EXPECT_NE(Checkpoint::open(folder).find("a"), nullptr);
+}
+
+TEST_F(Checkpoints, Shards) {
+  writeShards(goodMap);
+  Checkpoint checkpoint = Checkpoint::open(folder);
+  EXPECT_EQ(checkpoint.files().size(), 2u);
+  EXPECT_EQ(checkpoint.tensors().size(), 3u);
+  EXPECT_EQ(checkpoint.find("c")->file, (folder / "two.safetensors").string());
+  Checkpoint moved = std::move(checkpoint);
+  EXPECT_EQ(moved.find("c")->shape, std::vector<uint64_t>{3});
+}
+
+TEST_F(Checkpoints, ShardsMayBeLinks) {
+  std::filesystem::create_directory(folder / "model");
+  write("blob", safetensors(std::vector{tensor("a", 1)}));
+  std::filesystem::create_symlink("../blob", folder / "model" / "model.safetensors");
+  EXPECT_NE(Checkpoint::open(folder / "model").find("a"), nullptr);
+}
+
+TEST_F(Checkpoints, NoWeights) {
+  EXPECT_CONTAINS(errorOfOpen(), "holds no weights");
+  EXPECT_CONTAINS(messageOf([&] { Checkpoint::open(folder / "absent"); }), "is not a directory");
+}
+
+TEST_F(Checkpoints, SeveralFilesWithoutIndex) {
+  write("a.safetensors", "");
+  write("b.safetensors", "");
+  EXPECT_CONTAINS(errorOfOpen(), "holds 2 *.safetensors files, the first \"a.safetensors\" and "
+                                 "\"b.safetensors\", but no model.safetensors.index.json");
+}
+
+TEST_F(Checkpoints, IndexMustMakeSense) {
+  const std::string index = "model.safetensors.index.json";
+  struct {
+    std::string content;
+    const char *message;
+  } cases[] = {
+      {"{", "not valid JSON"},
+      {"[]", "it has no weight_map"},
+      {"{}", "it has no weight_map"},
+      {R"({"weight_map":[]})", "it has no weight_map"},
+      {R"({"weight_map":{}})", "it has no weight_map"},
+      {R"({"weight_map":{"a":3}})", "the shard of tensor \"a\" is 3"},
+      {R"({"weight_map":{"a":"x","a":"y"}})", "\"a\""},
+  };
+  for (const auto &[content, message] : cases) {
+    write(index, content);
+    EXPECT_CONTAINS(errorOfOpen(), index);
+    EXPECT_CONTAINS(errorOfOpen(), message);
+  }
+}
+
+TEST_F(Checkpoints, IndexMayNotLeaveTheFolder) {
+  for (const char *path :
+       {"../one.safetensors", "/etc/passwd", "x/../../y", "", "..", "a\\u0000b"}) {
+    writeShards(std::string(R"({"a":")") + path + "\"}");
+    EXPECT_CONTAINS(errorOfOpen(), "is not a file inside the model directory");
+  }
+}
+
+TEST_F(Checkpoints, IndexAndShardsMustAgree) {
+  writeShards(R"({"a":"three.safetensors"})");
+  EXPECT_CONTAINS(errorOfOpen(), "index.json: error: shard \"three.safetensors\" does not exist");
+  writeShards(R"({"a":"one.safetensors","d":"one.safetensors"})");
+  EXPECT_CONTAINS(errorOfOpen(), "tensor \"d\" is not in shard \"one.safetensors\"");
+  writeShards(R"({"a":"two.safetensors","b":"one.safetensors"})");
+  EXPECT_CONTAINS(errorOfOpen(), "tensor \"a\" is not in shard \"two.safetensors\" but in " +
+                                     (folder / "one.safetensors").string());
+}
+
+TEST_F(Checkpoints, TensorsInTwoShards) {
+  writeShards(goodMap);
+  write("two.safetensors", safetensors(std::vector{tensor("a", 1), tensor("c", 3)}));
+  EXPECT_CONTAINS(errorOfOpen(), "two.safetensors: error: tensor \"a\" is in " +
+                                     (folder / "one.safetensors").string() + " as well");
+}
+
+TEST_F(Checkpoints, ADamagedShardIsNamed) {
+  writeShards(goodMap);
+  write("two.safetensors", "short");
+  EXPECT_CONTAINS(errorOfOpen(), "two.safetensors: error: is not a safetensors file");
+}
+
+TEST_F(Checkpoints, IdentityFollowsTheFiles) {
+  writeShards(goodMap);
+  uint64_t before = Checkpoint::open(folder).identity();
+  EXPECT_EQ(Checkpoint::open(folder).identity(), before);
+  auto time = std::filesystem::last_write_time(folder / "two.safetensors");
+  std::filesystem::last_write_time(folder / "two.safetensors", time + std::chrono::seconds(1));
+  EXPECT_NE(Checkpoint::open(folder).identity(), before);
+  write("two.safetensors", safetensors(std::vector{tensor("c", 3, "F16"), tensor("d", 1)}));
+  std::filesystem::last_write_time(folder / "two.safetensors", time);
+  EXPECT_NE(Checkpoint::open(folder).identity(), before);
+}
+
+TEST_F(Checkpoints, FittingWeights) {
+  write("model.safetensors",
+        safetensors(std::vector{tensor("a", 1), tensor("b", 2, "BF16"), tensor("lm_head.weight", 2),
+                                tensor("model.layers.0.self_attn.rotary_emb.inv_freq", 3)}));
+  const std::vector<RequiredTensor> required = {{"a", {1}}, {"b", {2}}};
+  EXPECT_NO_THROW(checkWeights(required, Checkpoint::open(folder)));
+}
+
+TEST_F(Checkpoints, EveryDifferenceIsNamedAtOnce) {
+  std::vector<TestTensor> tensors = {tensor("a", 1), tensor("b", 2), tensor("i", 3, "I16")};
+  for (int i = 0; i < 12; ++i)
+    tensors.push_back(tensor("surplus." + std::to_string(10 + i), 1));
+  write("model.safetensors", safetensors(tensors));
+  const std::vector<RequiredTensor> required = {
+      {"a", {1}}, {"b", {1, 2}}, {"c", {1}}, {"d", {1}}, {"i", {3}}};
+  std::string message = messageOf([&] { checkWeights(required, Checkpoint::open(folder)); });
+  EXPECT_EQ(message,
+            folder.string() +
+                ": error: the checkpoint does not fit the model"
+                "\n  missing (2): \"c\", \"d\""
+                "\n  surplus (12): \"surplus.10\", \"surplus.11\", \"surplus.12\", \"surplus.13\", "
+                "\"surplus.14\", \"surplus.15\", \"surplus.16\", \"surplus.17\", \"surplus.18\", "
+                "\"surplus.19\" and 2 more"
+                "\n  of another shape (1): \"b\" is [2], expected [1, 2]"
+                "\n  of a dtype other than F32, F16 and BF16 (1): \"i\" is I16");
+}
+
+} // namespace
+} // namespace vinci

@@ -1,0 +1,168 @@
+#include "runtime/weights/packing.h"
+
+#include "runtime/support/half.h"
+
+#include <cmath>
+#include <cstring>
+#include <gtest/gtest.h>
+#include <limits>
+#include <random>
+#include <vector>
+
+namespace vinci {
+namespace {
+
+template <typename T> const std::byte *bytes(const std::vector<T> &values) {
+  return reinterpret_cast<const std::byte *>(values.data());
+}
+template <typename T> std::byte *bytes(std::vector<T> &values) {
+  return reinterpret_cast<std::byte *>(values.data());
+}
+
+std::vector<uint16_t> allHalves() {
+  std::vector<uint16_t> values(65536);
+  for (uint32_t i = 0; i < 65536; ++i)
+    values[i] = uint16_t(i);
+  return values;
+}
+
+/// Equal bits, or both NaN.
+void expectSameFloat(float found, float expected, uint32_t input) {
+  if (std::isnan(expected))
+    EXPECT_TRUE(std::isnan(found)) << input;
+  else
+    EXPECT_EQ(std::bit_cast<uint32_t>(found), std::bit_cast<uint32_t>(expected)) << input;
+}
+
+TEST(Packing, EveryFloat16AndBFloat16BecomesItsFloat) {
+  std::vector<uint16_t> halves = allHalves();
+  std::vector<float> floats(halves.size());
+  EXPECT_EQ(convertElements(bytes(halves), DType::Float16, bytes(floats), DType::Float32, 65536),
+            0u);
+  for (uint32_t i = 0; i < 65536; ++i)
+    expectSameFloat(floats[i], floatOfFloat16(uint16_t(i)), i);
+  EXPECT_EQ(convertElements(bytes(halves), DType::BFloat16, bytes(floats), DType::Float32, 65536),
+            0u);
+  for (uint32_t i = 0; i < 65536; ++i)
+    expectSameFloat(floats[i], floatOfBFloat16(uint16_t(i)), i);
+}
+
+/// Floats that are hard to round: all halves, the points half-way between neighbours, one bit to
+/// either side of those, and random ones.
+std::vector<float> hardFloats() {
+  std::vector<float> values;
+  auto addAround = [&](float value) {
+    uint32_t bits = std::bit_cast<uint32_t>(value);
+    for (uint32_t near : {bits - 1, bits, bits + 1})
+      values.push_back(std::bit_cast<float>(near));
+  };
+  for (uint32_t i = 0; i < 65536; ++i) {
+    addAround(floatOfFloat16(uint16_t(i)));
+    addAround(floatOfBFloat16(uint16_t(i)));
+    addAround(std::bit_cast<float>((i << 16) | 0x8000));
+    if ((i & 0x7c00) != 0x7c00)
+      addAround((floatOfFloat16(uint16_t(i)) + floatOfFloat16(uint16_t(i + 1))) / 2);
+  }
+  std::mt19937 random(1);
+  for (int i = 0; i < 100000; ++i)
+    values.push_back(std::bit_cast<float>(uint32_t(random())));
+  return values;
+}
+
+TEST(Packing, FloatsRoundToNearestEven) {
+  std::vector<float> floats = hardFloats();
+  std::vector<uint16_t> found(floats.size());
+  convertElements(bytes(floats), DType::Float32, bytes(found), DType::BFloat16, floats.size());
+  for (size_t i = 0; i < floats.size(); ++i)
+    ASSERT_EQ(found[i], bfloat16OfFloat(floats[i])) << std::bit_cast<uint32_t>(floats[i]);
+  convertElements(bytes(floats), DType::Float32, bytes(found), DType::Float16, floats.size());
+  for (size_t i = 0; i < floats.size(); ++i)
+    ASSERT_EQ(found[i], float16OfFloat(floats[i])) << std::bit_cast<uint32_t>(floats[i]);
+}
+
+TEST(Packing, OverflowsAreCounted) {
+  constexpr float infinity = std::numeric_limits<float>::infinity();
+  std::vector<float> floats = {1, 65504, 65519, 65520, -1e6f, infinity, NAN, 3.4e38f};
+  std::vector<uint16_t> halves(floats.size());
+  EXPECT_EQ(
+      convertElements(bytes(floats), DType::Float32, bytes(halves), DType::Float16, floats.size()),
+      3u);
+  EXPECT_EQ(halves[2], 0x7bff);
+  EXPECT_EQ(halves[3], 0x7c00);
+  EXPECT_EQ(
+      convertElements(bytes(floats), DType::Float32, bytes(halves), DType::BFloat16, floats.size()),
+      1u); // 3.4e38 is beyond bfloat16's largest
+  std::vector<uint16_t> wide = {bfloat16OfFloat(1e5f), bfloat16OfFloat(1.0f)}, narrow(2);
+  EXPECT_EQ(convertElements(bytes(wide), DType::BFloat16, bytes(narrow), DType::Float16, 2), 1u);
+  EXPECT_EQ(narrow[1], 0x3c00);
+}
+
+TEST(Packing, DataNeedNotBeAligned) {
+  std::vector<char> raw(9);
+  float value = 1.5f;
+  std::memcpy(raw.data() + 1, &value, sizeof value);
+  std::vector<uint16_t> half(1);
+  convertElements(bytes(raw) + 1, DType::Float32, bytes(half), DType::Float16, 1);
+  EXPECT_EQ(half[0], 0x3e00);
+}
+
+TEST(Packing, WhatIsConvertible) {
+  EXPECT_TRUE(isConvertible(DType::BFloat16, DType::Float16));
+  EXPECT_TRUE(isConvertible(DType::Float32, DType::Float32));
+  EXPECT_FALSE(isConvertible(DType::Int8, DType::Float32));
+  EXPECT_FALSE(isConvertible(DType::Float32, DType::Int32));
+}
+
+struct Shape {
+  uint64_t n, k;
+};
+
+class Panel32 : public testing::TestWithParam<Shape> {};
+
+TEST_P(Panel32, ElementsLieWhereTheFormulaSays) {
+  auto [n, k] = GetParam();
+  const uint64_t paddedK = (k + 31) / 32 * 32, paddedN = (n + 31) / 32 * 32;
+  std::vector<float> weights(n * k);
+  for (size_t i = 0; i < weights.size(); ++i)
+    weights[i] = float(i % 251) + 1; // exact in bfloat16, never zero
+  std::vector<float> floats(paddedN * paddedK, -1);
+  std::vector<uint16_t> halves(paddedN * paddedK, 0xffff);
+  const std::array<uint64_t, 2> shape = {n, k};
+  EXPECT_EQ(packedBytes(shape, DType::Float32, fb::Packing::Panel32), floats.size() * 4);
+  packTensor(bytes(weights), DType::Float32, shape, bytes(floats), DType::Float32,
+             fb::Packing::Panel32);
+  packPanel32(bytes(weights), DType::Float32, n, k, bytes(halves), DType::BFloat16);
+  uint64_t zeros = 0;
+  for (uint64_t row = 0; row < paddedN; ++row)
+    for (uint64_t column = 0; column < paddedK; ++column) {
+      float expected = row < n && column < k ? weights[row * k + column] : 0;
+      zeros += expected == 0;
+      uint64_t floatAt = row / 32 * paddedK * 32 + column * 32 + row % 32;
+      uint64_t halfAt = (row / 32 * (paddedK / 32) + column / 32) * 1024 + row % 32 / 16 * 512 +
+                        column % 32 / 2 * 32 + row % 16 * 2 + column % 2;
+      ASSERT_EQ(floats[floatAt], expected) << row << ", " << column;
+      ASSERT_EQ(floatOfBFloat16(halves[halfAt]), expected) << row << ", " << column;
+    }
+  EXPECT_EQ(zeros, paddedN * paddedK - n * k);
+}
+
+INSTANTIATE_TEST_SUITE_P(Shapes, Panel32,
+                         testing::Values(Shape{1, 1}, Shape{32, 32}, Shape{33, 31}, Shape{40, 70},
+                                         Shape{64, 256}, Shape{31, 257}, Shape{80, 600}));
+
+TEST(Packing, RowsKeepTheOrder) {
+  const uint64_t count = 700000; // more than one grain of work
+  std::vector<float> weights(count);
+  for (size_t i = 0; i < count; ++i)
+    weights[i] = float(i % 255);
+  std::vector<uint16_t> halves(count);
+  const std::array<uint64_t, 2> shape = {7000, 100};
+  EXPECT_EQ(packTensor(bytes(weights), DType::Float32, shape, bytes(halves), DType::BFloat16,
+                       fb::Packing::Rows),
+            0u);
+  for (size_t i = 0; i < count; ++i)
+    ASSERT_EQ(floatOfBFloat16(halves[i]), weights[i]);
+}
+
+} // namespace
+} // namespace vinci
