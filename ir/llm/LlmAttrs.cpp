@@ -1,5 +1,6 @@
 // What attributes and types of the llm dialect accept, and how the irregular ones are spelled.
 #include "ir/llm/Llm.h"
+#include "ir/llm/PlainNumbers.h"
 
 #include "mlir/IR/Builders.h"
 #include "mlir/IR/DialectImplementation.h"

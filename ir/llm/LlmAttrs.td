@@ -38,6 +38,11 @@ def Llm_IntListParameter : ArrayRefParameter<"int64_t"> {
   let printer = "::vinci::llm::printIntList($_printer, $_self)";
 }
 
+/// `0.7`, absent or an f64.
+def Llm_RealParameter : OptionalParameter<"::mlir::FloatAttr"> {
+  let printer = "::vinci::llm::printReal($_printer, $_self)";
+}
+
 def Llm_GenerationAttr : Llm_Attr<"Generation", "generation"> {
   let summary = "What generation needs to know of a model.";
   let description = [{
@@ -52,10 +57,10 @@ def Llm_GenerationAttr : Llm_Attr<"Generation", "generation"> {
     OptionalParameter<"::std::optional<int64_t>">:$bos_token_id,
     OptionalParameter<"::std::optional<int64_t>">:$pad_token_id,
     OptionalParameter<"::mlir::BoolAttr">:$do_sample,
-    OptionalParameter<"::mlir::FloatAttr">:$temperature,
+    Llm_RealParameter:$temperature,
     OptionalParameter<"::std::optional<int64_t>">:$top_k,
-    OptionalParameter<"::mlir::FloatAttr">:$top_p,
-    OptionalParameter<"::mlir::FloatAttr">:$repetition_penalty);
+    Llm_RealParameter:$top_p,
+    Llm_RealParameter:$repetition_penalty);
   let assemblyFormat = "`<` struct(params) `>`";
   let genVerifyDecl = 1;
 }

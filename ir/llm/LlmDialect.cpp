@@ -7,7 +7,7 @@ using namespace mlir;
 namespace vinci::llm {
 namespace {
 
-/// Prints #llm.dims<["tokens*2"]> as #tokens_x2.
+/// Prints #llm.dims<["tokens*2"]> as #x2_tokens (MLIR appends to names that end in a digit).
 struct LlmAsmInterface : OpAsmDialectInterface {
   using OpAsmDialectInterface::OpAsmDialectInterface;
 
@@ -18,9 +18,9 @@ struct LlmAsmInterface : OpAsmDialectInterface {
     llvm::interleave(
         dims.getNames(), os,
         [&](const DimExpr &dim) {
-          os << toString(dim.symbol);
           if (dim.scale != 1)
-            os << "_x" << dim.scale;
+            os << "x" << dim.scale << "_";
+          os << toString(dim.symbol);
         },
         "_");
     return AliasResult::OverridableAlias;

@@ -55,8 +55,8 @@ def Llm_GroupedMatmulOp : Llm_ComputeOp<"grouped_matmul", [Pure]> {
 
     ```mlir
     %0 = llm.grouped_matmul %x, %gate_proj rows %row_of offsets %expert_offsets gather
-        : (tensor<?x256xbf16, #tokens>, tensor<8x128x256xbf16>, tensor<?xi32, #tokens_x2>, tensor<9xi32>)
-        -> tensor<?x128xbf16, #tokens_x2>
+        : (tensor<?x256xbf16, #tokens>, tensor<8x128x256xbf16>, tensor<?xi32, #x2_tokens>, tensor<9xi32>)
+        -> tensor<?x128xbf16, #x2_tokens>
     ```
     Sharding rule: `(t,k),(e,j,k),(r),(e')->(r,j)`; k sharded: a partial sum; e sharded: rows of other ranks' experts are
     zero, a partial sum after `moe_combine`.
@@ -81,7 +81,7 @@ def Llm_MoeCombineOp : Llm_ComputeOp<"moe_combine", [Pure]> {
 
     ```mlir
     %0 = llm.moe_combine %y, %position_of, %weights
-        : (tensor<?x256xbf16, #tokens_x2>, tensor<?xi32, #tokens_x2>, tensor<?x2xf32, #tokens>) -> tensor<?x256xbf16, #tokens>
+        : (tensor<?x256xbf16, #x2_tokens>, tensor<?xi32, #x2_tokens>, tensor<?x2xf32, #tokens>) -> tensor<?x256xbf16, #tokens>
     ```
     Sharding rule: `(r,n),(r),(t,k)->(t,n)`; r and t are never sharded.
     Cost: 2·t·k·n FLOPs; (t·k·n + t·n)·D + 8·t·k bytes.

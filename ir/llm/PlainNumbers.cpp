@@ -23,10 +23,10 @@ ParseResult parsePlainFloat(OpAsmParser &parser, FloatAttr &value) {
   return parser.parseAttribute(value, parser.getBuilder().getF64Type());
 }
 
-void printPlainFloat(OpAsmPrinter &printer, Operation *, FloatAttr value) {
+void printReal(AsmPrinter &printer, FloatAttr value) {
   double number = value.getValueAsDouble();
   if (!std::isfinite(number)) {
-    printer.printAttributeWithoutType(value);
+    printer.printAttribute(value);
     return;
   }
   // MLIR's floats need a point: 1e-06 is written 1.0e-06.
@@ -35,5 +35,7 @@ void printPlainFloat(OpAsmPrinter &printer, Operation *, FloatAttr value) {
     text.insert(std::min(text.find('e'), text.size()), ".0");
   printer << text;
 }
+
+void printPlainFloat(OpAsmPrinter &printer, Operation *, FloatAttr value) { printReal(printer, value); }
 
 } // namespace vinci::llm

@@ -116,3 +116,38 @@ module attributes {
     llm.return %3 : tensor<?x512xf32, #tokens>
   }
 }
+
+// CHECK: #logit_rows = #llm.dims<["logit_rows"]>
+// CHECK: #tokens = #llm.dims<["tokens"]>
+// CHECK: llm.limits = #llm.limits<max_seq_len = 2048, max_tokens_per_step = 512, max_batch = 8, kv_blocks = 64, block_size = 128>
+// CHECK-SAME: llm.model = #llm.model<name = "dense", architecture = "qwen3", vocab_size = 512, hidden_size = 64, num_hidden_layers = 2, max_position_embeddings = 2048, dtype = bf16, parameters = 139840, generation = <eos_token_ids = [2, 5], bos_token_id = 1, do_sample = true, temperature = 0.7, top_k = 20, top_p = 0.95>>
+
+// CHECK-LABEL: llm.body @prologue(%token_ids: tensor<?xi32, #tokens>, %positions: tensor<?xi32, #tokens>) -> (tensor<?x64xbf16, #tokens>, tensor<?x16xf32, #tokens>) {
+// CHECK: %embed_tokens = llm.weight @embed_tokens from "model.embed_tokens.weight" : tensor<512x64xbf16>
+// CHECK: %inv_freq = llm.constant @inv_freq dense<[1.000000e+00, 0.316227764, 1.000000e-01,
+// CHECK: llm.embedding %token_ids, %embed_tokens : (tensor<?xi32, #tokens>, tensor<512x64xbf16>) -> tensor<?x64xbf16, #tokens>
+// CHECK: llm.rope_table %positions, %inv_freq : (tensor<?xi32, #tokens>, tensor<8xf32>) -> tensor<?x16xf32, #tokens>
+
+// CHECK-LABEL: llm.body @decoder_layer(%hidden:
+// CHECK: %q_proj.bias = llm.weight @q_proj.bias from "model.layers.{layer}.self_attn.q_proj.bias" : tensor<64xbf16>
+// CHECK: %kv_cache = llm.kv_cache : !llm.kv_cache<2x16xbf16>
+// CHECK: %[[X:.*]] = llm.rms_norm %hidden, %input_layernorm eps 1.0e-06 : tensor<?x64xbf16, #tokens>, tensor<64xbf16>
+// CHECK: llm.matmul %[[X]], %q_proj bias %q_proj.bias : (tensor<?x64xbf16, #tokens>, tensor<64x64xbf16>, tensor<64xbf16>) -> tensor<?x64xbf16, #tokens>
+// CHECK: llm.split_heads %{{.*}} : tensor<?x32xbf16, #tokens> -> tensor<?x2x16xbf16, #tokens>
+// CHECK: llm.rope %{{.*}}, %rope : tensor<?x4x16xbf16, #tokens>, tensor<?x16xf32, #tokens>
+// CHECK: %[[CACHE:.*]] = llm.kv_append %{{.*}}, %{{.*}} into %kv_cache at %slot_mapping : tensor<?x2x16xbf16, #tokens>, !llm.kv_cache<2x16xbf16>, tensor<?xi32, #tokens>
+// CHECK: llm.attention %{{.*}}, %[[CACHE]], %query_start, %context_lens, %block_tables scale 0.25 : tensor<?x4x16xbf16, #tokens>, !llm.kv_cache<2x16xbf16>, tensor<9xi32>, tensor<?xi32, #sequences>, tensor<?x16xi32, #sequences>
+// CHECK: llm.merge_heads %{{.*}} : tensor<?x4x16xbf16, #tokens> -> tensor<?x64xbf16, #tokens>
+// CHECK: llm.add %hidden, %{{.*}} : tensor<?x64xbf16, #tokens>
+// CHECK: llm.silu %{{.*}} : tensor<?x128xbf16, #tokens>
+// CHECK: llm.mul %{{.*}}, %{{.*}} : tensor<?x128xbf16, #tokens>
+
+// CHECK-LABEL: llm.body @epilogue_prefill
+// CHECK: llm.gather_rows %{{.*}}, %logit_indices : (tensor<?x64xbf16, #tokens>, tensor<?xi32, #logit_rows>) -> tensor<?x64xbf16, #logit_rows>
+
+// CHECK-LABEL: llm.entry @prefill(%token_ids: tensor<?xi32, #tokens>,
+// CHECK-SAME: -> (logits: tensor<?x512xf32, #logit_rows>) {
+// CHECK: %[[P:.*]]:2 = llm.call @prologue(%token_ids, %positions) : (tensor<?xi32, #tokens>, tensor<?xi32, #tokens>) -> (tensor<?x64xbf16, #tokens>, tensor<?x16xf32, #tokens>)
+// CHECK: %[[L0:.*]] = llm.call @decoder_layer layer 0 (%[[P]]#0, %[[P]]#1, %slot_mapping, %query_start, %context_lens, %block_tables)
+// CHECK: llm.call @decoder_layer layer 1 (%[[L0]], %[[P]]#1,
+// CHECK: llm.return %{{.*}} : tensor<?x512xf32, #logit_rows>

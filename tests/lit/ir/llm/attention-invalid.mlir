@@ -1,0 +1,165 @@
+// RUN: vinci-opt %s --split-input-file --verify-diagnostics
+// What kv_append and attention refuse.
+#tokens = #llm.dims<["tokens"]>
+llm.body @b(%k: tensor<?x2x6xbf16, #tokens>, %v: tensor<?x2x6xbf16, #tokens>, %s: tensor<?xi32, #tokens>) {
+  %c = llm.kv_cache : !llm.kv_cache<2x4xbf16>
+  // expected-error@+1 {{key has head_dim = 6, it must be 4, the head_dim of the cache}}
+  %0 = llm.kv_append %k, %v into %c at %s : tensor<?x2x6xbf16, #tokens>, !llm.kv_cache<2x4xbf16>, tensor<?xi32, #tokens>
+  llm.return
+}
+
+// -----
+
+#tokens = #llm.dims<["tokens"]>
+llm.body @b(%k: tensor<?x3x4xbf16, #tokens>, %v: tensor<?x3x4xbf16, #tokens>, %s: tensor<?xi32, #tokens>) {
+  %c = llm.kv_cache : !llm.kv_cache<2x4xbf16>
+  // expected-error@+1 {{key has kv_heads = 3, it must be 2, the heads of the cache}}
+  %0 = llm.kv_append %k, %v into %c at %s : tensor<?x3x4xbf16, #tokens>, !llm.kv_cache<2x4xbf16>, tensor<?xi32, #tokens>
+  llm.return
+}
+
+// -----
+
+#tokens = #llm.dims<["tokens"]>
+llm.body @b(%k: tensor<?x2x4xf32, #tokens>, %v: tensor<?x2x4xf32, #tokens>, %s: tensor<?xi32, #tokens>) {
+  %c = llm.kv_cache : !llm.kv_cache<2x4xbf16>
+  // expected-error@+1 {{key has elements of type 'f32', but the cache of type 'bf16'; they must be equal}}
+  %0 = llm.kv_append %k, %v into %c at %s : tensor<?x2x4xf32, #tokens>, !llm.kv_cache<2x4xbf16>, tensor<?xi32, #tokens>
+  llm.return
+}
+
+// -----
+
+#tokens = #llm.dims<["tokens"]>
+#logit_rows = #llm.dims<["logit_rows"]>
+llm.body @b(%k: tensor<?x2x4xbf16, #tokens>, %v: tensor<?x2x4xbf16, #tokens>, %s: tensor<?xi32, #logit_rows>) {
+  %c = llm.kv_cache : !llm.kv_cache<2x4xbf16>
+  // expected-error@+1 {{slot_mapping has tokens = logit_rows, but key has tokens; they must be equal}}
+  %0 = llm.kv_append %k, %v into %c at %s : tensor<?x2x4xbf16, #tokens>, !llm.kv_cache<2x4xbf16>, tensor<?xi32, #logit_rows>
+  llm.return
+}
+
+// -----
+
+#tokens = #llm.dims<["tokens"]>
+#sequences = #llm.dims<["sequences"]>
+llm.body @b(%q: tensor<?x3x4xbf16, #tokens>, %s: tensor<3xi32>, %l: tensor<?xi32, #sequences>, %t: tensor<?x2xi32, #sequences>) {
+  %c = llm.kv_cache : !llm.kv_cache<2x4xbf16>
+  // expected-error@+1 {{query has heads = 3; legal are multiples of the 2 KV heads}}
+  %0 = llm.attention %q, %c, %s, %l, %t scale 0.5 : tensor<?x3x4xbf16, #tokens>, !llm.kv_cache<2x4xbf16>, tensor<3xi32>, tensor<?xi32, #sequences>, tensor<?x2xi32, #sequences>
+  llm.return
+}
+
+// -----
+
+#tokens = #llm.dims<["tokens"]>
+#sequences = #llm.dims<["sequences"]>
+llm.body @b(%q: tensor<?x4x8xbf16, #tokens>, %s: tensor<3xi32>, %l: tensor<?xi32, #sequences>, %t: tensor<?x2xi32, #sequences>) {
+  %c = llm.kv_cache : !llm.kv_cache<2x4xbf16>
+  // expected-error@+1 {{query has head_dim = 8, it must be 4, the head_dim of the cache}}
+  %0 = llm.attention %q, %c, %s, %l, %t scale 0.5 : tensor<?x4x8xbf16, #tokens>, !llm.kv_cache<2x4xbf16>, tensor<3xi32>, tensor<?xi32, #sequences>, tensor<?x2xi32, #sequences>
+  llm.return
+}
+
+// -----
+
+#tokens = #llm.dims<["tokens"]>
+#sequences = #llm.dims<["sequences"]>
+llm.body @b(%q: tensor<?x4x4xf32, #tokens>, %s: tensor<3xi32>, %l: tensor<?xi32, #sequences>, %t: tensor<?x2xi32, #sequences>) {
+  %c = llm.kv_cache : !llm.kv_cache<2x4xbf16>
+  // expected-error@+1 {{query has elements of type 'f32', but the cache of type 'bf16'; they must be equal}}
+  %0 = llm.attention %q, %c, %s, %l, %t scale 0.5 : tensor<?x4x4xf32, #tokens>, !llm.kv_cache<2x4xbf16>, tensor<3xi32>, tensor<?xi32, #sequences>, tensor<?x2xi32, #sequences>
+  llm.return
+}
+
+// -----
+
+#tokens = #llm.dims<["tokens"]>
+#sequences = #llm.dims<["sequences"]>
+llm.body @b(%q: tensor<?x4x4xbf16, #tokens>, %s: tensor<3xi32>, %l: tensor<?xi32, #tokens>, %t: tensor<?x2xi32, #sequences>) {
+  %c = llm.kv_cache : !llm.kv_cache<2x4xbf16>
+  // expected-error@+1 {{context_lens has sequences = tokens, it must be sequences, a row per sequence}}
+  %0 = llm.attention %q, %c, %s, %l, %t scale 0.5 : tensor<?x4x4xbf16, #tokens>, !llm.kv_cache<2x4xbf16>, tensor<3xi32>, tensor<?xi32, #tokens>, tensor<?x2xi32, #sequences>
+  llm.return
+}
+
+// -----
+
+#tokens = #llm.dims<["tokens"]>
+#sequences = #llm.dims<["sequences"]>
+llm.body @b(%q: tensor<?x4x4xbf16, #tokens>, %s: tensor<3xi32>, %l: tensor<?xi32, #sequences>, %t: tensor<?x2xi32, #tokens>) {
+  %c = llm.kv_cache : !llm.kv_cache<2x4xbf16>
+  // expected-error@+1 {{block_tables has sequences = tokens, it must be sequences, a row per sequence}}
+  %0 = llm.attention %q, %c, %s, %l, %t scale 0.5 : tensor<?x4x4xbf16, #tokens>, !llm.kv_cache<2x4xbf16>, tensor<3xi32>, tensor<?xi32, #sequences>, tensor<?x2xi32, #tokens>
+  llm.return
+}
+
+// -----
+
+#tokens = #llm.dims<["tokens"]>
+#sequences = #llm.dims<["sequences"]>
+llm.body @b(%q: tensor<?x4x4xbf16, #tokens>, %s: tensor<3xi32>, %l: tensor<?xi32, #sequences>, %t: tensor<?x?xi32, #llm.dims<["sequences", "tokens"]>>) {
+  %c = llm.kv_cache : !llm.kv_cache<2x4xbf16>
+  // expected-error@+1 {{block_tables is of shape [sequences, tokens]; the second dimension must be constant}}
+  %0 = llm.attention %q, %c, %s, %l, %t scale 0.5 : tensor<?x4x4xbf16, #tokens>, !llm.kv_cache<2x4xbf16>, tensor<3xi32>, tensor<?xi32, #sequences>, tensor<?x?xi32, #llm.dims<["sequences", "tokens"]>>
+  llm.return
+}
+
+// -----
+
+#tokens = #llm.dims<["tokens"]>
+#sequences = #llm.dims<["sequences"]>
+llm.body @b(%q: tensor<?x4x4xbf16, #tokens>, %s: tensor<?xi32, #tokens>, %l: tensor<?xi32, #sequences>, %t: tensor<?x2xi32, #sequences>) {
+  %c = llm.kv_cache : !llm.kv_cache<2x4xbf16>
+  // expected-error@+1 {{query_start is of shape [tokens]; every dimension must be constant}}
+  %0 = llm.attention %q, %c, %s, %l, %t scale 0.5 : tensor<?x4x4xbf16, #tokens>, !llm.kv_cache<2x4xbf16>, tensor<?xi32, #tokens>, tensor<?xi32, #sequences>, tensor<?x2xi32, #sequences>
+  llm.return
+}
+
+// -----
+
+#tokens = #llm.dims<["tokens"]>
+#sequences = #llm.dims<["sequences"]>
+llm.body @b(%q: tensor<?x4x4xbf16, #tokens>, %s: tensor<3xi32>, %l: tensor<?xi32, #sequences>, %t: tensor<?x2xi32, #sequences>) {
+  %c = llm.kv_cache : !llm.kv_cache<2x4xbf16>
+  // expected-error@+1 {{scale is -1.000000e+00; it must be finite and greater than 0}}
+  %0 = llm.attention %q, %c, %s, %l, %t scale -1.0 : tensor<?x4x4xbf16, #tokens>, !llm.kv_cache<2x4xbf16>, tensor<3xi32>, tensor<?xi32, #sequences>, tensor<?x2xi32, #sequences>
+  llm.return
+}
+
+// -----
+
+#tokens = #llm.dims<["tokens"]>
+#sequences = #llm.dims<["sequences"]>
+module attributes {llm.limits = #llm.limits<max_seq_len = 20, max_tokens_per_step = 8, max_batch = 2, kv_blocks = 4, block_size = 16>} {
+  llm.body @b(%q: tensor<?x4x4xbf16, #tokens>, %s: tensor<4xi32>, %l: tensor<?xi32, #sequences>, %t: tensor<?x2xi32, #sequences>) {
+    %c = llm.kv_cache : !llm.kv_cache<2x4xbf16>
+    // expected-error@+1 {{query_start has size = 4, it must be 3, max_batch + 1}}
+    %0 = llm.attention %q, %c, %s, %l, %t scale 0.5 : tensor<?x4x4xbf16, #tokens>, !llm.kv_cache<2x4xbf16>, tensor<4xi32>, tensor<?xi32, #sequences>, tensor<?x2xi32, #sequences>
+    llm.return
+  }
+}
+
+// -----
+
+#tokens = #llm.dims<["tokens"]>
+#sequences = #llm.dims<["sequences"]>
+module attributes {llm.limits = #llm.limits<max_seq_len = 20, max_tokens_per_step = 8, max_batch = 2, kv_blocks = 4, block_size = 16>} {
+  llm.body @b(%q: tensor<?x4x4xbf16, #tokens>, %s: tensor<3xi32>, %l: tensor<?xi32, #sequences>, %t: tensor<?x3xi32, #sequences>) {
+    %c = llm.kv_cache : !llm.kv_cache<2x4xbf16>
+    // expected-error@+1 {{block_tables has max_blocks = 3, it must be 2, max_seq_len / block_size rounded up}}
+    %0 = llm.attention %q, %c, %s, %l, %t scale 0.5 : tensor<?x4x4xbf16, #tokens>, !llm.kv_cache<2x4xbf16>, tensor<3xi32>, tensor<?xi32, #sequences>, tensor<?x3xi32, #sequences>
+    llm.return
+  }
+}
+
+// -----
+
+#tokens = #llm.dims<["tokens"]>
+llm.body @b(%k: tensor<?x2x4xbf16, #tokens>, %v: tensor<?x2x4xbf16, #tokens>, %s: tensor<?xi32, #tokens>) {
+  %c = llm.kv_cache : !llm.kv_cache<2x4xbf16>
+  // expected-error@+1 {{consumes a cache that llm.kv_append uses afterwards; whatever comes after must use the result}}
+  %0 = llm.kv_append %k, %v into %c at %s : tensor<?x2x4xbf16, #tokens>, !llm.kv_cache<2x4xbf16>, tensor<?xi32, #tokens>
+  %1 = llm.kv_append %k, %v into %c at %s : tensor<?x2x4xbf16, #tokens>, !llm.kv_cache<2x4xbf16>, tensor<?xi32, #tokens>
+  llm.return
+}

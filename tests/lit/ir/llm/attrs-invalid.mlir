@@ -1,0 +1,144 @@
+// RUN: vinci-opt %s --split-input-file --verify-diagnostics
+// What the attributes and types of the dialect refuse.
+
+// expected-error@+1 {{unknown dimension 'batch'; legal are tokens, sequences and logit_rows, or a multiple such as tokens*8}}
+llm.body @b(%x: tensor<?x8xf32, #llm.dims<["batch"]>>) -> () {}
+
+// -----
+
+// expected-error@+1 {{unknown dimension 'tokens*0'}}
+llm.body @b(%x: tensor<?x8xf32, #llm.dims<["tokens*0"]>>) -> () {}
+
+// -----
+
+// expected-error@+1 {{unknown dimension 'tokens*99999999999999999999'}}
+llm.body @b(%x: tensor<?x8xf32, #llm.dims<["tokens*99999999999999999999"]>>) -> () {}
+
+// -----
+
+// expected-error@+1 {{#llm.dims names no dimension; a tensor of static shape has no encoding}}
+llm.body @b(%x: tensor<8xf32, #llm.dims<[]>>) -> () {}
+
+// -----
+
+// expected-error@+1 {{#llm.dims names 2 dimensions, but the shape has 1 dynamic ones}}
+llm.body @b(%x: tensor<?x8xf32, #llm.dims<["tokens", "tokens"]>>) -> () {}
+
+// -----
+
+// expected-error@+1 {{eos_token_ids entry is -1; legal are 0 to 2147483647}}
+module attributes {a = #llm.generation<eos_token_ids = [2, -1]>} {}
+
+// -----
+
+// expected-error@+1 {{bos_token_id is 2147483648; legal are 0 to 2147483647}}
+module attributes {a = #llm.generation<eos_token_ids = [], bos_token_id = 2147483648>} {}
+
+// -----
+
+// expected-error@+1 {{pad_token_id is -5; legal are 0 to 2147483647}}
+module attributes {a = #llm.generation<eos_token_ids = [], pad_token_id = -5>} {}
+
+// -----
+
+// expected-error@+1 {{top_k is -2; legal are 0 to 2147483647}}
+module attributes {a = #llm.generation<eos_token_ids = [], top_k = -2>} {}
+
+// -----
+
+// expected-error@+1 {{temperature is -1.000000e+00; it must be finite and not negative}}
+module attributes {a = #llm.generation<eos_token_ids = [], temperature = -1.0>} {}
+
+// -----
+
+// expected-error@+1 {{top_p is INF; it must be finite and not negative}}
+module attributes {a = #llm.generation<eos_token_ids = [], top_p = 0x7FF0000000000000 : f64>} {}
+
+// -----
+
+// expected-error@+1 {{dtype is 'i32'; legal are f32, bf16 and f16}}
+module attributes {a = #llm.model<name = "m", architecture = "llama", vocab_size = 8, hidden_size = 8, num_hidden_layers = 1, max_position_embeddings = 8, dtype = i32, parameters = 1, generation = <eos_token_ids = []>>} {}
+
+// -----
+
+// expected-error@+1 {{vocab_size is 0; legal are 1 to 2147483647}}
+module attributes {a = #llm.model<name = "m", architecture = "llama", vocab_size = 0, hidden_size = 8, num_hidden_layers = 1, max_position_embeddings = 8, dtype = f32, parameters = 1, generation = <eos_token_ids = []>>} {}
+
+// -----
+
+// expected-error@+1 {{num_hidden_layers is 5000; legal are 1 to 4096}}
+module attributes {a = #llm.model<name = "m", architecture = "llama", vocab_size = 8, hidden_size = 8, num_hidden_layers = 5000, max_position_embeddings = 8, dtype = f32, parameters = 1, generation = <eos_token_ids = []>>} {}
+
+// -----
+
+// expected-error@+1 {{max_seq_len is 0; legal are 1 to 2147483647}}
+module attributes {llm.limits = #llm.limits<max_seq_len = 0, max_tokens_per_step = 8, max_batch = 1, kv_blocks = 1, block_size = 16>} {}
+
+// -----
+
+// expected-error@+1 {{block_size is 20; it must be a multiple of 16}}
+module attributes {llm.limits = #llm.limits<max_seq_len = 8, max_tokens_per_step = 8, max_batch = 1, kv_blocks = 1, block_size = 20>} {}
+
+// -----
+
+// expected-error@+1 {{kv_blocks * block_size is 134217728 * 16; slots are numbered in 31 bits, at most 134217727 blocks of this size are legal}}
+module attributes {llm.limits = #llm.limits<max_seq_len = 8, max_tokens_per_step = 8, max_batch = 1, kv_blocks = 134217728, block_size = 16>} {}
+
+// -----
+
+// expected-error@+1 {{max_batch is 9, more than max_tokens_per_step 8; decoding needs a token for each sequence}}
+module attributes {llm.limits = #llm.limits<max_seq_len = 8, max_tokens_per_step = 8, max_batch = 9, kv_blocks = 1, block_size = 16>} {}
+
+// -----
+
+// expected-error@+1 {{has the unknown attribute 'llm.mode'; the llm dialect defines llm.model and llm.limits}}
+module attributes {llm.mode = 1} {}
+
+// -----
+
+// expected-error@+1 {{attribute 'llm.model' must be #llm.model<...>}}
+module attributes {llm.model = "austen"} {}
+
+// -----
+
+// expected-error@+1 {{attribute 'llm.limits' must be #llm.limits<...>}}
+module attributes {llm.limits = 5} {}
+
+// -----
+
+// expected-error@+1 {{has the attribute 'llm.limits', which belongs on the module}}
+llm.body @b() attributes {llm.limits = #llm.limits<max_seq_len = 8, max_tokens_per_step = 8, max_batch = 1, kv_blocks = 1, block_size = 16>} {
+  llm.return
+}
+
+// -----
+
+llm.body @b() {
+  // expected-error@+1 {{a KV cache type is <num_key_value_heads x head_dim x element type>}}
+  %c = llm.kv_cache : !llm.kv_cache<2x4x64xbf16>
+  llm.return
+}
+
+// -----
+
+llm.body @b() {
+  // expected-error@+1 {{the element type of a KV cache is 'i32'; legal are f32, bf16 and f16}}
+  %c = llm.kv_cache : !llm.kv_cache<2x64xi32>
+  llm.return
+}
+
+// -----
+
+llm.body @b() {
+  // expected-error@+1 {{num_key_value_heads of a KV cache is 0; legal are 1 to 65536}}
+  %c = llm.kv_cache : !llm.kv_cache<0x64xf32>
+  llm.return
+}
+
+// -----
+
+llm.body @b() {
+  // expected-error@+1 {{head_dim of a KV cache is 1; legal are 2 to 65536}}
+  %c = llm.kv_cache : !llm.kv_cache<2x1xf32>
+  llm.return
+}
