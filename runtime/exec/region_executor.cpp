@@ -8,14 +8,18 @@
 #include <oneapi/tbb/info.h>
 #include <oneapi/tbb/task_arena.h>
 #include <oneapi/tbb/task_group.h>
+#include <optional>
 
 namespace vinci {
 
 class RegionExecutor::Impl {
 public:
   explicit Impl(uint32_t threads)
-      : limit_(tbb::global_control::max_allowed_parallelism, threads), arena_(int(threads)),
-        regions_(threads, [this] { spawnWorker(); }) {}
+      : arena_(int(threads)), regions_(threads, [this] { spawnWorker(); }) {
+    // TBB has a thread per processor unless told otherwise; an arena alone cannot ask for more.
+    if (threads > defaultThreads())
+      moreThreads_.emplace(tbb::global_control::max_allowed_parallelism, threads);
+  }
 
   uint32_t threads() const { return regions_.workers(); }
 
@@ -42,7 +46,7 @@ private:
   /// workers.
   void work() { regions_.work(uint32_t(tbb::this_task_arena::current_thread_index())); }
 
-  tbb::global_control limit_;
+  std::optional<tbb::global_control> moreThreads_;
   tbb::task_arena arena_;
   tbb::task_group group_;
   RegionRun regions_;
