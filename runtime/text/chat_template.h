@@ -1,9 +1,9 @@
 // A conversation as the text that a chat model was trained on, by the model's own template.
 //
 // Templates are Jinja, and transformers renders them with python3-jinja2's
-// ImmutableSandboxedEnvironment; so does this, in a child process (/usr/bin/python3 -I) that has no
-// environment, may write no file, and is stopped when it takes too much time or memory. Nothing is
-// started before render().
+// ImmutableSandboxedEnvironment; so does this, in a child process (/usr/bin/python3 -I) with a bare
+// environment that may write no file and is stopped when it takes too much time or memory. Nothing
+// is started before render().
 #pragma once
 
 #include "runtime/support/error.h"
