@@ -9,14 +9,17 @@ namespace {
 
 using enum ConstantKind;
 
-// Tiles are sized for the caches, not for a number of threads: work for a few microseconds each, so that 2 to 64
-// workers find enough of them and none is dominated by being claimed.
-constexpr uint64_t weightBytesPerTile = 32 * 1024; // per tile of a matmul: half of what an L1 and L2 pair likes
-constexpr uint32_t matmulRowBlock = 96;            // a multiple of every register block, x stays in L2
+// Tiles are sized for the caches, not for a number of threads: work for a few microseconds each, so
+// that 2 to 64 workers find enough of them and none is dominated by being claimed.
+constexpr uint64_t weightBytesPerTile =
+    32 * 1024; // per tile of a matmul: half of what an L1 and L2 pair likes
+constexpr uint32_t matmulRowBlock = 96; // a multiple of every register block, x stays in L2
 constexpr uint32_t maxMatmulColumns = 512;
 constexpr uint64_t elementsPerTile = 8 * 1024; // of the memory-bound row-wise kernels
 
-constexpr uint64_t ceilDiv(uint64_t a, uint64_t b) { return (a + b - 1) / b; }
+constexpr uint64_t ceilDiv(uint64_t a, uint64_t b) {
+  return (a + b - 1) / b;
+}
 
 uint64_t size(const KernelSpec &spec, const char *name) {
   return static_cast<uint64_t>(spec.integer(name));
@@ -38,10 +41,8 @@ uint32_t matmulColumns(uint64_t n, uint64_t k, DType dtype) {
 }
 
 KernelTiles matmulTiles(const KernelSpec &spec) {
-  const VinciDim rows =
-      spec.text("rows") == "tokens" ? VINCI_DIM_TOKENS : VINCI_DIM_LOGIT_ROWS;
-  return {rows, 1, matmulRowBlock,
-          matmulColumns(size(spec, "n"), size(spec, "k"), spec.dtype())};
+  const VinciDim rows = spec.text("rows") == "tokens" ? VINCI_DIM_TOKENS : VINCI_DIM_LOGIT_ROWS;
+  return {rows, 1, matmulRowBlock, matmulColumns(size(spec, "n"), size(spec, "k"), spec.dtype())};
 }
 
 KernelTiles elementwiseTiles(const KernelSpec &spec) {
@@ -49,7 +50,8 @@ KernelTiles elementwiseTiles(const KernelSpec &spec) {
 }
 
 KernelTiles attentionTiles(const KernelSpec &spec) {
-  // As many query tokens as fill the kernel's 16 rows of query heads: they share each K and V that is read.
+  // As many query tokens as fill the kernel's 16 rows of query heads: they share each K and V that
+  // is read.
   const uint64_t group = size(spec, "heads") / size(spec, "kv_heads");
   const auto tokens = static_cast<uint32_t>(std::max<uint64_t>(16 / group, 1));
   return {VINCI_DIM_TOKENS, 1, tokens, static_cast<uint32_t>(size(spec, "kv_heads"))};
@@ -103,56 +105,131 @@ constexpr ConstantRule topK{"top_k", Size, 1, 64}; // bounds the routing kernel'
 std::vector<CatalogueEntry> makeCatalogue() {
   const auto none = [](const KernelSpec &) -> std::optional<std::string> { return std::nullopt; };
   return {
-      {"embedding", "embedding", {dtype, {"hidden", Size}, {"vocab", Size, 1, int64_t{1} << 31}},
-       {"out"}, {"token_ids", "table"}, {}, none,
+      {"embedding",
+       "embedding",
+       {dtype, {"hidden", Size}, {"vocab", Size, 1, int64_t{1} << 31}},
+       {"out"},
+       {"token_ids", "table"},
+       {},
+       none,
        [](const KernelSpec &s) { return rowTiles(VINCI_DIM_TOKENS, 1, size(s, "hidden")); }},
-      {"gather_rows", "embedding", {dtype, n},
-       {"out"}, {"x", "logit_indices"}, {}, none,
+      {"gather_rows",
+       "embedding",
+       {dtype, n},
+       {"out"},
+       {"x", "logit_indices"},
+       {},
+       none,
        [](const KernelSpec &s) { return rowTiles(VINCI_DIM_LOGIT_ROWS, 1, size(s, "n")); }},
-      {"rope_table", "rope", {headDim},
-       {"out"}, {"positions", "inv_freq"}, {}, checkEvenHeadDim,
+      {"rope_table",
+       "rope",
+       {headDim},
+       {"out"},
+       {"positions", "inv_freq"},
+       {},
+       checkEvenHeadDim,
        [](const KernelSpec &s) { return rowTiles(VINCI_DIM_TOKENS, 1, 16 * size(s, "head_dim")); }},
-      {"rope", "rope", {dtype, heads, headDim},
-       {"out"}, {"x", "table"}, {}, checkEvenHeadDim,
+      {"rope",
+       "rope",
+       {dtype, heads, headDim},
+       {"out"},
+       {"x", "table"},
+       {},
+       checkEvenHeadDim,
        [](const KernelSpec &s) {
          return rowTiles(VINCI_DIM_TOKENS, 1, size(s, "heads") * size(s, "head_dim"));
        }},
-      {"rms_norm", "norm", {dtype, n, {"groups", Size, 1, 65536}, {"eps", Real}},
-       {"out"}, {"x", "weight"}, {}, none,
+      {"rms_norm",
+       "norm",
+       {dtype, n, {"groups", Size, 1, 65536}, {"eps", Real}},
+       {"out"},
+       {"x", "weight"},
+       {},
+       none,
        [](const KernelSpec &s) {
          return rowTiles(VINCI_DIM_TOKENS, size(s, "groups"), size(s, "n"));
        }},
-      {"matmul", "matmul", {dtype, {"out_dtype", ElementType}, n, k, {"bias", Flag}, {"rows", Rows}},
-       {"out"}, {"x", "w", "bias"}, "bias", checkMatmul, matmulTiles},
-      {"kv_append", "kv_cache", {dtype, kvHeads, headDim, blockSize},
-       {"cache"}, {"k", "v", "slot_mapping"}, {}, checkBlockSize,
+      {"matmul",
+       "matmul",
+       {dtype, {"out_dtype", ElementType}, n, k, {"bias", Flag}, {"rows", Rows}},
+       {"out"},
+       {"x", "w", "bias"},
+       "bias",
+       checkMatmul,
+       matmulTiles},
+      {"kv_append",
+       "kv_cache",
+       {dtype, kvHeads, headDim, blockSize},
+       {"cache"},
+       {"k", "v", "slot_mapping"},
+       {},
+       checkBlockSize,
        [](const KernelSpec &s) {
          return rowTiles(VINCI_DIM_TOKENS, 1, 4 * size(s, "kv_heads") * size(s, "head_dim"));
        }},
-      {"attention", "attention",
+      {"attention",
+       "attention",
        {dtype, heads, kvHeads, headDim, blockSize, {"max_blocks", Size}, {"scale", Real}},
-       {"out"}, {"q", "cache", "query_start", "context_lens", "block_tables"}, {}, checkAttention,
+       {"out"},
+       {"q", "cache", "query_start", "context_lens", "block_tables"},
+       {},
+       checkAttention,
        attentionTiles},
-      {"add", "elementwise", {dtype, n, rowsPerToken}, {"out"}, {"a", "b"}, {}, none,
+      {"add",
+       "elementwise",
+       {dtype, n, rowsPerToken},
+       {"out"},
+       {"a", "b"},
+       {},
+       none,
        elementwiseTiles},
-      {"mul", "elementwise", {dtype, n, rowsPerToken}, {"out"}, {"a", "b"}, {}, none,
+      {"mul",
+       "elementwise",
+       {dtype, n, rowsPerToken},
+       {"out"},
+       {"a", "b"},
+       {},
+       none,
        elementwiseTiles},
-      {"silu", "elementwise", {dtype, n, rowsPerToken}, {"out"}, {"x"}, {}, none,
-       elementwiseTiles},
-      {"moe_route", "moe", {numExperts, topK, {"norm_topk_prob", Flag}},
-       {"weights", "experts"}, {"logits"}, {}, checkTopK,
-       [](const KernelSpec &s) { return rowTiles(VINCI_DIM_TOKENS, 1, 8 * size(s, "num_experts")); }},
-      {"moe_sort", "moe", {numExperts, topK},
-       {"row_of", "position_of", "expert_offsets"}, {"experts"}, {}, checkTopK,
-       [](const KernelSpec &) { return KernelTiles{VINCI_DIM_ONE, 1, 1, 1}; }},
-      {"grouped_matmul", "matmul", {dtype, n, k, numExperts, topK, {"gather", Flag}},
-       {"out"}, {"x", "row_of", "expert_offsets", "w"}, {}, checkTopK,
+      {"silu", "elementwise", {dtype, n, rowsPerToken}, {"out"}, {"x"}, {}, none, elementwiseTiles},
+      {"moe_route",
+       "moe",
+       {numExperts, topK, {"norm_topk_prob", Flag}},
+       {"weights", "experts"},
+       {"logits"},
+       {},
+       checkTopK,
+       [](const KernelSpec &s) {
+         return rowTiles(VINCI_DIM_TOKENS, 1, 8 * size(s, "num_experts"));
+       }},
+      {"moe_sort",
+       "moe",
+       {numExperts, topK},
+       {"row_of", "position_of", "expert_offsets"},
+       {"experts"},
+       {},
+       checkTopK,
+       [](const KernelSpec &) {
+         return KernelTiles{VINCI_DIM_ONE, 1, 1, 1};
+       }},
+      {"grouped_matmul",
+       "matmul",
+       {dtype, n, k, numExperts, topK, {"gather", Flag}},
+       {"out"},
+       {"x", "row_of", "expert_offsets", "w"},
+       {},
+       checkTopK,
        [](const KernelSpec &s) {
          return KernelTiles{VINCI_DIM_TOKENS, size(s, "top_k"), matmulRowBlock,
                             matmulColumns(size(s, "n"), size(s, "k"), s.dtype())};
        }},
-      {"moe_combine", "moe", {dtype, n, topK},
-       {"out"}, {"y", "position_of", "weights"}, {}, none,
+      {"moe_combine",
+       "moe",
+       {dtype, n, topK},
+       {"out"},
+       {"y", "position_of", "weights"},
+       {},
+       none,
        [](const KernelSpec &s) {
          return rowTiles(VINCI_DIM_TOKENS, 1, size(s, "n") * size(s, "top_k"));
        }},

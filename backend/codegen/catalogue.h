@@ -1,4 +1,5 @@
-// The kernel catalogue as a table: one entry per op, the one place that knows its constants, operands and tiles.
+// The kernel catalogue as a table: one entry per op, the one place that knows its constants,
+// operands and tiles.
 #pragma once
 
 #include "backend/codegen/kernel_spec.h"

@@ -50,12 +50,12 @@ std::unique_ptr<llvm::TargetMachine> createTargetMachine(const CpuTarget &target
   if (!x86)
     failInternal("LLVM has no x86-64 target: {}", message);
   llvm::TargetOptions options;
-  // A template says where it wants a fused multiply-add; nothing else may be fused, or results would differ by target.
+  // A template says where it wants a fused multiply-add; nothing else may be fused, or results
+  // would differ by target.
   options.AllowFPOpFusion = llvm::FPOpFusion::Strict;
-  return std::unique_ptr<llvm::TargetMachine>(
-      x86->createTargetMachine(targetTriple, "x86-64", featureString(target), options,
-                               llvm::Reloc::PIC_, llvm::CodeModel::Small,
-                               llvm::CodeGenOptLevel::Aggressive));
+  return std::unique_ptr<llvm::TargetMachine>(x86->createTargetMachine(
+      targetTriple, "x86-64", featureString(target), options, llvm::Reloc::PIC_,
+      llvm::CodeModel::Small, llvm::CodeGenOptLevel::Aggressive));
 }
 
 /// The templates of all families that `specs` need, linked into one module.
@@ -98,7 +98,8 @@ void prepareTemplates(llvm::Module &module, const CpuTarget &target) {
     function.setComdat(nullptr);
     function.removeFnAttr(llvm::Attribute::NoInline);
     function.addFnAttr(llvm::Attribute::AlwaysInline);
-    // Clang records the widest vector of its own default target here; it would split 64-byte vectors.
+    // Clang records the widest vector of its own default target here; it would split 64-byte
+    // vectors.
     function.removeFnAttr("min-legal-vector-width");
     function.removeFnAttr("tune-cpu");
     function.addFnAttr("target-cpu", "x86-64");
@@ -108,9 +109,8 @@ void prepareTemplates(llvm::Module &module, const CpuTarget &target) {
 }
 
 /// The constants of `spec`, then its tile rule: the trailing arguments of its template.
-llvm::SmallVector<llvm::Value *> constantArguments(llvm::IRBuilder<> &builder,
-                                                   const KernelSpec &spec,
-                                                   const CpuTarget &target) {
+llvm::SmallVector<llvm::Value *>
+constantArguments(llvm::IRBuilder<> &builder, const KernelSpec &spec, const CpuTarget &target) {
   llvm::SmallVector<llvm::Value *> arguments;
   for (const ConstantRule &rule : catalogueEntry(spec.op).constants) {
     const std::string name(rule.name);
@@ -136,10 +136,9 @@ void addWrapper(llvm::Module &module, const std::string &symbol, const KernelSpe
   llvm::IRBuilder<> builder(context);
   auto *type = llvm::FunctionType::get(
       builder.getVoidTy(), {builder.getPtrTy(), builder.getPtrTy(), builder.getInt32Ty()}, false);
-  auto *wrapper =
-      llvm::Function::Create(type, llvm::GlobalValue::ExternalLinkage, symbol, module);
-  wrapper->setAttributes(llvm::AttributeList::get(
-      context, callee->getAttributes().getFnAttrs(), llvm::AttributeSet(), {}));
+  auto *wrapper = llvm::Function::Create(type, llvm::GlobalValue::ExternalLinkage, symbol, module);
+  wrapper->setAttributes(llvm::AttributeList::get(context, callee->getAttributes().getFnAttrs(),
+                                                  llvm::AttributeSet(), {}));
   wrapper->removeFnAttr(llvm::Attribute::AlwaysInline);
   builder.SetInsertPoint(llvm::BasicBlock::Create(context, "entry", wrapper));
   llvm::SmallVector<llvm::Value *> arguments = {wrapper->getArg(0), wrapper->getArg(1),
@@ -154,7 +153,8 @@ void addWrapper(llvm::Module &module, const std::string &symbol, const KernelSpe
 
 void optimise(llvm::Module &module, llvm::TargetMachine &machine) {
   llvm::PipelineTuningOptions tuning;
-  // The templates are vectorised by hand; what these passes would add is code for loops that are cold.
+  // The templates are vectorised by hand; what these passes would add is code for loops that are
+  // cold.
   tuning.LoopVectorization = false;
   tuning.SLPVectorization = false;
   llvm::PassBuilder builder(&machine, tuning);

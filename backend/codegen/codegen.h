@@ -1,4 +1,5 @@
-// From kernel specs to machine code: the templates of backend/kernels, specialised and compiled for one CPU target.
+// From kernel specs to machine code: the templates of backend/kernels, specialised and compiled for
+// one CPU target.
 #pragma once
 
 #include "backend/codegen/cpu_target.h"
@@ -10,10 +11,10 @@
 
 namespace vinci {
 
-/// One relocatable ELF object (x86-64, position independent) that defines symbolName(spec), a VinciKernel, for each of
-/// `specs`. It needs no other symbol. Equal specs are compiled once; the bytes depend on the set of specs and the target
-/// only, not on the order of the specs, the host or the time.
-/// Throws an internal error for a spec that is not valid.
+/// One relocatable ELF object (x86-64, position independent) that defines symbolName(spec), a
+/// VinciKernel, for each of `specs`. It needs no other symbol. Equal specs are compiled once; the
+/// bytes depend on the set of specs and the target only, not on the order of the specs, the host or
+/// the time. Throws an internal error for a spec that is not valid.
 std::vector<std::byte> compileKernels(std::span<const KernelSpec> specs, const CpuTarget &target);
 
 } // namespace vinci

@@ -11,8 +11,9 @@
 namespace vinci {
 namespace {
 
-// `needs` is what the name promises about the host and decides what "native" becomes. The kernels of today use nothing
-// beyond avx2 or avx512, so that is what a plan records (`uses`) and what its loader asks for.
+// `needs` is what the name promises about the host and decides what "native" becomes. The kernels
+// of today use nothing beyond avx2 or avx512, so that is what a plan records (`uses`) and what its
+// loader asks for.
 struct TargetRow {
   std::string_view name;
   std::vector<std::string> needs;

@@ -58,7 +58,9 @@ int64_t KernelSpec::integer(const std::string &name) const {
   return constantAs<int64_t>(*this, name);
 }
 
-double KernelSpec::real(const std::string &name) const { return constantAs<double>(*this, name); }
+double KernelSpec::real(const std::string &name) const {
+  return constantAs<double>(*this, name);
+}
 
 const std::string &KernelSpec::text(const std::string &name) const {
   return constantAs<std::string>(*this, name);

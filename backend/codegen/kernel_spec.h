@@ -1,7 +1,8 @@
 // What a kernel is asked to be: an op of the catalogue and the constants that are compiled into it.
 //
-// The catalogue (backend/kernels/README.md) is the one list of ops; everything here throws an internal error when a
-// spec does not fit it, since specs are made by Vinci's own lowering and never come from a user.
+// The catalogue (backend/kernels/README.md) is the one list of ops; everything here throws an
+// internal error when a spec does not fit it, since specs are made by Vinci's own lowering and
+// never come from a user.
 #pragma once
 
 #include "backend/codegen/cpu_target.h"
@@ -46,11 +47,12 @@ struct KernelTiles {
   bool operator==(const KernelTiles &) const = default;
 };
 
-/// Throws unless the op is in the catalogue, every constant it needs is there with a legal type and value, and there is
-/// no other constant.
+/// Throws unless the op is in the catalogue, every constant it needs is there with a legal type and
+/// value, and there is no other constant.
 void validate(const KernelSpec &spec);
 
-/// The symbol of the compiled kernel: readable, and different for different valid specs. `matmul_bfloat16_n256_k512`.
+/// The symbol of the compiled kernel: readable, and different for different valid specs.
+/// `matmul_bfloat16_n256_k512`.
 std::string symbolName(const KernelSpec &spec);
 
 /// What each buffer of the kernel is called, outputs first.
@@ -60,8 +62,8 @@ std::vector<std::string_view> operandNames(const KernelSpec &spec);
 uint32_t operandCount(const KernelSpec &spec);
 uint32_t outputCount(const KernelSpec &spec);
 
-/// How a command of this kernel is cut into tiles when compiled for `cpu`. The kernel has the rule compiled in: the
-/// runtime must use the same one.
+/// How a command of this kernel is cut into tiles when compiled for `cpu`. The kernel has the rule
+/// compiled in: the runtime must use the same one.
 KernelTiles tileRule(const KernelSpec &spec, const CpuTarget &cpu);
 
 } // namespace vinci

@@ -16,8 +16,7 @@ template <typename T, typename Function>
 void map(const Tile &t, T *out, const T *a, const T *b, uint64_t n, Function function) {
   const uint64_t begin = t.rowBegin * n;
   forLanes((t.rowEnd - t.rowBegin) * n, [&](uint64_t i, uint64_t count) {
-    const Floats result =
-        function(loadUpTo(a + begin + i, count), loadUpTo(b + begin + i, count));
+    const Floats result = function(loadUpTo(a + begin + i, count), loadUpTo(b + begin + i, count));
     storeUpTo(out + begin + i, result, count);
   });
 }

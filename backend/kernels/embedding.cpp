@@ -1,4 +1,5 @@
-// embedding and gather_rows: rows of a matrix, chosen by an index. An index out of range gives a row of zeros.
+// embedding and gather_rows: rows of a matrix, chosen by an index. An index out of range gives a
+// row of zeros.
 #include "support/kernel.h"
 
 namespace {

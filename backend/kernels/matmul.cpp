@@ -1,27 +1,32 @@
 // matmul and grouped_matmul: out = x * w^T (+ bias), w packed as Panel32.
 //
-// An output is one chain of fused multiply-adds over k = 0, 1, 2, .. in float32, whatever the register blocking: so it
-// does not depend on how many rows are computed with it. What the blocking changes is speed only. Few rows read the
-// weights at memory speed, two panels ("streams") at once and prefetched; many rows share each weight that was loaded
-// and widened.
+// An output is one chain of fused multiply-adds over k = 0, 1, 2, .. in float32, whatever the
+// register blocking: so it does not depend on how many rows are computed with it. What the blocking
+// changes is speed only. Few rows read the weights at memory speed, two panels ("streams") at once
+// and prefetched; many rows share each weight that was loaded and widened.
 #include "support/kernel.h"
 #include "support/panels.h"
 
 namespace {
 
-/// k-values of x that are widened to float at a time; a multiple of 32.
-constexpr uint64_t chunk = 512;
-/// Bytes that few-row blocks prefetch ahead in each stream.
+/// k-values that are multiplied at a time: the weights of a panel pair, 16 KiB to 64 KiB, then stay
+/// close for all rows.
+constexpr uint64_t chunk = 256;
+/// Rows and columns whose sums are kept while the chunks go by.
+constexpr uint64_t slabRows = 96, slabColumns = 64;
+/// Bytes that are prefetched ahead in each panel: what one stream needs to come at the speed of
+/// memory.
 constexpr uint64_t prefetchAhead = 1024;
 
-/// A matmul whose row r of x is source(r).
-template <typename T, typename Source> struct Problem {
+/// A product whose row r of x is source(r).
+template <typename T, typename Source> struct Product {
   Source source;
   const T *weights;
   uint64_t n, k;
 };
 
-/// Widens k-values begin..begin+length of one row; beyond K they are zero, as the padding of the weights is.
+/// Widens k-values begin..begin+length of one row; beyond K they are zero, as the padding of the
+/// weights is.
 template <typename T>
 void widen(float *to, const T *row, uint64_t begin, uint64_t length, uint64_t k) {
   for (uint64_t i = 0; i < length; i += lanes) {
@@ -30,117 +35,117 @@ void widen(float *to, const T *row, uint64_t begin, uint64_t length, uint64_t k)
   }
 }
 
-template <int Rows, int Panels> struct Accumulators {
-  Floats value[Rows][Panels][2];
-};
-
-/// Adds `length` k-values, a multiple of 32, of `Rows` rows of x times `Panels` panels.
-template <int Rows, int Panels, typename T>
-void accumulate(Accumulators<Rows, Panels> &sums, const float (*x)[chunk], const T *weights,
-                uint64_t panelStride, uint64_t length) {
-  for (uint64_t tileStart = 0; tileStart < length; tileStart += 32) {
-    const T *lines = weights + tileStart * 32;
-#pragma clang loop unroll_count(4)
+/// sums[row][column] += x * w over `length` k-values, for `Rows` rows and `Tiles` * 16 columns.
+/// `weights` points to the first column's tile; with two tiles or more, that is the first tile of a
+/// panel.
+template <int Rows, int Tiles, typename T>
+void addProducts(float *sums, const float (*x)[chunk], const T *weights, uint64_t panelStride,
+                 uint64_t length) {
+  Floats sum[Rows][Tiles];
+#pragma clang loop unroll(full)
+  for (int i = 0; i < Rows * Tiles; ++i)
+    sum[i / Tiles][i % Tiles] = load(sums + i / Tiles * slabColumns + i % Tiles * lanes);
+  for (uint64_t begin = 0; begin < length; begin += 32) {
+#pragma clang loop unroll_count(Rows > 1 ? 1 : 4)
     for (uint64_t pair = 0; pair < 16; ++pair) {
-      WeightPair w[Panels][2];
+      const T *step = weights + begin * 32 + pair * Panel<T>::stepElements;
+      const uint64_t k = begin + 2 * pair;
 #pragma clang loop unroll(full)
-      for (int panel = 0; panel < Panels; ++panel)
+      for (int tile = 0; tile < Tiles; ++tile) {
+        const T *line = step + tile / 2 * panelStride + tile % 2 * Panel<T>::halfElements;
+        __builtin_prefetch((const char *)line + prefetchAhead);
+        const WeightPair w = Panel<T>::load(line);
 #pragma clang loop unroll(full)
-        for (int half = 0; half < 2; ++half) {
-          const T *step = lines + panel * panelStride + pair * Panel<T>::stride;
-          if (Rows <= 2)
-            __builtin_prefetch((const char *)step + half * 1024 + prefetchAhead);
-          w[panel][half] = Panel<T>::load(step, half);
+        for (int row = 0; row < Rows; ++row) {
+          sum[row][tile] = fma(splat(x[row][k]), w.even, sum[row][tile]);
+          sum[row][tile] = fma(splat(x[row][k + 1]), w.odd, sum[row][tile]);
         }
-      const uint64_t i = tileStart + 2 * pair;
-#pragma clang loop unroll(full)
-      for (int row = 0; row < Rows; ++row) {
-        const Floats even = splat(x[row][i]), odd = splat(x[row][i + 1]);
-#pragma clang loop unroll(full)
-        for (int panel = 0; panel < Panels; ++panel)
-#pragma clang loop unroll(full)
-          for (int half = 0; half < 2; ++half) {
-            Floats &sum = sums.value[row][panel][half];
-            sum = fma(odd, w[panel][half].odd, fma(even, w[panel][half].even, sum));
-          }
       }
     }
   }
+#pragma clang loop unroll(full)
+  for (int i = 0; i < Rows * Tiles; ++i)
+    store(sums + i / Tiles * slabColumns + i % Tiles * lanes, sum[i / Tiles][i % Tiles]);
 }
 
-/// `Rows` rows from `row` on, `Panels` panels from `panel` on.
-template <int Rows, int Panels, typename T, typename Source, typename Finish>
-void block(const Problem<T, Source> &p, uint64_t row, uint64_t panel, Finish finish) {
-  Accumulators<Rows, Panels> sums;
-#pragma clang loop unroll(full)
-  for (int r = 0; r < Rows; ++r)
-#pragma clang loop unroll(full)
-    for (int i = 0; i < 2 * Panels; ++i)
-      sums.value[r][i / 2][i % 2] = splat(0.0f);
+/// addProducts for `Rows` rows from `row` on and the panel pair's 2 or 4 column tiles, `Tiles` at a
+/// time.
+template <int Rows, int Tiles, typename T, typename Source>
+void addRows(float *sums, const Product<T, Source> &p, uint64_t row, const T *weights,
+             uint64_t begin, uint64_t length, uint64_t tiles) {
   alignas(64) float x[Rows][chunk];
-  const uint64_t stride = panelElements(p.k);
-  const T *weights = p.weights + panel * stride;
-  const uint64_t paddedK = stride / 32;
-  for (uint64_t begin = 0; begin < paddedK; begin += chunk) {
-    const uint64_t length = paddedK - begin < chunk ? paddedK - begin : chunk;
-    for (int r = 0; r < Rows; ++r)
-      widen(x[r], p.source(row + r), begin, length, p.k);
-    accumulate(sums, x, weights + begin * 32, stride, length);
-  }
-#pragma clang loop unroll(full)
   for (int r = 0; r < Rows; ++r)
-#pragma clang loop unroll(full)
-    for (int i = 0; i < 2 * Panels; ++i) {
-      const uint64_t column = panel * 32 + i * lanes;
-      if (column < p.n)
-        finish(row + r, column, p.n - column < lanes ? p.n - column : lanes,
-               sums.value[r][i / 2][i % 2]);
-    }
+    widen(x[r], p.source(row + r), begin, length, p.k);
+  const uint64_t stride = panelElements(p.k);
+  for (uint64_t tile = 0; tile < tiles; tile += Tiles)
+    addProducts<Rows, Tiles>(sums + tile * lanes, x,
+                             weights + tile / 2 * stride + tile % 2 * Panel<T>::halfElements +
+                                 begin * 32,
+                             stride, length);
 }
 
-/// All rows for `Panels` panels: the largest register blocks first, as many as the target has registers for.
-template <int Panels, typename T, typename Source, typename Finish>
-void rowBlocks(const Problem<T, Source> &p, uint64_t rowBegin, uint64_t rowEnd, uint64_t panel,
-               Finish finish) {
-  uint64_t row = rowBegin;
-  if (vinciVectorBytes == 64) { // 32 registers: up to 24 sums
-    for (; row + 6 <= rowEnd; row += 6)
-      block<6, Panels>(p, row, panel, finish);
-    for (; row + 4 <= rowEnd; row += 4)
-      block<4, Panels>(p, row, panel, finish);
-    for (; row + 2 <= rowEnd; row += 2)
-      block<2, Panels>(p, row, panel, finish);
-  } else if (Panels == 1) { // 16 registers, and a vector takes two of them
-    for (; row + 3 <= rowEnd; row += 3)
-      block<3, 1>(p, row, panel, finish);
-    for (; row + 2 <= rowEnd; row += 2)
-      block<2, 1>(p, row, panel, finish);
-  }
-  for (; row < rowEnd; ++row)
-    block<1, Panels>(p, row, panel, finish);
+/// One chunk for `count` rows: the largest blocks first that the target has registers for.
+template <typename T, typename Source>
+void addChunk(float *sums, const Product<T, Source> &p, uint64_t row, uint64_t count,
+              const T *weights, uint64_t begin, uint64_t length, uint64_t tiles) {
+  const bool wide = vinciVectorBytes == 64; // 32 registers; otherwise 16, and a vector takes two
+  uint64_t r = 0;
+  for (; r + 4 <= count; r += 4)
+    if (!wide)
+      addRows<4, 1>(sums + r * slabColumns, p, row + r, weights, begin, length, tiles);
+    else if (tiles == 4)
+      addRows<4, 4>(sums + r * slabColumns, p, row + r, weights, begin, length, tiles);
+    else
+      addRows<4, 2>(sums + r * slabColumns, p, row + r, weights, begin, length, tiles);
+  for (; r + 2 <= count; r += 2)
+    if (wide && tiles == 4)
+      addRows<2, 4>(sums + r * slabColumns, p, row + r, weights, begin, length, tiles);
+    else
+      addRows<2, 2>(sums + r * slabColumns, p, row + r, weights, begin, length, tiles);
+  for (; r < count; ++r)
+    if (tiles == 4)
+      addRows<1, 4>(sums + r * slabColumns, p, row + r, weights, begin, length, tiles);
+    else
+      addRows<1, 2>(sums + r * slabColumns, p, row + r, weights, begin, length, tiles);
 }
 
-/// Rows rowBegin..rowEnd of the tile's columns. finish(row, column, count, sums) takes 16 sums at a time.
+/// Up to slabRows rows of one panel pair.
 template <typename T, typename Source, typename Finish>
-void multiply(const Tile &t, const Problem<T, Source> &p, uint64_t rowBegin, uint64_t rowEnd,
+void multiplySlab(const Product<T, Source> &p, uint64_t row, uint64_t count, uint64_t pair,
+                  Finish finish) {
+  alignas(64) float sums[slabRows * slabColumns];
+  for (uint64_t i = 0; i < count * slabColumns; i += lanes)
+    store(sums + i, splat(0.0f));
+  const T *weights = p.weights + 2 * pair * panelElements(p.k);
+  const uint64_t firstColumn = pair * slabColumns, depth = paddedDepth(p.k);
+  const uint64_t tiles = p.n % 64 != 0 && p.n % 64 <= 32 && firstColumn + 64 > p.n ? 2 : 4;
+  for (uint64_t begin = 0; begin < depth; begin += chunk)
+    addChunk(sums, p, row, count, weights, begin, depth - begin < chunk ? depth - begin : chunk,
+             tiles);
+  const uint64_t columns = p.n - firstColumn < slabColumns ? p.n - firstColumn : slabColumns;
+  for (uint64_t r = 0; r < count; ++r)
+    forLanes(columns, [&](uint64_t i, uint64_t lanesHere) {
+      finish(row + r, firstColumn + i, lanesHere, load(sums + r * slabColumns + i));
+    });
+}
+
+/// Rows rowBegin..rowEnd of the tile's columns. finish(row, column, count, sums) takes up to 16
+/// sums at a time.
+template <typename T, typename Source, typename Finish>
+void multiply(const Tile &t, const Product<T, Source> &p, uint64_t rowBegin, uint64_t rowEnd,
               Finish finish) {
-  const uint64_t panels = (p.n + 31) / 32;
-  const uint64_t pairs = (panels + 1) / 2;
-  uint64_t panel = 2 * t.shareBegin(pairs);
-  const uint64_t end = 2 * t.shareEnd(pairs) < panels ? 2 * t.shareEnd(pairs) : panels;
-  const bool wide = vinciVectorBytes == 64 || rowEnd - rowBegin == 1;
-  for (; wide && panel + 2 <= end; panel += 2)
-    rowBlocks<2>(p, rowBegin, rowEnd, panel, finish);
-  for (; panel < end; ++panel)
-    rowBlocks<1>(p, rowBegin, rowEnd, panel, finish);
+  const uint64_t pairs = (p.n + slabColumns - 1) / slabColumns;
+  for (uint64_t pair = t.shareBegin(pairs); pair < t.shareEnd(pairs); ++pair)
+    for (uint64_t row = rowBegin; row < rowEnd; row += slabRows)
+      multiplySlab(p, row, rowEnd - row < slabRows ? rowEnd - row : slabRows, pair, finish);
 }
 
 template <typename T, typename Out>
 void matmul(const Tile &t, Out *out, const T *x, const T *weights, const T *bias, uint64_t n,
             uint64_t k) {
   const auto source = [=](uint64_t row) { return x + row * k; };
-  const Problem<T, decltype(source)> problem{source, weights, n, k};
-  multiply(t, problem, t.rowBegin, t.rowEnd,
+  const Product<T, decltype(source)> product{source, weights, n, k};
+  multiply(t, product, t.rowBegin, t.rowEnd,
            [=](uint64_t row, uint64_t column, uint64_t count, Floats sums) {
              if (bias)
                sums = sums + loadUpTo(bias + column, count);
@@ -166,8 +171,8 @@ void groupedMatmul(const Tile &t, T *out, const T *x, const int32_t *rowOf, cons
     const uint64_t end = last < t.rowEnd ? last : t.rowEnd;
     if (begin >= end)
       continue;
-    const Problem<T, decltype(source)> problem{source, weights + expert * expertElements, n, k};
-    multiply(t, problem, begin, end, finish);
+    const Product<T, decltype(source)> product{source, weights + expert * expertElements, n, k};
+    multiply(t, product, begin, end, finish);
   }
 }
 

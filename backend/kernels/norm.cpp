@@ -3,8 +3,7 @@
 
 namespace {
 
-template <typename T>
-void rmsNormRow(T *out, const T *x, const T *weight, uint64_t n, float eps) {
+template <typename T> void rmsNormRow(T *out, const T *x, const T *weight, uint64_t n, float eps) {
   Floats squares = splat(0.0f);
   forLanes(n, [&](uint64_t i, uint64_t count) {
     const Floats v = loadUpTo(x + i, count);
@@ -12,7 +11,8 @@ void rmsNormRow(T *out, const T *x, const T *weight, uint64_t n, float eps) {
   });
   const float mean = sumLanes(squares) / float(n);
   const Floats factor = splat(1.0f / __builtin_elementwise_sqrt(mean + eps));
-  // Hugging Face rounds the normalised value to the element type before it multiplies with the weight.
+  // Hugging Face rounds the normalised value to the element type before it multiplies with the
+  // weight.
   forLanes(n, [&](uint64_t i, uint64_t count) {
     const Floats normalised = roundTo<T>(loadUpTo(x + i, count) * factor);
     storeUpTo(out + i, normalised * loadUpTo(weight + i, count), count);

@@ -1,5 +1,5 @@
-// rope_table: cosines, then sines, of position * inv_freq. rope: rotates each head by them, dimension d together with
-// dimension d + head_dim / 2 ("rotate half").
+// rope_table: cosines, then sines, of position * inv_freq. rope: rotates each head by them,
+// dimension d together with dimension d + head_dim / 2 ("rotate half").
 #include "support/kernel.h"
 #include "support/math.h"
 
@@ -25,7 +25,8 @@ extern "C" void vinci_rope_table(VINCI_COMMAND, uint64_t headDim, VINCI_TILES) {
   const uint64_t half = headDim / 2;
   for (uint64_t token = t.rowBegin; token < t.rowEnd; ++token) {
     float *cosines = output<float>(buffers, 0) + token * headDim;
-    // The angle is rounded to float32 as Hugging Face rounds it; its sine and cosine are then exact.
+    // The angle is rounded to float32 as Hugging Face rounds it; its sine and cosine are then
+    // exact.
     const Floats position = splat(float(positions[token]));
     forLanes(half, [&](uint64_t i, uint64_t count) {
       const SineCosine value = sineCosine(position * loadUpTo(frequencies + i, count));

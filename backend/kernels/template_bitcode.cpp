@@ -1,6 +1,7 @@
 #include "backend/kernels/template_bitcode.h"
 
-// Puts the bitcode of a family into the program, between two symbols. families.inc lists them, one line each.
+// Puts the bitcode of a family into the program, between two symbols. families.inc lists them, one
+// line each.
 #define VINCI_FAMILY(name)                                                                         \
   extern "C" const char vinciBitcode_##name[], vinciBitcodeEnd_##name[];                           \
   asm(".pushsection .rodata\n"                                                                     \

@@ -37,7 +37,8 @@ void checkFeatures(std::span<const std::string> required, std::span<const std::s
        "its kernels need the processor features {}, which this host lacks (it has {}); compile the "
        "model again for this host",
        fmt::join(missing, ", "),
-       vectorFeatures.empty() ? "no vector features" : fmt::format("{}", fmt::join(vectorFeatures, ", ")));
+       vectorFeatures.empty() ? "no vector features"
+                              : fmt::format("{}", fmt::join(vectorFeatures, ", ")));
 }
 
 void checkHostFeatures(std::span<const std::string> required, const std::string &origin) {

@@ -34,7 +34,8 @@ struct KernelLibrary::State {
 
   [[noreturn]] void rejectObject(llvm::Error error) {
     const std::string message = llvm::toString(std::move(error));
-    fail(SourcePosition{origin}, "kernel object cannot be linked: {}", problem.empty() ? message : problem);
+    fail(SourcePosition{origin}, "kernel object cannot be linked: {}",
+         problem.empty() ? message : problem);
   }
 };
 
@@ -47,9 +48,10 @@ KernelLibrary KernelLibrary::link(std::span<const std::byte> object, const std::
   const std::set<std::string> functions = checkKernelObject(object, origin);
   auto state = std::make_unique<State>();
   state->origin = origin;
-  // Everything happens on this thread: a library is linked before there is anything to do beside it.
-  state->session = std::make_unique<orc::ExecutionSession>(
-      state->get(orc::SelfExecutorProcessControl::Create(
+  // Everything happens on this thread: a library is linked before there is anything to do beside
+  // it.
+  state->session =
+      std::make_unique<orc::ExecutionSession>(state->get(orc::SelfExecutorProcessControl::Create(
           nullptr, std::make_unique<orc::InPlaceTaskDispatcher>())));
   state->session->setErrorReporter([reported = state.get()](llvm::Error error) {
     reported->problem = llvm::toString(std::move(error));
@@ -64,8 +66,8 @@ KernelLibrary KernelLibrary::link(std::span<const std::byte> object, const std::
   orc::SymbolLookupSet wanted;
   for (const std::string &name : functions)
     wanted.add(state->session->intern(name));
-  const orc::SymbolMap addresses = state->get(state->session->lookup(
-      orc::makeJITDylibSearchOrder(&library), std::move(wanted)));
+  const orc::SymbolMap addresses =
+      state->get(state->session->lookup(orc::makeJITDylibSearchOrder(&library), std::move(wanted)));
   for (const auto &[name, definition] : addresses)
     state->kernels[(*name).str()] = definition.getAddress().toPtr<VinciKernel>();
   return KernelLibrary(std::move(state));
@@ -74,8 +76,9 @@ KernelLibrary KernelLibrary::link(std::span<const std::byte> object, const std::
 VinciKernel KernelLibrary::find(const std::string &symbol) const {
   const auto kernel = state_->kernels.find(symbol);
   if (kernel == state_->kernels.end())
-    fail(SourcePosition{state_->origin}, "kernel \"{}\" is not in the plan's object, which defines {} kernels",
-         symbol, state_->kernels.size());
+    fail(SourcePosition{state_->origin},
+         "kernel \"{}\" is not in the plan's object, which defines {} kernels", symbol,
+         state_->kernels.size());
   return kernel->second;
 }
 

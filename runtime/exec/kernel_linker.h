@@ -12,11 +12,13 @@ namespace vinci {
 
 /// The kernels of one ELF object, in executable memory as long as the library lives.
 ///
-/// Kernels keep no state and call nothing, so an object with undefined symbols or with writable data is refused, as is
-/// anything malformed. What the machine code does cannot be checked: only link objects of plans that one trusts.
+/// Kernels keep no state and call nothing, so an object with undefined symbols or with writable
+/// data is refused, as is anything malformed. What the machine code does cannot be checked: only
+/// link objects of plans that one trusts.
 class KernelLibrary {
 public:
-  /// Links a relocatable x86-64 object. `origin` names it in errors: the plan's file. The bytes are not needed afterwards.
+  /// Links a relocatable x86-64 object. `origin` names it in errors: the plan's file. The bytes are
+  /// not needed afterwards.
   static KernelLibrary link(std::span<const std::byte> object, const std::string &origin);
 
   KernelLibrary(KernelLibrary &&) noexcept;

@@ -31,7 +31,8 @@ public:
 private:
   template <typename... Args>
   [[noreturn]] void reject(fmt::format_string<Args...> format, Args &&...args) const {
-    fail(SourcePosition{origin_}, "malformed kernel object: {}", fmt::format(format, std::forward<Args>(args)...));
+    fail(SourcePosition{origin_}, "malformed kernel object: {}",
+         fmt::format(format, std::forward<Args>(args)...));
   }
 
   template <typename T> T get(llvm::Expected<T> value) const {
@@ -146,7 +147,8 @@ std::set<std::string> checkKernelObject(std::span<const std::byte> object,
   const auto *identity = reinterpret_cast<const unsigned char *>(object.data());
   if (std::string_view(reinterpret_cast<const char *>(identity), 4) != ElfMagic ||
       identity[EI_CLASS] != ELFCLASS64 || identity[EI_DATA] != ELFDATA2LSB)
-    fail(SourcePosition{origin}, "malformed kernel object: it is not a 64-bit little-endian ELF file");
+    fail(SourcePosition{origin},
+         "malformed kernel object: it is not a 64-bit little-endian ELF file");
   return ObjectChecker(*elf, origin).check();
 }
 

@@ -1,8 +1,9 @@
 // What every kernel template is made of: its signature, its tile and its element types.
 //
-// A template is an `extern "C"` function `vinci_<op>[_<dtype>]`. Its parameters are those of a VinciKernel, then the
-// constants of its catalogue entry in order (integers as uint64_t, reals as double), then the tile rule. The code
-// generator calls it with constants from a wrapper of the VinciKernel type and inlines everything.
+// A template is an `extern "C"` function `vinci_<op>[_<dtype>]`. Its parameters are those of a
+// VinciKernel, then the constants of its catalogue entry in order (integers as uint64_t, reals as
+// double), then the tile rule. The code generator calls it with constants from a wrapper of the
+// VinciKernel type and inlines everything.
 #pragma once
 
 #include "runtime/plan/kernel_abi.h"

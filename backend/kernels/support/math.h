@@ -1,9 +1,11 @@
-// exp, sine and cosine of 16 lanes: the C library's would be calls, and theirs may differ between machines.
+// exp, sine and cosine of 16 lanes: the C library's would be calls, and theirs may differ between
+// machines.
 #pragma once
 
 #include "support/vector.h"
 
-/// e^x within 1.5 ulp; 0 below -104, infinity above 88.8, NaN for NaN; subnormal results are rounded once more.
+/// e^x within 1.5 ulp; 0 below -104, infinity above 88.8, NaN for NaN; subnormal results are
+/// rounded once more.
 inline Floats exp(Floats x) {
   // e^x = 2^n e^r with |r| <= ln2/2. ln2 is cut in two so that n * ln2 is exact in its upper part.
   x = select(x < -105.0f, splat(-105.0f), x);
@@ -19,7 +21,8 @@ inline Floats exp(Floats x) {
   p = fma(p, r, splat(1.6666665459e-1f));
   p = fma(p, r, splat(5.0000001201e-1f));
   p = fma(p, r * r, r) + 1.0f;
-  // 2^n as two factors, each a normal number: n reaches from -151 to 128. A NaN's n is undefined, so it gets none.
+  // 2^n as two factors, each a normal number: n reaches from -151 to 128. A NaN's n is undefined,
+  // so it gets none.
   const Ints power = __builtin_convertvector(select(n == n, n, splat(0.0f)), Ints);
   const Ints half = power >> 1;
   const Floats low = __builtin_bit_cast(Floats, (half + 127) << 23);
@@ -31,9 +34,11 @@ struct SineCosine {
   Floats sine, cosine;
 };
 
-/// Correct to the last bit or its neighbour for |x| up to 1e7 and beyond: reduced and evaluated in double.
+/// Correct to the last bit or its neighbour for |x| up to 1e7 and beyond: reduced and evaluated in
+/// double.
 inline SineCosine sineCosine(Floats x) {
-  // x = n pi/2 + r with |r| <= pi/4; pi/2 in two parts, the first of 33 bits, so that n times it is exact.
+  // x = n pi/2 + r with |r| <= pi/4; pi/2 in two parts, the first of 33 bits, so that n times it is
+  // exact.
   const Doubles wide = __builtin_convertvector(x, Doubles);
   const Doubles n = __builtin_elementwise_roundeven(wide * 0.63661977236758134);
   Doubles r = __builtin_elementwise_fma(n, Doubles(-1.57079632673412561417), wide);

@@ -1,7 +1,8 @@
 // Vectors of 16 lanes and how the element types are loaded into them and stored from them.
 //
-// Templates are written once for all CPUs: a vector of 16 floats is one zmm register under AVX-512 and is split into two
-// ymm registers under AVX2. All arithmetic is float32. Nothing here may become a call: no memcpy, no libm.
+// Templates are written once for all CPUs: a vector of 16 floats is one zmm register under AVX-512
+// and is split into two ymm registers under AVX2. All arithmetic is float32. Nothing here may
+// become a call: no memcpy, no libm.
 #pragma once
 
 #include <stdint.h>
@@ -19,28 +20,41 @@ struct BFloat16 {
 };
 
 /// The value of one element, and the nearest element (ties to even) of a value.
-inline float toFloat(float value) { return value; }
-inline float toFloat(_Float16 value) { return value; }
-inline float toFloat(BFloat16 value) { return __builtin_bit_cast(float, uint32_t(value.bits) << 16); }
+inline float toFloat(float value) {
+  return value;
+}
+inline float toFloat(_Float16 value) {
+  return value;
+}
+inline float toFloat(BFloat16 value) {
+  return __builtin_bit_cast(float, uint32_t(value.bits) << 16);
+}
 
-inline Floats splat(float value) { return Floats(value); }
+inline Floats splat(float value) {
+  return Floats(value);
+}
 
 /// a * b + c with one rounding.
-inline Floats fma(Floats a, Floats b, Floats c) { return __builtin_elementwise_fma(a, b, c); }
+inline Floats fma(Floats a, Floats b, Floats c) {
+  return __builtin_elementwise_fma(a, b, c);
+}
 
 /// Per lane: mask ? a : b. Masks are what comparisons of vectors give: all ones or all zeros.
-inline Floats select(Ints mask, Floats a, Floats b) { return mask ? a : b; }
+inline Floats select(Ints mask, Floats a, Floats b) {
+  return mask ? a : b;
+}
 
 namespace detail {
 
 // Elements are aligned to themselves only: rows of 80 bfloat16 start anywhere.
-using UnalignedFloats = float __attribute__((ext_vector_type(16), aligned(4)));
+typedef Floats UnalignedFloats __attribute__((aligned(4)));
 using Halves = _Float16 __attribute__((ext_vector_type(16)));
-using UnalignedHalves = _Float16 __attribute__((ext_vector_type(16), aligned(2)));
+typedef Halves UnalignedHalves __attribute__((aligned(2)));
 using Shorts = uint16_t __attribute__((ext_vector_type(16)));
-using UnalignedShorts = uint16_t __attribute__((ext_vector_type(16), aligned(2)));
+typedef Shorts UnalignedShorts __attribute__((aligned(2)));
 
-/// The upper halves of the words after rounding to nearest even. A NaN stays one: its quiet bit is set before the cut.
+/// The upper halves of the words after rounding to nearest even. A NaN stays one: its quiet bit is
+/// set before the cut.
 inline Words bfloat16Bits(Floats values) {
   const Words bits = __builtin_bit_cast(Words, values);
   const Words rounded = (bits + 0x7fff + ((bits >> 16) & 1)) >> 16;
@@ -50,7 +64,9 @@ inline Words bfloat16Bits(Floats values) {
 
 } // namespace detail
 
-inline Floats load(const float *from) { return *(const detail::UnalignedFloats *)from; }
+inline Floats load(const float *from) {
+  return *(const detail::UnalignedFloats *)from;
+}
 inline Floats load(const _Float16 *from) {
   return __builtin_convertvector(*(const detail::UnalignedHalves *)from, Floats);
 }
@@ -59,7 +75,9 @@ inline Floats load(const BFloat16 *from) {
   return __builtin_bit_cast(Floats, __builtin_convertvector(bits, Words) << 16);
 }
 
-inline void store(float *to, Floats values) { *(detail::UnalignedFloats *)to = values; }
+inline void store(float *to, Floats values) {
+  *(detail::UnalignedFloats *)to = values;
+}
 inline void store(_Float16 *to, Floats values) {
   *(detail::UnalignedHalves *)to = __builtin_convertvector(values, detail::Halves);
 }
@@ -110,10 +128,12 @@ inline float maxLanes(Floats v) {
 }
 
 /// {0, 1, .. 15}.
-inline Ints laneNumbers() { return Ints{0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15}; }
+inline Ints laneNumbers() {
+  return Ints{0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15};
+}
 
-/// Calls body(index, count) for consecutive runs of 16 of 0..n, with count < 16 only in the last one. Where n is a
-/// constant of the kernel, so are all counts.
+/// Calls body(index, count) for consecutive runs of 16 of 0..n, with count < 16 only in the last
+/// one. Where n is a constant of the kernel, so are all counts.
 template <typename Body> inline void forLanes(uint64_t n, Body body) {
   uint64_t i = 0;
   for (; i + lanes <= n; i += lanes)

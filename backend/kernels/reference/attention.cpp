@@ -1,0 +1,90 @@
+// References of the ops on the paged KV cache.
+#include "backend/kernels/reference/command.h"
+
+#include <algorithm>
+#include <cmath>
+#include <vector>
+
+namespace vinci::reference {
+namespace {
+
+/// Where K and V of (slot, head, d) lie in the cache: see backend/kernels/README.md.
+struct CacheIndex {
+  uint64_t kvHeads, paddedHeadDim, blockSize;
+
+  explicit CacheIndex(const Command &c)
+      : kvHeads(c.size("kv_heads")), paddedHeadDim((c.size("head_dim") + 15) / 16 * 16),
+        blockSize(c.size("block_size")) {}
+
+  uint64_t headBase(uint64_t slot, uint64_t head) const {
+    return (slot / blockSize * kvHeads + head) * 2 * paddedHeadDim * blockSize;
+  }
+  uint64_t key(uint64_t slot, uint64_t head, uint64_t d) const {
+    return headBase(slot, head) + d * blockSize + slot % blockSize;
+  }
+  uint64_t value(uint64_t slot, uint64_t head, uint64_t d) const {
+    return headBase(slot, head) + paddedHeadDim * blockSize + slot % blockSize * paddedHeadDim + d;
+  }
+};
+
+/// One query head of one token, which sees `slots`.
+void attendHead(const Command &c, uint64_t token, uint64_t head,
+                const std::vector<uint64_t> &slots) {
+  const uint64_t headDim = c.size("head_dim"), heads = c.size("heads");
+  const CacheIndex cache(c);
+  const uint64_t kvHead = head / (heads / cache.kvHeads);
+  const uint64_t row = (token * heads + head) * headDim;
+  std::vector<double> weights;
+  for (const uint64_t slot : slots) {
+    double score = 0;
+    for (uint64_t d = 0; d < headDim; ++d)
+      score += c.typed(1).get(row + d) * c.typed(2).get(cache.key(slot, kvHead, d));
+    weights.push_back(score * c.spec.real("scale"));
+  }
+  const double maximum = *std::ranges::max_element(weights);
+  double total = 0;
+  for (double &weight : weights)
+    total += weight = std::exp(weight - maximum);
+  for (uint64_t d = 0; d < headDim; ++d) {
+    double sum = 0;
+    for (size_t i = 0; i < slots.size(); ++i)
+      sum += weights[i] * c.typed(2).get(cache.value(slots[i], kvHead, d));
+    c.typed(0).set(row + d, sum / total);
+  }
+}
+
+} // namespace
+
+void kvAppend(const Command &c) {
+  const uint64_t kvHeads = c.size("kv_heads"), headDim = c.size("head_dim");
+  const CacheIndex cache(c);
+  for (uint64_t t = 0; t < c.tokens(); ++t) {
+    if (c.ints(3)[t] < 0)
+      continue;
+    const auto slot = static_cast<uint64_t>(c.ints(3)[t]);
+    for (uint64_t head = 0; head < kvHeads; ++head)
+      for (uint64_t d = 0; d < headDim; ++d) {
+        const uint64_t from = (t * kvHeads + head) * headDim + d;
+        c.typed(0).set(cache.key(slot, head, d), c.typed(1).get(from));
+        c.typed(0).set(cache.value(slot, head, d), c.typed(2).get(from));
+      }
+  }
+}
+
+void attention(const Command &c) {
+  const auto blockSize = static_cast<int32_t>(c.size("block_size"));
+  const int32_t *queryStart = c.ints(3), *contextLens = c.ints(4);
+  for (uint64_t s = 0; s < c.dims[VINCI_DIM_SEQUENCES]; ++s) {
+    const int32_t *blocks = c.ints(5) + s * c.size("max_blocks");
+    for (int32_t token = queryStart[s]; token < queryStart[s + 1]; ++token) {
+      const int32_t position = contextLens[s] - (queryStart[s + 1] - token);
+      std::vector<uint64_t> slots;
+      for (int32_t p = 0; p <= position; ++p)
+        slots.push_back(static_cast<uint64_t>(blocks[p / blockSize] * blockSize + p % blockSize));
+      for (uint64_t head = 0; head < c.size("heads"); ++head)
+        attendHead(c, static_cast<uint64_t>(token), head, slots);
+    }
+  }
+}
+
+} // namespace vinci::reference

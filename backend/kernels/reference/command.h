@@ -1,0 +1,42 @@
+// One command for the reference kernels: a spec with its buffers and dims.
+#pragma once
+
+#include "backend/codegen/kernel_spec.h"
+#include "backend/kernels/reference/elements.h"
+
+namespace vinci::reference {
+
+struct Command {
+  const KernelSpec &spec;
+  void *const *buffers;
+  const uint64_t *dims;
+
+  uint64_t size(const char *constant) const {
+    return static_cast<uint64_t>(spec.integer(constant));
+  }
+  uint64_t tokens() const { return dims[VINCI_DIM_TOKENS]; }
+
+  /// Buffer `index` with elements of the kernel's dtype, or as float32 or int32.
+  Elements typed(int index) const { return {buffers[index], spec.dtype()}; }
+  Elements typed(int index, DType type) const { return {buffers[index], type}; }
+  float *floats(int index) const { return static_cast<float *>(buffers[index]); }
+  int32_t *ints(int index) const { return static_cast<int32_t *>(buffers[index]); }
+};
+
+void embedding(const Command &c);
+void gatherRows(const Command &c);
+void ropeTable(const Command &c);
+void rope(const Command &c);
+void rmsNorm(const Command &c);
+void matmul(const Command &c);
+void kvAppend(const Command &c);
+void attention(const Command &c);
+void add(const Command &c);
+void mul(const Command &c);
+void silu(const Command &c);
+void moeRoute(const Command &c);
+void moeSort(const Command &c);
+void groupedMatmul(const Command &c);
+void moeCombine(const Command &c);
+
+} // namespace vinci::reference

@@ -1,0 +1,121 @@
+// References of the ops that work on rows: lookups, norms, matmul, rotary embedding, elementwise.
+#include "backend/kernels/reference/command.h"
+
+#include <cmath>
+
+namespace vinci::reference {
+namespace {
+
+void copyRow(const Elements &to, uint64_t toRow, const Elements &from, int32_t fromRow, uint64_t n,
+             uint64_t limit) {
+  const bool legal = fromRow >= 0 && static_cast<uint64_t>(fromRow) < limit;
+  for (uint64_t i = 0; i < n; ++i)
+    to.set(toRow * n + i, legal ? from.get(static_cast<uint64_t>(fromRow) * n + i) : 0.0);
+}
+
+template <typename Function> void binary(const Command &c, Function function) {
+  const uint64_t count = c.tokens() * c.size("rows_per_token") * c.size("n");
+  for (uint64_t i = 0; i < count; ++i)
+    c.typed(0).set(i, function(c.typed(1).get(i), c.typed(2).get(i)));
+}
+
+double dot(const Elements &x, uint64_t row, const Elements &weights, uint64_t base, uint64_t column,
+           uint64_t depth, DType type) {
+  double sum = 0;
+  for (uint64_t k = 0; k < depth; ++k)
+    sum += x.get(row * depth + k) * weights.get(base + panelIndex(column, k, depth, type));
+  return sum;
+}
+
+} // namespace
+
+void embedding(const Command &c) {
+  for (uint64_t t = 0; t < c.tokens(); ++t)
+    copyRow(c.typed(0), t, c.typed(2), c.ints(1)[t], c.size("hidden"), c.size("vocab"));
+}
+
+void gatherRows(const Command &c) {
+  for (uint64_t row = 0; row < c.dims[VINCI_DIM_LOGIT_ROWS]; ++row)
+    copyRow(c.typed(0), row, c.typed(1), c.ints(2)[row], c.size("n"), c.tokens());
+}
+
+void ropeTable(const Command &c) {
+  const uint64_t headDim = c.size("head_dim"), half = headDim / 2;
+  for (uint64_t t = 0; t < c.tokens(); ++t)
+    for (uint64_t i = 0; i < half; ++i) {
+      // Hugging Face computes the angle in float32.
+      const float angle = static_cast<float>(c.ints(1)[t]) * c.floats(2)[i];
+      c.floats(0)[t * headDim + i] = static_cast<float>(std::cos(double{angle}));
+      c.floats(0)[t * headDim + half + i] = static_cast<float>(std::sin(double{angle}));
+    }
+}
+
+void rope(const Command &c) {
+  const uint64_t heads = c.size("heads"), headDim = c.size("head_dim"), half = headDim / 2;
+  for (uint64_t t = 0; t < c.tokens(); ++t)
+    for (uint64_t head = 0; head < heads; ++head)
+      for (uint64_t i = 0; i < half; ++i) {
+        const uint64_t low = (t * heads + head) * headDim + i, high = low + half;
+        const double cosine = c.floats(2)[t * headDim + i];
+        const double sine = c.floats(2)[t * headDim + half + i];
+        const double x = c.typed(1).get(low), y = c.typed(1).get(high);
+        c.typed(0).set(low, x * cosine - y * sine);
+        c.typed(0).set(high, y * cosine + x * sine);
+      }
+}
+
+void rmsNorm(const Command &c) {
+  const uint64_t n = c.size("n"), rows = c.tokens() * c.size("groups");
+  for (uint64_t row = 0; row < rows; ++row) {
+    double squares = 0;
+    for (uint64_t i = 0; i < n; ++i)
+      squares += std::pow(c.typed(1).get(row * n + i), 2);
+    const double factor = 1 / std::sqrt(squares / static_cast<double>(n) + c.spec.real("eps"));
+    for (uint64_t i = 0; i < n; ++i) {
+      c.typed(0).set(row * n + i, c.typed(1).get(row * n + i) * factor); // rounded, as HF does
+      c.typed(0).set(row * n + i, c.typed(0).get(row * n + i) * c.typed(2).get(i));
+    }
+  }
+}
+
+void matmul(const Command &c) {
+  const uint64_t n = c.size("n"), k = c.size("k");
+  const bool bias = c.size("bias") != 0;
+  const uint64_t rows =
+      c.dims[c.spec.text("rows") == "tokens" ? VINCI_DIM_TOKENS : VINCI_DIM_LOGIT_ROWS];
+  for (uint64_t row = 0; row < rows; ++row)
+    for (uint64_t column = 0; column < n; ++column)
+      c.typed(0, c.spec.dtype("out_dtype"))
+          .set(row * n + column, dot(c.typed(1), row, c.typed(2), 0, column, k, c.spec.dtype()) +
+                                     (bias ? c.typed(3).get(column) : 0.0));
+}
+
+void groupedMatmul(const Command &c) {
+  const uint64_t n = c.size("n"), k = c.size("k"), topK = c.size("top_k");
+  for (uint64_t expert = 0; expert < c.size("num_experts"); ++expert)
+    for (int32_t row = c.ints(3)[expert]; row < c.ints(3)[expert + 1]; ++row) {
+      const auto sorted = static_cast<uint64_t>(row);
+      const uint64_t source =
+          c.size("gather") != 0 ? static_cast<uint64_t>(c.ints(2)[row]) / topK : sorted;
+      for (uint64_t column = 0; column < n; ++column)
+        c.typed(0).set(sorted * n + column,
+                       dot(c.typed(1), source, c.typed(4), expert * panelElements(n, k), column, k,
+                           c.spec.dtype()));
+    }
+}
+
+void add(const Command &c) {
+  binary(c, [](double a, double b) { return a + b; });
+}
+
+void mul(const Command &c) {
+  binary(c, [](double a, double b) { return a * b; });
+}
+
+void silu(const Command &c) {
+  const uint64_t count = c.tokens() * c.size("rows_per_token") * c.size("n");
+  for (uint64_t i = 0; i < count; ++i)
+    c.typed(0).set(i, c.typed(1).get(i) / (1 + std::exp(-c.typed(1).get(i))));
+}
+
+} // namespace vinci::reference

@@ -1,0 +1,37 @@
+// Typed memory as numbers, for the reference kernels.
+#pragma once
+
+#include "runtime/support/dtype.h"
+
+#include <cstdint>
+
+namespace vinci::reference {
+
+/// The value of a bfloat16 or float16, and the bits of the one nearest to a value (ties to even).
+float fromBFloat16(uint16_t bits);
+uint16_t toBFloat16(float value);
+float fromFloat16(uint16_t bits);
+uint16_t toFloat16(float value);
+
+/// An array of `type` at `data`, read and written as doubles.
+class Elements {
+public:
+  Elements(void *data, DType type) : data_(data), type_(type) {}
+
+  double get(uint64_t index) const;
+  /// Stores the nearest element.
+  void set(uint64_t index, double value) const;
+
+private:
+  void *data_;
+  DType type_;
+};
+
+/// Element (n, k) of a Panel32 weight of `depth` inputs per column: the packing of
+/// backend/kernels/README.md.
+uint64_t panelIndex(uint64_t n, uint64_t k, uint64_t depth, DType type);
+
+/// Elements of a whole packed weight [columns, depth], padding included.
+uint64_t panelElements(uint64_t columns, uint64_t depth);
+
+} // namespace vinci::reference

@@ -1,0 +1,33 @@
+#include "backend/kernels/reference/reference.h"
+
+#include "backend/kernels/reference/command.h"
+#include "runtime/support/error.h"
+
+namespace vinci {
+
+void runReference(const KernelSpec &spec, void *const *buffers, const uint64_t *dims) {
+  static const std::map<std::string, void (*)(const reference::Command &), std::less<>> kernels = {
+      {"embedding", reference::embedding},
+      {"gather_rows", reference::gatherRows},
+      {"rope_table", reference::ropeTable},
+      {"rope", reference::rope},
+      {"rms_norm", reference::rmsNorm},
+      {"matmul", reference::matmul},
+      {"kv_append", reference::kvAppend},
+      {"attention", reference::attention},
+      {"add", reference::add},
+      {"mul", reference::mul},
+      {"silu", reference::silu},
+      {"moe_route", reference::moeRoute},
+      {"moe_sort", reference::moeSort},
+      {"grouped_matmul", reference::groupedMatmul},
+      {"moe_combine", reference::moeCombine},
+  };
+  validate(spec);
+  const auto kernel = kernels.find(spec.op);
+  if (kernel == kernels.end())
+    failInternal("kernel {}: has no reference implementation", spec.op);
+  kernel->second({spec, buffers, dims});
+}
+
+} // namespace vinci

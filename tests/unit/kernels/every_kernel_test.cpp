@@ -1,0 +1,121 @@
+// What holds for every op: right numbers, whole and disjoint tiles, the same bits for every order
+// and every target.
+#include "tests/unit/kernels/op_cases.h"
+
+#include <cmath>
+#include <gtest/gtest.h>
+
+namespace vinci::test {
+namespace {
+
+class EveryKernel : public testing::TestWithParam<KernelSpec> {
+protected:
+  /// The outputs after all tiles have run on `target`.
+  static std::vector<Buffer> outputsOf(const OpCase &c, const CpuTarget &target, bool reversed) {
+    std::vector<Buffer> buffers = c.buffers;
+    CompiledKernel(c.spec, target).run(buffers, c.dims, reversed);
+    buffers.resize(outputCount(c.spec));
+    return buffers;
+  }
+
+  static std::vector<Buffer> referenceOutputs(const OpCase &c) {
+    std::vector<Buffer> buffers = c.buffers;
+    runReference(c.spec, buffers, c.dims);
+    buffers.resize(outputCount(c.spec));
+    return buffers;
+  }
+
+  /// Roundings of the output's type that the op makes, and float32 error relative to terms of
+  /// size 1.
+  static double tolerance(const OpCase &c, DType type) {
+    const double roundings = c.spec.op == "rms_norm" ? 4 : 1.01;
+    return roundings * roundingError(type) + 2e-6;
+  }
+};
+
+TEST_P(EveryKernel, AgreesWithReference) {
+  const OpCase c = makeCase(GetParam());
+  const std::vector<Buffer> expected = referenceOutputs(c);
+  for (const CpuTarget &target : runnableTargets()) {
+    const std::vector<Buffer> actual = outputsOf(c, target, false);
+    for (size_t i = 0; i < actual.size(); ++i) {
+      const uint64_t count = actual[i].size() / byteSize(c.types[i]);
+      // Sums of k terms of both signs err by how large they were on the way, not by what is left.
+      const double floor =
+          c.spec.op.ends_with("matmul") ? std::sqrt(static_cast<double>(c.spec.integer("k"))) : 0.1;
+      EXPECT_LE(largestError(actual[i].elements(c.types[i]), expected[i].elements(c.types[i]),
+                             count, floor),
+                c.types[i] == DType::Int32 ? 0 : tolerance(c, c.types[i]))
+          << target.name << ", output " << i;
+    }
+  }
+}
+
+TEST_P(EveryKernel, GivesTheSameBitsInAnyTileOrderAndOnAnyTarget) {
+  const OpCase c = makeCase(GetParam());
+  const auto targets = runnableTargets();
+  const std::vector<Buffer> first = outputsOf(c, targets[0], false);
+  for (const CpuTarget &target : targets)
+    for (const bool reversed : {false, true})
+      EXPECT_TRUE(outputsOf(c, target, reversed) == first)
+          << target.name << (reversed ? ", reversed" : "");
+}
+
+TEST_P(EveryKernel, WritesEachOutputByteInExactlyOneTile) {
+  const OpCase c = makeCase(GetParam());
+  for (const CpuTarget &target : runnableTargets()) {
+    const CompiledKernel kernel(c.spec, target);
+    std::vector<std::vector<uint32_t>> writes;
+    for (uint32_t i = 0; i < outputCount(c.spec); ++i)
+      writes.emplace_back(c.buffers[i].size(), 0);
+    for (uint32_t tile = 0; tile < kernel.tiles(c.dims); ++tile) {
+      // A byte that is the same whatever was there before has been written.
+      std::vector<Buffer> low = c.buffers, high = c.buffers;
+      for (uint32_t i = 0; i < writes.size(); ++i) {
+        low[i].fill(std::byte{0x15});
+        high[i].fill(std::byte{0x2A});
+      }
+      kernel.runTile(low, c.dims, tile);
+      kernel.runTile(high, c.dims, tile);
+      for (uint32_t i = 0; i < writes.size(); ++i)
+        for (uint64_t b = 0; b < writes[i].size(); ++b)
+          writes[i][b] += low[i].data()[b] == high[i].data()[b];
+    }
+    const bool partial = c.spec.op == "kv_append"; // only the slots of this step
+    for (uint32_t i = 0; i < writes.size(); ++i)
+      for (uint64_t b = 0; b < writes[i].size(); ++b)
+        ASSERT_TRUE(writes[i][b] == 1 || (partial && writes[i][b] == 0))
+            << target.name << ": byte " << b << " of output " << i << " is written by "
+            << writes[i][b] << " tiles";
+  }
+}
+
+TEST_P(EveryKernel, LeavesItsInputsAlone) {
+  const OpCase c = makeCase(GetParam());
+  for (const CpuTarget &target : runnableTargets()) {
+    std::vector<Buffer> buffers = c.buffers;
+    CompiledKernel(c.spec, target).run(buffers, c.dims);
+    for (size_t i = outputCount(c.spec); i < buffers.size(); ++i)
+      EXPECT_TRUE(buffers[i] == c.buffers[i]) << target.name << ", buffer " << i;
+  }
+}
+
+TEST_P(EveryKernel, DoesNothingWithoutRows) {
+  OpCase c = makeCase(GetParam());
+  if (c.spec.op == "moe_sort")
+    return; // its offsets are an output even then
+  c.dims = makeDims(0, 0, 0);
+  for (const CpuTarget &target : runnableTargets())
+    EXPECT_EQ(CompiledKernel(c.spec, target).tiles(c.dims), 0u);
+}
+
+INSTANTIATE_TEST_SUITE_P(, EveryKernel, testing::ValuesIn(allSpecs()), [](const auto &info) {
+  std::string name = symbolName(info.param);
+  for (char &letter : name)
+    if (!std::isalnum(static_cast<unsigned char>(letter)))
+      letter = '_';
+  return name;
+});
+
+} // namespace
+} // namespace vinci::test

@@ -1,0 +1,259 @@
+#include "tests/unit/kernels/op_cases.h"
+
+#include <algorithm>
+#include <numeric>
+
+namespace vinci::test {
+namespace {
+
+using namespace std::string_literals;
+
+constexpr std::array<int32_t, 4> contextLens = {1, 20, 75, 130};
+constexpr std::array<int32_t, 5> queryStart = {0, 1, 4, 5, 11};
+
+struct Shape {
+  DType type;
+  uint64_t count;
+};
+
+uint64_t size(const KernelSpec &spec, const char *name) {
+  return static_cast<uint64_t>(spec.integer(name));
+}
+
+uint64_t cacheElements(const KernelSpec &spec, uint64_t blocks) {
+  const uint64_t paddedHeadDim = (size(spec, "head_dim") + 15) / 16 * 16;
+  return blocks * size(spec, "kv_heads") * 2 * paddedHeadDim * size(spec, "block_size");
+}
+
+constexpr uint64_t cacheBlocks = 24;
+
+/// Element type and count of an operand, by its name in the catalogue.
+Shape shapeOf(const KernelSpec &s, std::string_view name, const Dims &dims) {
+  const uint64_t tokens = dims[VINCI_DIM_TOKENS], logitRows = dims[VINCI_DIM_LOGIT_ROWS];
+  const auto typed = [&](uint64_t count) { return Shape{s.dtype(), count}; };
+  const auto ints = [](uint64_t count) { return Shape{DType::Int32, count}; };
+  const auto floats = [](uint64_t count) { return Shape{DType::Float32, count}; };
+  const auto &op = s.op;
+  if (name == "token_ids" || name == "positions" || name == "slot_mapping")
+    return ints(tokens);
+  if (name == "logit_indices")
+    return ints(logitRows);
+  if (name == "query_start")
+    return ints(queryStart.size());
+  if (name == "context_lens")
+    return ints(contextLens.size());
+  if (name == "block_tables")
+    return ints(contextLens.size() * size(s, "max_blocks"));
+  if (name == "row_of" || name == "position_of" || name == "experts")
+    return ints(tokens * size(s, "top_k"));
+  if (name == "expert_offsets")
+    return ints(size(s, "num_experts") + 1);
+  if (name == "logits")
+    return floats(tokens * size(s, "num_experts"));
+  if (name == "weights")
+    return floats(tokens * size(s, "top_k"));
+  if (name == "inv_freq")
+    return floats(size(s, "head_dim") / 2);
+  if (name == "table")
+    return op == "rope" ? floats(tokens * size(s, "head_dim"))
+                        : typed(size(s, "vocab") * size(s, "hidden"));
+  if (name == "cache")
+    return typed(cacheElements(s, cacheBlocks));
+  if (op == "embedding")
+    return typed(tokens * size(s, "hidden"));
+  if (op == "rope_table")
+    return floats(tokens * size(s, "head_dim"));
+  if (op == "rope" || op == "attention")
+    return typed(tokens * size(s, "heads") * size(s, "head_dim"));
+  if (op == "kv_append")
+    return typed(tokens * size(s, "kv_heads") * size(s, "head_dim"));
+  const uint64_t n = size(s, "n");
+  if (op == "rms_norm")
+    return typed(name == "weight" ? n : tokens * size(s, "groups") * n);
+  if (op == "matmul") {
+    const uint64_t rows = s.text("rows") == "tokens" ? tokens : logitRows;
+    if (name == "w")
+      return typed(reference::panelElements(n, size(s, "k")));
+    if (name == "bias")
+      return typed(n);
+    return name == "out" ? Shape{s.dtype("out_dtype"), rows * n} : typed(rows * size(s, "k"));
+  }
+  if (op == "grouped_matmul") {
+    const uint64_t rows = tokens * size(s, "top_k");
+    if (name == "w")
+      return typed(size(s, "num_experts") * reference::panelElements(n, size(s, "k")));
+    if (name == "out")
+      return typed(rows * n);
+    return typed((size(s, "gather") != 0 ? tokens : rows) * size(s, "k"));
+  }
+  if (op == "gather_rows")
+    return typed((name == "out" ? logitRows : tokens) * n);
+  if (op == "moe_combine")
+    return typed((name == "y" ? tokens * size(s, "top_k") : tokens) * n);
+  return typed(tokens * size(s, "rows_per_token") * n); // elementwise
+}
+
+/// Packed weights: random where the matrix is, zero in the padding.
+void fillPanels(Random &random, const KernelSpec &s, const Buffer &buffer) {
+  const uint64_t n = size(s, "n"), k = size(s, "k"), slice = reference::panelElements(n, k);
+  const uint64_t slices = s.op == "grouped_matmul" ? size(s, "num_experts") : 1;
+  for (uint64_t i = 0; i < slices; ++i)
+    for (uint64_t row = 0; row < n; ++row)
+      for (uint64_t column = 0; column < k; ++column)
+        buffer.elements(s.dtype()).set(i * slice + reference::panelIndex(row, column, k, s.dtype()),
+                                       random.real());
+}
+
+/// A routing in which expert 0 gets nothing and the others get what chance gives them.
+void fillRouting(Random &random, const KernelSpec &s, const std::vector<std::string_view> &names,
+                 OpCase &c) {
+  const uint64_t entries = c.dims[VINCI_DIM_TOKENS] * size(s, "top_k");
+  const int32_t numExperts = s.op == "moe_combine" ? 4 : s.integer("num_experts");
+  std::vector<int32_t> experts(entries), rowOf(entries), positionOf(entries);
+  for (int32_t &expert : experts)
+    expert = random.integer(numExperts > 1 ? 1 : 0, numExperts);
+  std::iota(rowOf.begin(), rowOf.end(), 0);
+  std::ranges::stable_sort(rowOf, [&](int32_t a, int32_t b) { return experts[a] < experts[b]; });
+  for (uint64_t row = 0; row < entries; ++row)
+    positionOf[rowOf[row]] = static_cast<int32_t>(row);
+  for (size_t i = 0; i < names.size(); ++i) {
+    if (names[i] == "experts")
+      std::ranges::copy(experts, c.buffers[i].ints());
+    if (names[i] == "row_of")
+      std::ranges::copy(rowOf, c.buffers[i].ints());
+    if (names[i] == "position_of")
+      std::ranges::copy(positionOf, c.buffers[i].ints());
+    if (names[i] == "expert_offsets")
+      for (int32_t e = 0; e <= numExperts; ++e)
+        c.buffers[i].ints()[e] = static_cast<int32_t>(
+            std::ranges::count_if(experts, [&](int32_t expert) { return expert < e; }));
+  }
+}
+
+/// Block tables hand the cache's blocks out from the last to the first; unused entries are -1.
+void fillBlockTables(const KernelSpec &s, int32_t *tables) {
+  int32_t next = cacheBlocks;
+  for (const int32_t context : contextLens)
+    for (int64_t i = 0; i < s.integer("max_blocks"); ++i)
+      *tables++ = i * s.integer("block_size") < context ? --next : -1;
+}
+
+void fillInput(Random &random, const KernelSpec &s, std::string_view name, const Dims &dims,
+               const Shape &shape, const Buffer &buffer) {
+  const auto tokens = static_cast<int32_t>(dims[VINCI_DIM_TOKENS]);
+  const auto indices = [&](int32_t low, int32_t high) {
+    for (uint64_t i = 0; i < shape.count; ++i)
+      buffer.ints()[i] = random.integer(low, high);
+  };
+  if (name == "w")
+    fillPanels(random, s, buffer);
+  else if (name == "token_ids")
+    indices(0, static_cast<int32_t>(s.integer("vocab")));
+  else if (name == "positions")
+    indices(0, 1000000);
+  else if (name == "logit_indices")
+    indices(0, tokens);
+  else if (name == "slot_mapping")
+    for (uint64_t i = 0; i < shape.count; ++i) // every third token is not written
+      buffer.ints()[i] = i % 3 == 2 ? -1 : static_cast<int32_t>(i * 5 % 37);
+  else if (name == "query_start")
+    std::ranges::copy(queryStart, buffer.ints());
+  else if (name == "context_lens")
+    std::ranges::copy(contextLens, buffer.ints());
+  else if (name == "block_tables")
+    fillBlockTables(s, buffer.ints());
+  else if (shape.type != DType::Int32)
+    random.fill(buffer.elements(shape.type), shape.count);
+}
+
+} // namespace
+
+OpCase makeCase(const KernelSpec &spec, uint64_t seed) {
+  const uint64_t tokens = spec.op == "attention" ? queryStart.back() : 13;
+  OpCase c{spec, makeDims(tokens, contextLens.size(), 7), {}, {}};
+  Random random(seed);
+  const auto names = operandNames(spec);
+  for (size_t i = 0; i < names.size(); ++i) {
+    const Shape shape = shapeOf(spec, names[i], c.dims);
+    c.types.push_back(shape.type);
+    c.buffers.emplace_back(shape.count * byteSize(shape.type));
+    if (i < outputCount(spec))
+      c.buffers[i].fill(std::byte{0xFF});
+    else
+      fillInput(random, spec, names[i], c.dims, shape, c.buffers[i]);
+  }
+  if (spec.op == "kv_append")
+    c.buffers[0].fill(std::byte{0});
+  if (spec.op == "moe_sort" || spec.op == "grouped_matmul" || spec.op == "moe_combine")
+    fillRouting(random, spec, names, c);
+  return c;
+}
+
+KernelSpec makeSpec(const std::string &op, std::map<std::string, Attribute> constants) {
+  return {op, std::move(constants)};
+}
+
+KernelSpec matmulSpec(const std::string &dtype, int64_t n, int64_t k, int64_t bias,
+                      const std::string &outDtype) {
+  return makeSpec("matmul", {{"dtype", dtype},
+                             {"out_dtype", outDtype.empty() ? dtype : outDtype},
+                             {"n", n},
+                             {"k", k},
+                             {"bias", bias},
+                             {"rows", "tokens"s}});
+}
+
+std::vector<KernelSpec> allSpecs() {
+  std::vector<KernelSpec> specs;
+  const auto i = [](int64_t value) { return value; };
+  const auto add = [&](const std::string &op, std::map<std::string, Attribute> constants) {
+    specs.push_back(makeSpec(op, std::move(constants)));
+  };
+  for (const std::string dtype : {"float32", "bfloat16", "float16"}) {
+    add("embedding", {{"dtype", dtype}, {"hidden", i(80)}, {"vocab", i(300)}});
+    add("gather_rows", {{"dtype", dtype}, {"n", i(81)}});
+    for (const int64_t headDim : {16, 24, 80, 128}) {
+      add("rope", {{"dtype", dtype}, {"heads", i(3)}, {"head_dim", headDim}});
+      add("kv_append",
+          {{"dtype", dtype}, {"kv_heads", i(2)}, {"head_dim", headDim}, {"block_size", i(16)}});
+    }
+    for (const int64_t n : {7, 16, 80, 300})
+      add("rms_norm", {{"dtype", dtype}, {"n", n}, {"groups", i(2)}, {"eps", 1e-6}});
+    for (const char *op : {"add", "mul", "silu"})
+      add(op, {{"dtype", dtype}, {"n", i(77)}, {"rows_per_token", i(3)}});
+    for (const auto &[n, k] : {std::pair{300, 176}, {80, 80}, {1, 5}, {160, 1100}})
+      specs.push_back(matmulSpec(dtype, n, k, n == 80));
+    specs.push_back(matmulSpec(dtype, 300, 80, 0, "float32"));
+    specs.back().constants["rows"] = "logit_rows"s;
+    for (const int64_t gather : {0, 1})
+      add("grouped_matmul", {{"dtype", dtype},
+                             {"n", i(176)},
+                             {"k", i(80)},
+                             {"num_experts", i(12)},
+                             {"top_k", i(3)},
+                             {"gather", gather}});
+    add("moe_combine", {{"dtype", dtype}, {"n", i(80)}, {"top_k", i(3)}});
+    struct Heads {
+      int64_t heads, kvHeads, headDim, blockSize;
+    };
+    for (const Heads &h :
+         {Heads{4, 4, 16, 16}, {6, 2, 24, 32}, {7, 1, 80, 64}, {8, 4, 128, 128}, {20, 1, 64, 48}})
+      add("attention", {{"dtype", dtype},
+                        {"heads", h.heads},
+                        {"kv_heads", h.kvHeads},
+                        {"head_dim", h.headDim},
+                        {"block_size", h.blockSize},
+                        {"max_blocks", i(12)},
+                        {"scale", 0.25}});
+  }
+  for (const int64_t headDim : {16, 24, 80, 128})
+    add("rope_table", {{"head_dim", headDim}});
+  for (const auto &[numExperts, topK] : {std::pair{12, 3}, {128, 8}, {1, 1}, {5, 5}}) {
+    add("moe_route",
+        {{"num_experts", i(numExperts)}, {"top_k", i(topK)}, {"norm_topk_prob", i(topK % 2)}});
+    add("moe_sort", {{"num_experts", i(numExperts)}, {"top_k", i(topK)}});
+  }
+  return specs;
+}
+
+} // namespace vinci::test
