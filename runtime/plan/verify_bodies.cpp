@@ -55,7 +55,7 @@ public:
   BodyEffect run();
 
 private:
-  std::string where() const { return commandWhere(context_.plan, index_, command_); }
+  const std::string &where() const { return where_; }
   void verifyOperand(const fb::Operand &operand);
   void verifyTiles(const fb::TileRule &tiles);
   void verifyInPlace(const fb::Command &command, const fb::Kernel &kernel);
@@ -79,6 +79,7 @@ private:
   uint64_t &work_;
 
   uint32_t command_ = 0;
+  std::string where_; ///< of the command, for messages
   std::vector<CommandSet> ancestors_;
   std::vector<Uses> buffers_, parameters_, outputs_;
   std::vector<bool> needed_; ///< buffers that are in effect_.needs
@@ -126,11 +127,12 @@ void BodyVerifier::verifyTiles(const fb::TileRule &tiles) {
 
 /// An output that shares bytes with an input, or with another output.
 void BodyVerifier::verifyInPlace(const fb::Command &command, const fb::Kernel &kernel) {
-  auto shareBytes = [&](uint32_t a, uint32_t b) {
-    const auto &others = overlaps_[a];
-    return std::find(others.begin(), others.end(), b) != others.end();
-  };
   const auto &buffers = *context_.plan.buffers();
+  auto shareBytes = [&](uint32_t a, uint32_t b) {
+    const fb::Buffer *first = buffers.Get(a), *second = buffers.Get(b);
+    return first->offset() < second->offset() + second->bytes() &&
+           second->offset() < first->offset() + first->bytes();
+  };
   std::string_view op = kernel.op()->string_view();
   for (uint32_t out = 0; out < kernel.outputs(); ++out) {
     const fb::Operand &output = operand(command, out);
@@ -176,6 +178,7 @@ void BodyVerifier::read(const fb::Operand &operand) {
       effect_.needs.push_back({index, command_});
       needed_[index] = true;
     }
+    work_ += overlaps_[index].size();
     for (uint32_t other : overlaps_[index])
       requireAfter(buffers_[other].writers, "writes", [&] { return buffer(other); });
     break;
@@ -194,6 +197,7 @@ void BodyVerifier::write(const fb::Operand &operand) {
   uint32_t index = operand.index();
   switch (operand.space()) {
   case fb::Space::Arena:
+    work_ += overlaps_[index].size();
     for (uint32_t other : overlaps_[index]) {
       requireAfter(buffers_[other].writers, "writes", [&] { return buffer(other); });
       requireAfter(buffers_[other].readers, "reads", [&] { return buffer(other); });
@@ -232,6 +236,8 @@ void BodyVerifier::record(const fb::Operand &operand, bool written) {
 BodyEffect BodyVerifier::run() {
   std::string bodyWhere = fmt::format("body {} {}", index_, quote(body_.name()->string_view()));
   const auto *parameters = context_.require(body_.parameters(), bodyWhere, "parameters");
+  context_.requireRange(parameters->size(), 0, maxParametersPerBody, bodyWhere,
+                        "the number of parameters");
   for (const flatbuffers::String *parameter : *parameters)
     context_.requireName(parameter, bodyWhere, "the name of a parameter");
   const auto *operands = context_.require(body_.operands(), bodyWhere, "operands");
@@ -252,6 +258,7 @@ BodyEffect BodyVerifier::run() {
 
   const auto &kernels = *context_.plan.kernels();
   for (command_ = 0; command_ < commands->size(); ++command_) {
+    where_ = commandWhere(context_.plan, index_, command_);
     const fb::Command &command = *commands->Get(command_);
     if (command.kernel() >= kernels.size())
       context_.fail(where(), "names kernel {}, the plan has {}", command.kernel(), kernels.size());

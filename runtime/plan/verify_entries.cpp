@@ -130,6 +130,7 @@ void verifyCalls(const Context &context, const fb::Entry *entry,
   context.requireRange(calls->size(), 1, maxCallsPerEntry, where, "the number of calls");
   Arena arena(context.plan.buffers()->size());
   bool writesOutput = false;
+  uint64_t bindings = 0;
   for (uint32_t i = 0; i < calls->size(); ++i) {
     const fb::Call *call = calls->Get(i);
     std::string callWhere = fmt::format("{}, call {}", where, i);
@@ -140,6 +141,8 @@ void verifyCalls(const Context &context, const fb::Entry *entry,
       context.fail(callWhere, "layer is {}, legal are -1 to {}", call->layer(), layers - 1);
     const BodyEffect &effect = effects[call->body()];
     verifyBindings(context, call, effect, callWhere);
+    bindings += call->bindings()->size();
+    context.requireRange(bindings, 0, maxBindingsPerEntry, where, "the number of bindings");
     arena.run(context, effect, call->body(), callWhere);
     writesOutput |= effect.writesOutput;
   }

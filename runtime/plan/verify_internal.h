@@ -19,7 +19,9 @@ namespace vinci::planverify {
 inline constexpr uint32_t maxBuffers = 4096;
 inline constexpr uint32_t maxBodies = 256;
 inline constexpr uint32_t maxCommandsPerBody = 4096;
+inline constexpr uint32_t maxParametersPerBody = 4096;
 inline constexpr uint32_t maxCallsPerEntry = 4096;
+inline constexpr uint64_t maxBindingsPerEntry = 1 << 18;
 inline constexpr uint32_t maxKernels = 65536;
 inline constexpr uint32_t maxOperandsPerKernel = 32;
 inline constexpr uint32_t maxStreams = 64;
@@ -28,7 +30,7 @@ inline constexpr uint32_t maxLayers = 65536;
 inline constexpr uint32_t maxStackCount = 65536;
 inline constexpr uint64_t maxInt32 = 0x7fffffff;
 inline constexpr uint64_t maxTiles = maxInt32;
-/// 64-bit words of ordering sets compared per plan.
+/// 64-bit words of ordering sets compared, and overlapping buffers looked at, per plan.
 inline constexpr uint64_t maxWork = uint64_t(1) << 30;
 
 inline constexpr uint32_t stepInputs = 7;

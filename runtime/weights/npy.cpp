@@ -20,9 +20,16 @@ NpyWriter::NpyWriter(const std::filesystem::path &path, std::optional<uint64_t> 
   writeHeader();
 }
 
+/// Only what this writer made: a device or a pipe that it was pointed at is not its own.
+static void removeUnfinished(const std::filesystem::path &path) {
+  std::error_code ignored;
+  if (std::filesystem::is_regular_file(path, ignored))
+    std::filesystem::remove(path, ignored);
+}
+
 NpyWriter::~NpyWriter() {
   if (file_)
-    std::remove(path_.c_str());
+    removeUnfinished(path_);
 }
 
 void NpyWriter::writeHeader() {
@@ -53,7 +60,7 @@ void NpyWriter::finish() {
   failed |= std::fclose(file_.release()) != 0;
   if (failed) {
     std::string reason = std::strerror(errno);
-    std::remove(path_.c_str());
+    removeUnfinished(path_);
     fail(SourcePosition{path_.string()}, "cannot write: {}", reason);
   }
 }

@@ -234,6 +234,8 @@ const Case bodyCases[] = {
      "body 0 \"a?b\": the number of commands is 0"},
     {"ParameterName", [](PlanT &p) { p.bodies[1]->parameters[0] = ""; },
      "body 1 \"decoder_layer\": the name of a parameter is empty"},
+    {"Parameters", [](PlanT &p) { p.bodies[1]->parameters.resize(4097, "p"); },
+     "the number of parameters is 4097, legal are 0 to 4096"},
     {"KernelIndex", [](PlanT &p) { setCommand(p, Layer, Norm, 11, 0, 3, 0, 0, 0, anyTiles); },
      "body 1 \"decoder_layer\", command 0: names kernel 11, the plan has 11"},
     {"OperandCount", [](PlanT &p) { setCommand(p, Layer, Norm, RmsNorm, 0, 2, 0, 0, 0, anyTiles); },
@@ -348,6 +350,15 @@ const Case entryCases[] = {
        p.entries[0]->calls[1]->bindings[0] = {fb::BindingKind::KvCache, 0};
      },
      "the KV cache of layer 0 is bound twice"},
+    {"Bindings",
+     [](PlanT &p) {
+       p.bodies[1]->parameters.resize(4096, "p");
+       auto &calls = p.entries[0]->calls;
+       calls[1]->bindings.resize(4096, fb::Binding(fb::BindingKind::Weight, 0));
+       while (calls.size() <= 66)
+         calls.insert(calls.begin() + 1, std::make_unique<fb::CallT>(*calls[1]));
+     },
+     "entry \"prefill\": the number of bindings is 262145, legal are 0 to 262144"},
     {"WeightIsWritten",
      [](PlanT &p) {
        p.entries[0]->calls[1]->bindings[5] = {fb::BindingKind::Weight, 3};

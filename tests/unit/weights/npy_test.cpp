@@ -65,6 +65,7 @@ TEST_F(Npy, AFullDiskIsAnError) {
                     writer.finish();
                   }),
                   "/dev/full: error: cannot write: No space left");
+  EXPECT_TRUE(std::filesystem::exists("/dev/full")); // a device is not an unfinished file
 }
 
 } // namespace
