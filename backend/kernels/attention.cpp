@@ -38,13 +38,17 @@ struct RowState {
 
 /// weights[row][token] = q . k for `Rows` rows and `Vectors` * 16 tokens.
 template <int Rows, int Vectors, typename T>
-void scoreTokens(float *weights, const float *query, const T *keys, const Geometry &g) {
+void scoreTokens(float *weights, const float *query, const T *keys, const T *values,
+                 const Geometry &g) {
   Floats scores[Rows][Vectors];
 #pragma clang loop unroll(full)
   for (int i = 0; i < Rows * Vectors; ++i)
     scores[i / Vectors][i % Vectors] = splat(0.0f);
 #pragma clang loop unroll_count(2)
   for (uint64_t d = 0; d < g.kv.headDim; ++d) {
+    // The values of these tokens are needed next, and are as many.
+    for (uint64_t byte = 0; byte < Vectors * lanes * sizeof(T); byte += 64)
+      __builtin_prefetch((const char *)(values + d * Vectors * lanes) + byte);
 #pragma clang loop unroll(full)
     for (int v = 0; v < Vectors; ++v) {
       const Floats k = load(keys + d * g.kv.blockSize + v * lanes);
@@ -126,10 +130,10 @@ void attendChunk(RowState &rows, uint64_t first, int64_t start, const T *keys, c
   alignas(64) float weights[Rows * maxChunk];
   const float *query = rows.query + first * stride;
   if (vinciVectorBytes == 64 && chunk == 64)
-    scoreTokens<Rows, 4>(weights, query, keys, g);
+    scoreTokens<Rows, 4>(weights, query, keys, values, g);
   else
     for (uint64_t i = 0; i < chunk; i += lanes)
-      scoreTokens<Rows, 1>(weights + i, query, keys + i, g);
+      scoreTokens<Rows, 1>(weights + i, query, keys + i, values + i * stride, g);
 
   float corrections[Rows];
   int64_t counts[Rows];

@@ -19,8 +19,7 @@ void moeRoute(const Command &c) {
     const double sum = std::accumulate(probability.begin(), probability.end(), 0.0);
     std::vector<int32_t> order(numExperts);
     std::iota(order.begin(), order.end(), 0);
-    std::ranges::stable_sort(order,
-                             [&](int32_t a, int32_t b) { return probability[a] > probability[b]; });
+    std::ranges::sort(order, {}, [&](int32_t e) { return std::pair(-probability[e], e); });
     double chosen = 0;
     for (uint64_t j = 0; j < topK; ++j)
       chosen += probability[order[j]];
@@ -37,7 +36,7 @@ void moeSort(const Command &c) {
   const int32_t *experts = c.ints(3);
   std::vector<int32_t> order(entries);
   std::iota(order.begin(), order.end(), 0);
-  std::ranges::stable_sort(order, [&](int32_t a, int32_t b) { return experts[a] < experts[b]; });
+  std::ranges::sort(order, {}, [&](int32_t entry) { return std::pair(experts[entry], entry); });
   for (uint64_t row = 0; row < entries; ++row) {
     c.ints(0)[row] = order[row];
     c.ints(1)[order[row]] = static_cast<int32_t>(row);

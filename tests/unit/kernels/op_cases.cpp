@@ -113,7 +113,7 @@ void fillRouting(Random &random, const KernelSpec &s, const std::vector<std::str
   for (int32_t &expert : experts)
     expert = random.integer(numExperts > 1 ? 1 : 0, numExperts);
   std::iota(rowOf.begin(), rowOf.end(), 0);
-  std::ranges::stable_sort(rowOf, [&](int32_t a, int32_t b) { return experts[a] < experts[b]; });
+  std::ranges::sort(rowOf, {}, [&](int32_t entry) { return std::pair(experts[entry], entry); });
   for (uint64_t row = 0; row < entries; ++row)
     positionOf[rowOf[row]] = static_cast<int32_t>(row);
   for (size_t i = 0; i < names.size(); ++i) {
