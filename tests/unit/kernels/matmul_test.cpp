@@ -1,5 +1,6 @@
 // Rows of a matmul do not depend on each other: the same bits alone, in any batch, and whoever else
 // is in it.
+#include "runtime/weights/packing.h"
 #include "tests/unit/kernels/op_cases.h"
 
 #include <cmath>
@@ -78,6 +79,24 @@ TEST_P(MatmulRows, AreNotTouchedByInfinitiesAndNaNsOfOtherRows) {
     EXPECT_EQ(std::memcmp(mixed.data() + 5 * row, clean.data() + 5 * row, 4 * row), 0)
         << target.name;
     EXPECT_TRUE(std::isnan(mixed.elements(matmul.type).get(4 * matmul.n)));
+  }
+}
+
+/// The runtime's packing and the references, which the kernels are held against, lay weights out
+/// alike.
+TEST_P(MatmulRows, ReadWeightsAsTheRuntimePacksThem) {
+  for (const auto &[n, k] : {std::pair{300, 176}, {33, 31}, {1, 1}}) {
+    const Matmul matmul(GetParam(), n, k);
+    const uint64_t bytes = reference::panelElements(n, k) * byteSize(matmul.type);
+    Buffer rows(n * matmul.rowBytes(k)), expected(bytes), packed(bytes);
+    Random(4).fill(rows.elements(matmul.type), n * k);
+    for (int64_t row = 0; row < n; ++row)
+      for (int64_t column = 0; column < k; ++column)
+        expected.elements(matmul.type)
+            .set(reference::panelIndex(row, column, k, matmul.type),
+                 rows.elements(matmul.type).get(row * k + column));
+    packPanel32(rows.data(), matmul.type, n, k, packed.data(), matmul.type);
+    EXPECT_TRUE(packed == expected) << n << "x" << k;
   }
 }
 
