@@ -27,6 +27,10 @@ void *operator new(size_t bytes, std::align_val_t alignment) {
     return memory;
   throw std::bad_alloc();
 }
+void *operator new(size_t bytes, const std::nothrow_t &) noexcept {
+  ++allocations;
+  return std::malloc(bytes);
+}
 void operator delete(void *memory) noexcept {
   std::free(memory);
 }
@@ -37,5 +41,8 @@ void operator delete(void *memory, std::align_val_t) noexcept {
   std::free(memory);
 }
 void operator delete(void *memory, size_t, std::align_val_t) noexcept {
+  std::free(memory);
+}
+void operator delete(void *memory, const std::nothrow_t &) noexcept {
   std::free(memory);
 }

@@ -93,6 +93,12 @@ fb::PlanT modelTables(const CpuTarget &cpu) {
   return plan;
 }
 
+/// Compiled once for all tests.
+const std::vector<std::byte> &machineCode(const CpuTarget &cpu) {
+  static const std::vector<std::byte> object = compileKernels(kernelSpecs(), cpu);
+  return object;
+}
+
 class Loaded : public TemporaryFolder {
 protected:
   void SetUp() override {
@@ -114,8 +120,7 @@ protected:
   Plan plan(auto &&change) const {
     fb::PlanT tables = modelTables(cpu_);
     std::vector<SegmentData> segments = sample::segments();
-    static const std::vector<std::byte> object = compileKernels(kernelSpecs(), cpu_);
-    segments[0].bytes = object;
+    segments[0].bytes = machineCode(cpu_);
     change(tables);
     return Plan::parse(serializePlan(tables, segments), "test.plan");
   }
