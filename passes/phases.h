@@ -15,9 +15,12 @@ enum class Phase {
   Plan,     ///< the plan file
 };
 
-inline constexpr std::array<std::string_view, 5> phaseNames = {"import", "lower", "schedule", "memory", "plan"};
+inline constexpr std::array<std::string_view, 5> phaseNames = {"import", "lower", "schedule",
+                                                               "memory", "plan"};
 
-constexpr std::string_view toString(Phase phase) { return phaseNames[static_cast<size_t>(phase)]; }
+constexpr std::string_view toString(Phase phase) {
+  return phaseNames[static_cast<size_t>(phase)];
+}
 
 /// The inverse of toString; nullopt for anything else.
 constexpr std::optional<Phase> parsePhase(std::string_view name) {

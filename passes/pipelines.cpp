@@ -29,7 +29,8 @@ struct CommandLineOptions : PassPipelineOptions<CommandLineOptions> {
                        clEnumValN(Phase::Schedule, "schedule", "with what each launch waits for"),
                        clEnumValN(Phase::Memory, "memory", "with the place of every buffer"),
                        clEnumValN(Phase::Plan, "plan", "all there is"))};
-  Option<bool> reuseMemory{*this, "reuse-memory", llvm::cl::desc("Let buffers share memory"), llvm::cl::init(true)};
+  Option<bool> reuseMemory{*this, "reuse-memory", llvm::cl::desc("Let buffers share memory"),
+                           llvm::cl::init(true)};
 };
 
 } // namespace

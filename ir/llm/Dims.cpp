@@ -104,7 +104,9 @@ std::string shapeString(llvm::ArrayRef<DimExpr> shape) {
   return text + "]";
 }
 
-std::string shapeString(mlir::RankedTensorType type) { return shapeString(shapeOf(type)); }
+std::string shapeString(mlir::RankedTensorType type) {
+  return shapeString(shapeOf(type));
+}
 
 mlir::FailureOr<llvm::SmallVector<int64_t>> parseIntList(mlir::AsmParser &parser) {
   llvm::SmallVector<int64_t> values;

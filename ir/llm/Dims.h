@@ -1,7 +1,8 @@
 // Symbolic dimensions of a step, and tensor types made of them.
 //
-// A shape is a list of DimExpr: a constant, or a multiple of a symbol whose value the runtime knows at each step. In a
-// tensor type a constant is a static dimension and a symbol a dynamic one, named by the type's #llm.dims encoding.
+// A shape is a list of DimExpr: a constant, or a multiple of a symbol whose value the runtime knows
+// at each step. In a tensor type a constant is a static dimension and a symbol a dynamic one, named
+// by the type's #llm.dims encoding.
 #pragma once
 
 #include "mlir/IR/BuiltinTypes.h"
@@ -39,7 +40,8 @@ std::string toString(const DimExpr &dim);
 /// The inverse of toString for symbolic dimensions; nullopt for anything else.
 std::optional<DimExpr> parseDim(llvm::StringRef text);
 
-/// No dimension may exceed this (the plan's tile rules count in 32 bits), nor a tensor hold more elements.
+/// No dimension may exceed this (the plan's tile rules count in 32 bits), nor a tensor hold more
+/// elements.
 inline constexpr int64_t maxDimension = (int64_t(1) << 31) - 1;
 inline constexpr int64_t maxElements = int64_t(1) << 40;
 /// Nor may a model have more layers: an entry lists a call for each.
@@ -51,8 +53,8 @@ mlir::RankedTensorType tensorOf(mlir::Type elementType, llvm::ArrayRef<DimExpr> 
 /// The shape of a tensor type; a dynamic dimension without a name counts as {Symbol::One, 0}.
 llvm::SmallVector<DimExpr> shapeOf(mlir::RankedTensorType type);
 
-/// True if every dynamic dimension has a name, there is no other encoding, and the size is within the bounds above
-/// (the static dimensions and scales alone).
+/// True if every dynamic dimension has a name, there is no other encoding, and the size is within
+/// the bounds above (the static dimensions and scales alone).
 bool hasNamedDims(mlir::Type type);
 
 /// "[tokens, 256]": for messages.

@@ -1,4 +1,5 @@
-// The llm dialect: what a large language model computes. The td files beside this header are its specification.
+// The llm dialect: what a large language model computes. The td files beside this header are its
+// specification.
 #pragma once
 
 #include "ir/llm/Dims.h"

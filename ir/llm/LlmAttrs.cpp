@@ -32,7 +32,9 @@ void LlmDialect::registerAttributesAndTypes() {
 }
 
 /// f32, bf16 or f16.
-static bool isFloat(Type type) { return type.isF32() || type.isBF16() || type.isF16(); }
+static bool isFloat(Type type) {
+  return type.isF32() || type.isBF16() || type.isF16();
+}
 
 //===- #llm.dims ------------------------------------------------------------------------------===//
 
@@ -45,8 +47,9 @@ Attribute DimsAttr::parse(AsmParser &parser, Type) {
       return failure();
     std::optional<DimExpr> dim = parseDim(text);
     if (!dim)
-      return parser.emitError(loc) << "unknown dimension '" << text
-                                   << "'; legal are tokens, sequences and logit_rows, or a multiple such as tokens*8";
+      return parser.emitError(loc)
+             << "unknown dimension '" << text
+             << "'; legal are tokens, sequences and logit_rows, or a multiple such as tokens*8";
     names.push_back(*dim);
     return success();
   };
@@ -73,12 +76,13 @@ LogicalResult DimsAttr::verify(EmitError emitError, ArrayRef<DimExpr> names) {
 LogicalResult DimsAttr::verifyEncoding(ArrayRef<int64_t> shape, Type, EmitError emitError) const {
   size_t dynamic = llvm::count_if(shape, ShapedType::isDynamic);
   if (dynamic != getNames().size())
-    return emitError() << "#llm.dims names " << getNames().size() << " dimensions, but the shape has "
-                       << dynamic << " dynamic ones";
+    return emitError() << "#llm.dims names " << getNames().size()
+                       << " dimensions, but the shape has " << dynamic << " dynamic ones";
   return success();
 }
 
-//===- #llm.generation, #llm.model, #llm.limits --------------------------------------------------===//
+//===- #llm.generation, #llm.model, #llm.limits
+//--------------------------------------------------===//
 
 /// Fails if `value` is not in low..high.
 static LogicalResult checkRange(EmitError emitError, StringRef what, int64_t value, int64_t low,
@@ -120,7 +124,8 @@ LogicalResult ModelAttr::verify(EmitError emitError, StringRef name, StringRef a
       succeeded(checkRange(emitError, "vocab_size", vocabSize, 1, maxInt32)) &&
       succeeded(checkRange(emitError, "hidden_size", hiddenSize, 1, maxInt32)) &&
       succeeded(checkRange(emitError, "num_hidden_layers", numHiddenLayers, 1, maxHiddenLayers)) &&
-      succeeded(checkRange(emitError, "max_position_embeddings", maxPositionEmbeddings, 1, maxInt32)) &&
+      succeeded(
+          checkRange(emitError, "max_position_embeddings", maxPositionEmbeddings, 1, maxInt32)) &&
       succeeded(checkRange(emitError, "parameters", parameters, 0, int64_t(1) << 50)));
 }
 

@@ -17,7 +17,7 @@ def Llm_Dialect : Dialect {
 
     Layers are folded. A module holds one `llm.body` per *distinct* layer (plus a prologue and the epilogues), which
     declares the weights it needs inside; an `llm.entry` is a list of `llm.call`s to bodies, and the call says for which
-    layer. Size and compile time do not depend on the depth of the model.
+    layer. One more layer is one more call in each entry, whatever the layer's size.
 
     The ops are unfused and close to the papers: one op, one formula. Wherever an op's page gives costs, D is the size of
     an element in bytes, and every dimension stands for its value in the step at hand. A *sharding rule* names how the

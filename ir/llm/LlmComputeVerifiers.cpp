@@ -1,5 +1,5 @@
-// Shapes and element types of the computing ops. Messages name the tensor, the dimension, its value, and the value that
-// would be legal.
+// Shapes and element types of the computing ops. Messages name the tensor, the dimension, its
+// value, and the value that would be legal.
 #include "ir/llm/Llm.h"
 
 #include <cmath>
@@ -15,7 +15,9 @@ struct Tensor {
   RankedTensorType type;
 
   Tensor(StringRef name, Value value) : name(name), type(cast<RankedTensorType>(value.getType())) {}
-  DimExpr dim(int64_t index) const { return shapeOf(type)[index < 0 ? type.getRank() + index : index]; }
+  DimExpr dim(int64_t index) const {
+    return shapeOf(type)[index < 0 ? type.getRank() + index : index];
+  }
 };
 
 /// Checks of one op. The first failure is reported, the rest is skipped.
@@ -31,18 +33,19 @@ public:
     for (int64_t i = 0; i < tensor.type.getRank(); ++i)
       if (tensor.dim(i).isConstant() == (i == 0))
         return report() << tensor.name << " is of shape " << shapeString(tensor.type)
-                        << "; the first dimension must be symbolic, and the others constant", *this;
+                        << "; the first dimension must be symbolic, and the others constant",
+               *this;
     Symbol symbol = tensor.dim(0).symbol;
-    return require(symbol != Symbol::Sequences,
-                   [&](auto &&out) {
-                     out << tensor.name << " has rows per sequence; legal are rows per token or logit row";
-                   });
+    return require(symbol != Symbol::Sequences, [&](auto &&out) {
+      out << tensor.name << " has rows per sequence; legal are rows per token or logit row";
+    });
   }
 
   /// Every dimension is a constant.
   Checker &constant(const Tensor &tensor) {
     return require(tensor.type.hasStaticShape(), [&](auto &&out) {
-      out << tensor.name << " is of shape " << shapeString(tensor.type) << "; every dimension must be constant";
+      out << tensor.name << " is of shape " << shapeString(tensor.type)
+          << "; every dimension must be constant";
     });
   }
 
@@ -61,8 +64,8 @@ public:
 
   Checker &sameType(const Tensor &a, const Tensor &b) {
     return require(a.type.getElementType() == b.type.getElementType(), [&](auto &&out) {
-      out << a.name << " has elements of type " << a.type.getElementType() << ", but " << b.name << " of type "
-          << b.type.getElementType() << "; they must be equal";
+      out << a.name << " has elements of type " << a.type.getElementType() << ", but " << b.name
+          << " of type " << b.type.getElementType() << "; they must be equal";
     });
   }
 
@@ -106,7 +109,8 @@ LogicalResult EmbeddingOp::verify() {
 }
 
 LogicalResult RopeTableOp::verify() {
-  Tensor positions("positions", getPositions()), freq("inv_freq", getInvFreq()), result("result", getResult());
+  Tensor positions("positions", getPositions()), freq("inv_freq", getInvFreq()),
+      result("result", getResult());
   return Checker(*this)
       .activation(positions)
       .constant(freq)
@@ -142,10 +146,12 @@ LogicalResult MatmulOp::verify() {
       .sameType(weight, input)
       .same("rows", result, 0, input, 0)
       .same("n", result, 1, weight, 0)
-      .require(result.type.getElementType().isF32() || result.type.getElementType() == input.type.getElementType(),
+      .require(result.type.getElementType().isF32() ||
+                   result.type.getElementType() == input.type.getElementType(),
                [&](auto &&out) {
-                 out << "result has elements of type " << result.type.getElementType() << "; legal are f32 and "
-                     << input.type.getElementType() << ", the type of the input";
+                 out << "result has elements of type " << result.type.getElementType()
+                     << "; legal are f32 and " << input.type.getElementType()
+                     << ", the type of the input";
                });
   if (getBias()) {
     Tensor bias("bias", getBias());
@@ -158,12 +164,13 @@ LogicalResult MatmulOp::verify() {
 static LogicalResult verifyHeads(Operation *op, const Tensor &flat, const Tensor &heads) {
   Checker check(op);
   check.activation(flat).activation(heads).sameType(heads, flat).same("tokens", heads, 0, flat, 0);
-  return check.require(check.failed() || heads.dim(1).scale * heads.dim(2).scale == flat.dim(1).scale,
-                       [&](auto &&out) {
-                         out << heads.name << " has " << toString(heads.dim(1)) << " heads of head_dim "
-                             << toString(heads.dim(2)) << ", which do not make the " << toString(flat.dim(1))
-                             << " columns of " << flat.name;
-                       });
+  return check.require(
+      check.failed() || heads.dim(1).scale * heads.dim(2).scale == flat.dim(1).scale,
+      [&](auto &&out) {
+        out << heads.name << " has " << toString(heads.dim(1)) << " heads of head_dim "
+            << toString(heads.dim(2)) << ", which do not make the " << toString(flat.dim(1))
+            << " columns of " << flat.name;
+      });
 }
 
 LogicalResult SplitHeadsOp::verify() {
@@ -182,16 +189,24 @@ LogicalResult RopeOp::verify() {
       .same("tokens", table, 0, input, 0)
       .same("head_dim", table, 1, input, 2)
       .require(input.dim(2).scale % 2 == 0, [&](auto &&out) {
-        out << "input has head_dim = " << toString(input.dim(2)) << "; it must be even, as halves are rotated";
+        out << "input has head_dim = " << toString(input.dim(2))
+            << "; it must be even, as halves are rotated";
       });
 }
 
-LogicalResult AddOp::verify() { return Checker(*this).activation(Tensor("result", getResult())); }
-LogicalResult MulOp::verify() { return Checker(*this).activation(Tensor("result", getResult())); }
-LogicalResult SiluOp::verify() { return Checker(*this).activation(Tensor("result", getResult())); }
+LogicalResult AddOp::verify() {
+  return Checker(*this).activation(Tensor("result", getResult()));
+}
+LogicalResult MulOp::verify() {
+  return Checker(*this).activation(Tensor("result", getResult()));
+}
+LogicalResult SiluOp::verify() {
+  return Checker(*this).activation(Tensor("result", getResult()));
+}
 
 LogicalResult GatherRowsOp::verify() {
-  Tensor input("input", getInput()), indices("indices", getIndices()), result("result", getResult());
+  Tensor input("input", getInput()), indices("indices", getIndices()),
+      result("result", getResult());
   return Checker(*this)
       .activation(input)
       .activation(indices)
@@ -206,8 +221,8 @@ LogicalResult GatherRowsOp::verify() {
 static LogicalResult verifyCached(Checker &check, const Tensor &tensor, KvCacheType cache) {
   return check.is("head_dim", tensor, 2, cache.getHeadDim(), "the head_dim of the cache")
       .require(tensor.type.getElementType() == cache.getElementType(), [&](auto &&out) {
-        out << tensor.name << " has elements of type " << tensor.type.getElementType() << ", but the cache of type "
-            << cache.getElementType() << "; they must be equal";
+        out << tensor.name << " has elements of type " << tensor.type.getElementType()
+            << ", but the cache of type " << cache.getElementType() << "; they must be equal";
       });
 }
 
@@ -243,8 +258,8 @@ LogicalResult AttentionOp::verify() {
   check
       .require(query.dim(1).scale % cache.getHeads() == 0,
                [&](auto &&out) {
-                 out << "query has heads = " << toString(query.dim(1)) << "; legal are multiples of the "
-                     << cache.getHeads() << " KV heads";
+                 out << "query has heads = " << toString(query.dim(1))
+                     << "; legal are multiples of the " << cache.getHeads() << " KV heads";
                })
       .constant(start)
       .is("sequences", lengths, 0, Symbol::Sequences, "a row per sequence")
@@ -257,20 +272,23 @@ LogicalResult AttentionOp::verify() {
       .require(legal, message);
   if (LimitsAttr limits = findLimits(*this))
     check.is("size", start, 0, limits.getMaxBatch() + 1, "max_batch + 1")
-        .is("max_blocks", tables, 1, limits.getMaxBlocksPerSequence(), "max_seq_len / block_size rounded up");
+        .is("max_blocks", tables, 1, limits.getMaxBlocksPerSequence(),
+            "max_seq_len / block_size rounded up");
   return check;
 }
 
 //===- Mixture of experts ---------------------------------------------------------------------===//
 
 LogicalResult MoeRouteOp::verify() {
-  Tensor logits("logits", getLogits()), weights("weights", getWeights()), experts("experts", getExperts());
+  Tensor logits("logits", getLogits()), weights("weights", getWeights()),
+      experts("experts", getExperts());
   int64_t topK = getTopK();
   return Checker(*this)
       .activation(logits)
       .require(topK >= 1 && topK <= logits.dim(1).scale,
                [&](auto &&out) {
-                 out << "top_k is " << topK << "; legal are 1 to " << toString(logits.dim(1)) << ", the experts";
+                 out << "top_k is " << topK << "; legal are 1 to " << toString(logits.dim(1))
+                     << ", the experts";
                })
       .same("tokens", weights, 0, logits, 0)
       .same("tokens", experts, 0, logits, 0)
@@ -279,8 +297,8 @@ LogicalResult MoeRouteOp::verify() {
 }
 
 LogicalResult MoeSortOp::verify() {
-  Tensor experts("experts", getExperts()), rowOf("row_of", getRowOf()), positionOf("position_of", getPositionOf()),
-      offsets("expert_offsets", getExpertOffsets());
+  Tensor experts("experts", getExperts()), rowOf("row_of", getRowOf()),
+      positionOf("position_of", getPositionOf()), offsets("expert_offsets", getExpertOffsets());
   int64_t numExperts = getNumExperts();
   Checker check(*this);
   check.activation(experts).require(numExperts >= 1 && numExperts < maxDimension, [&](auto &&out) {
@@ -309,17 +327,17 @@ LogicalResult GroupedMatmulOp::verify() {
       .is("size", offsets, 0, weight.dim(0).scale + 1, "the experts of the weight + 1");
   if (!getGather())
     return check.same("rows", input, 0, rowOf, 0);
-  return check.require(input.dim(0).symbol == rowOf.dim(0).symbol &&
-                           rowOf.dim(0).scale % input.dim(0).scale == 0,
-                       [&](auto &&out) {
-                         out << "row_of has rows = " << toString(rowOf.dim(0)) << ", but input has "
-                             << toString(input.dim(0)) << "; they must be a multiple, top_k times as many";
-                       });
+  return check.require(
+      input.dim(0).symbol == rowOf.dim(0).symbol && rowOf.dim(0).scale % input.dim(0).scale == 0,
+      [&](auto &&out) {
+        out << "row_of has rows = " << toString(rowOf.dim(0)) << ", but input has "
+            << toString(input.dim(0)) << "; they must be a multiple, top_k times as many";
+      });
 }
 
 LogicalResult MoeCombineOp::verify() {
-  Tensor input("input", getInput()), positionOf("position_of", getPositionOf()), weights("weights", getWeights()),
-      result("result", getResult());
+  Tensor input("input", getInput()), positionOf("position_of", getPositionOf()),
+      weights("weights", getWeights()), result("result", getResult());
   Checker check(*this);
   check.activation(input).activation(weights);
   if (check.failed())

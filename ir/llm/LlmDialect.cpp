@@ -1,7 +1,6 @@
 // Registration, aliases of the printed form, and the attributes that modules carry.
 #include "ir/llm/Llm.h"
 
-
 using namespace mlir;
 
 namespace vinci::llm {
@@ -41,8 +40,9 @@ void LlmDialect::initialize() {
 LogicalResult LlmDialect::verifyOperationAttribute(Operation *op, NamedAttribute attribute) {
   StringRef name = attribute.getName();
   if (name != modelAttrName && name != limitsAttrName)
-    return op->emitOpError() << "has the unknown attribute '" << name << "'; the llm dialect defines "
-                             << modelAttrName << " and " << limitsAttrName;
+    return op->emitOpError() << "has the unknown attribute '" << name
+                             << "'; the llm dialect defines " << modelAttrName << " and "
+                             << limitsAttrName;
   if (!isa<ModuleOp>(op))
     return op->emitOpError() << "has the attribute '" << name << "', which belongs on the module";
   if (name == modelAttrName && !isa<ModelAttr>(attribute.getValue()))
@@ -60,7 +60,9 @@ template <typename AttrT> static AttrT findModuleAttr(Operation *op, StringRef n
   return module ? module->getAttrOfType<AttrT>(name) : AttrT();
 }
 
-ModelAttr findModel(Operation *op) { return findModuleAttr<ModelAttr>(op, LlmDialect::modelAttrName); }
+ModelAttr findModel(Operation *op) {
+  return findModuleAttr<ModelAttr>(op, LlmDialect::modelAttrName);
+}
 
 LimitsAttr findLimits(Operation *op) {
   return findModuleAttr<LimitsAttr>(op, LlmDialect::limitsAttrName);

@@ -1,5 +1,5 @@
-// The textual forms that assemblyFormat cannot say: signatures whose argument names are part of the op, and numbers
-// without a type.
+// The textual forms that assemblyFormat cannot say: signatures whose argument names are part of the
+// op, and numbers without a type.
 #include "ir/llm/Llm.h"
 #include "ir/llm/PlainNumbers.h"
 
@@ -52,18 +52,18 @@ static ParseResult parseRest(OpAsmParser &parser, OperationState &state,
                  parser.parseRegion(*state.addRegion(), arguments));
 }
 
-/// Region arguments are printed when the entry block is there and agrees with the type; the generic form shows the rest.
+/// Region arguments are printed when the entry block is there and agrees with the type; the generic
+/// form shows the rest.
 static void printArguments(OpAsmPrinter &printer, Region &region) {
   printer << "(";
-  llvm::interleaveComma(region.getArguments(), printer, [&](BlockArgument argument) {
-    printer.printRegionArgument(argument);
-  });
+  llvm::interleaveComma(region.getArguments(), printer,
+                        [&](BlockArgument argument) { printer.printRegionArgument(argument); });
   printer << ")";
 }
 
 static void printRest(OpAsmPrinter &printer, Operation *op, Region &region) {
-  printer.printOptionalAttrDictWithKeyword(
-      op->getAttrs(), {"sym_name", "function_type", "arg_names", "res_names"});
+  printer.printOptionalAttrDictWithKeyword(op->getAttrs(),
+                                           {"sym_name", "function_type", "arg_names", "res_names"});
   printer << " ";
   printer.printRegion(region, /*printEntryBlockArgs=*/false);
 }
@@ -134,13 +134,17 @@ void EntryOp::getAsmBlockArgumentNames(Region &region, OpAsmSetValueNameFn setNa
   nameArguments(region, getArgNames(), setName);
 }
 
-void WeightOp::getAsmResultNames(OpAsmSetValueNameFn setName) { setName(getResult(), getSymName()); }
+void WeightOp::getAsmResultNames(OpAsmSetValueNameFn setName) {
+  setName(getResult(), getSymName());
+}
 
 void ConstantOp::getAsmResultNames(OpAsmSetValueNameFn setName) {
   setName(getResult(), getSymName());
 }
 
-void KvCacheOp::getAsmResultNames(OpAsmSetValueNameFn setName) { setName(getResult(), "kv_cache"); }
+void KvCacheOp::getAsmResultNames(OpAsmSetValueNameFn setName) {
+  setName(getResult(), "kv_cache");
+}
 
 //===- Builders -------------------------------------------------------------------------------===//
 

@@ -13,11 +13,11 @@ namespace vinci::llm {
 
 //===- Signatures -----------------------------------------------------------------------------===//
 
-/// Lower-case identifiers with dots: what names of buffers, parameters and step tensors are made of.
+/// Lower-case identifiers with dots: what names of buffers, parameters and step tensors are made
+/// of.
 static bool isName(StringRef name) {
-  return !name.empty() && llvm::isAlpha(name.front()) && llvm::all_of(name, [](char c) {
-           return llvm::isAlnum(c) || c == '_' || c == '.';
-         });
+  return !name.empty() && llvm::isAlpha(name.front()) &&
+         llvm::all_of(name, [](char c) { return llvm::isAlnum(c) || c == '_' || c == '.'; });
 }
 
 static LogicalResult verifyName(Operation *op, StringRef what, StringRef name) {
@@ -30,13 +30,15 @@ static LogicalResult verifyName(Operation *op, StringRef what, StringRef name) {
 static LogicalResult verifyTensor(Operation *op, StringRef what, Type type) {
   if (hasNamedDims(type))
     return success();
-  return op->emitOpError() << what << " is of type " << type
-                           << "; legal are tensors whose dynamic dimensions are all named by #llm.dims, of at most "
-                           << maxElements << " elements";
+  return op->emitOpError()
+         << what << " is of type " << type
+         << "; legal are tensors whose dynamic dimensions are all named by #llm.dims, of at most "
+         << maxElements << " elements";
 }
 
 /// The entry block's arguments are what the type and the names say.
-static LogicalResult verifySignature(Operation *op, Block &block, FunctionType type, ArrayAttr names) {
+static LogicalResult verifySignature(Operation *op, Block &block, FunctionType type,
+                                     ArrayAttr names) {
   if (names.size() != type.getNumInputs())
     return op->emitOpError() << "names " << names.size() << " arguments, but its type has "
                              << type.getNumInputs();
@@ -124,8 +126,9 @@ LogicalResult WeightOp::verify() {
   size_t layers = source.count("{layer}"), slices = source.count("{}");
   size_t braces = source.count('{') + source.count('}');
   if (source.empty() || braces != 2 * (layers + slices) || layers > 1 || slices > 1)
-    return emitOpError() << "has the source \"" << source
-                         << "\"; legal is the name of a checkpoint tensor with at most one {layer} and one {}";
+    return emitOpError()
+           << "has the source \"" << source
+           << "\"; legal is the name of a checkpoint tensor with at most one {layer} and one {}";
   if (getStack().has_value() != (slices == 1))
     return emitOpError() << "has the source \"" << source
                          << "\"; a stack needs one {} in it, and {} needs a stack";
@@ -150,7 +153,9 @@ LogicalResult ConstantOp::verify() {
   return success();
 }
 
-LogicalResult KvCacheOp::verify() { return success(); }
+LogicalResult KvCacheOp::verify() {
+  return success();
+}
 
 //===- Entries --------------------------------------------------------------------------------===//
 
@@ -159,7 +164,8 @@ static LogicalResult verifyStepInputs(EntryOp entry, LimitsAttr limits) {
   FunctionType type = entry.getFunctionType();
   if (type.getNumInputs() != expected.size())
     return entry.emitOpError() << "has " << type.getNumInputs() << " arguments; a step has "
-                               << expected.size() << " inputs: token_ids, positions, slot_mapping, query_start, "
+                               << expected.size()
+                               << " inputs: token_ids, positions, slot_mapping, query_start, "
                                << "context_lens, block_tables, logit_indices";
   for (auto [index, input] : llvm::enumerate(expected)) {
     StringRef name = cast<StringAttr>(entry.getArgNames()[index]);
@@ -167,8 +173,8 @@ static LogicalResult verifyStepInputs(EntryOp entry, LimitsAttr limits) {
       return entry.emitOpError() << "names argument #" << index << " '" << name << "'; step input #"
                                  << index << " is '" << input.name << "'";
     if (type.getInput(index) != input.type)
-      return entry.emitOpError() << "has '" << name << "' of type " << type.getInput(index) << "; it is "
-                                 << input.type << " within these limits";
+      return entry.emitOpError() << "has '" << name << "' of type " << type.getInput(index)
+                                 << "; it is " << input.type << " within these limits";
   }
   return success();
 }
@@ -182,14 +188,15 @@ static LogicalResult verifyLogits(EntryOp entry, ModelAttr model) {
   Type perRow = tensorOf(f32, {Symbol::LogitRows, model.getVocabSize()});
   Type perToken = tensorOf(f32, {Symbol::Tokens, model.getVocabSize()});
   if (type.getResult(0) != perRow && type.getResult(0) != perToken)
-    return entry.emitOpError() << "has logits of type " << type.getResult(0) << "; legal are " << perRow
-                               << " and " << perToken;
+    return entry.emitOpError() << "has logits of type " << type.getResult(0) << "; legal are "
+                               << perRow << " and " << perToken;
   return success();
 }
 
 LogicalResult EntryOp::verify() {
   if (!llvm::is_contained(entryNames, getSymName()))
-    return emitOpError() << "is named '" << getSymName() << "'; legal are prefill, decode and score";
+    return emitOpError() << "is named '" << getSymName()
+                         << "'; legal are prefill, decode and score";
   if (failed(verifySignature(*this, getBlock(), getFunctionType(), getArgNames())))
     return failure();
   ModelAttr model = findModel(*this);
@@ -197,7 +204,8 @@ LogicalResult EntryOp::verify() {
   if (!model || !limits)
     return emitOpError() << "needs the module attribute "
                          << (model ? LlmDialect::limitsAttrName : LlmDialect::modelAttrName);
-  return success(succeeded(verifyStepInputs(*this, limits)) && succeeded(verifyLogits(*this, model)));
+  return success(succeeded(verifyStepInputs(*this, limits)) &&
+                 succeeded(verifyLogits(*this, model)));
 }
 
 LogicalResult EntryOp::verifyRegions() {
@@ -215,44 +223,50 @@ LogicalResult EntryOp::verifyRegions() {
       return call.emitOpError() << "names layer " << layer << "; the model has layers 0 to "
                                 << called.size() - 1;
     if (called[layer])
-      return call.emitOpError() << "runs layer " << layer << " a second time in entry @" << getSymName();
+      return call.emitOpError() << "runs layer " << layer << " a second time in entry @"
+                                << getSymName();
     called[layer] = true;
   }
   if (!isa<ReturnOp>(getBlock().back()))
     return emitOpError() << "must end with llm.return";
   auto missing = llvm::find(called, false);
   if (missing != called.end())
-    return emitOpError() << "never calls layer " << missing - called.begin() << "; the model has layers 0 to "
-                         << called.size() - 1;
+    return emitOpError() << "never calls layer " << missing - called.begin()
+                         << "; the model has layers 0 to " << called.size() - 1;
   return success();
 }
 
-LogicalResult CallOp::verify() { return success(); }
+LogicalResult CallOp::verify() {
+  return success();
+}
 
 LogicalResult CallOp::verifySymbolUses(SymbolTableCollection &symbols) {
   auto body = symbols.lookupNearestSymbolFrom<BodyOp>(*this, getCalleeAttr());
   if (!body)
-    return emitOpError() << "calls @" << getCallee() << ", and the module has no llm.body of this name";
+    return emitOpError() << "calls @" << getCallee()
+                         << ", and the module has no llm.body of this name";
   FunctionType type = body.getFunctionType();
   if (type.getNumInputs() != getInputs().size() || type.getNumResults() != getOutputs().size())
-    return emitOpError() << "passes " << getInputs().size() << " values and takes " << getOutputs().size()
-                         << ", but body @" << getCallee() << " has " << type.getNumInputs()
-                         << " arguments and " << type.getNumResults() << " results";
+    return emitOpError() << "passes " << getInputs().size() << " values and takes "
+                         << getOutputs().size() << ", but body @" << getCallee() << " has "
+                         << type.getNumInputs() << " arguments and " << type.getNumResults()
+                         << " results";
   for (auto [index, input] : llvm::enumerate(getInputs()))
     if (input.getType() != type.getInput(index))
-      return emitOpError() << "passes " << input.getType() << " as argument #" << index << ", but body @"
-                           << getCallee() << " takes " << type.getInput(index);
+      return emitOpError() << "passes " << input.getType() << " as argument #" << index
+                           << ", but body @" << getCallee() << " takes " << type.getInput(index);
   for (auto [index, output] : llvm::enumerate(getOutputs()))
     if (output.getType() != type.getResult(index))
-      return emitOpError() << "takes " << output.getType() << " as result #" << index << ", but body @"
-                           << getCallee() << " returns " << type.getResult(index);
+      return emitOpError() << "takes " << output.getType() << " as result #" << index
+                           << ", but body @" << getCallee() << " returns " << type.getResult(index);
   if (!body.getBody().hasOneBlock())
     return success(); // the body's own verifier says so
   if (body.isLayered() && !getLayer())
-    return emitOpError() << "names no layer, but body @" << getCallee() << " uses the weights or the KV cache of one";
+    return emitOpError() << "names no layer, but body @" << getCallee()
+                         << " uses the weights or the KV cache of one";
   if (!body.isLayered() && getLayer())
-    return emitOpError() << "names layer " << *getLayer() << ", but nothing in body @" << getCallee()
-                         << " belongs to a layer";
+    return emitOpError() << "names layer " << *getLayer() << ", but nothing in body @"
+                         << getCallee() << " belongs to a layer";
   return success();
 }
 

@@ -17,7 +17,9 @@ ParseResult parsePlainInt(OpAsmParser &parser, IntegerAttr &value) {
   return success();
 }
 
-void printPlainInt(OpAsmPrinter &printer, Operation *, IntegerAttr value) { printer << value.getInt(); }
+void printPlainInt(OpAsmPrinter &printer, Operation *, IntegerAttr value) {
+  printer << value.getInt();
+}
 
 ParseResult parsePlainFloat(OpAsmParser &parser, FloatAttr &value) {
   return parser.parseAttribute(value, parser.getBuilder().getF64Type());
@@ -36,6 +38,8 @@ void printReal(AsmPrinter &printer, FloatAttr value) {
   printer << text;
 }
 
-void printPlainFloat(OpAsmPrinter &printer, Operation *, FloatAttr value) { printReal(printer, value); }
+void printPlainFloat(OpAsmPrinter &printer, Operation *, FloatAttr value) {
+  printReal(printer, value);
+}
 
 } // namespace vinci::llm

@@ -1,4 +1,5 @@
-// Numbers without a type in textual IR, and the directives custom<PlainInt> and custom<PlainFloat> of assembly formats.
+// Numbers without a type in textual IR, and the directives custom<PlainInt> and custom<PlainFloat>
+// of assembly formats.
 #pragma once
 
 #include "mlir/IR/OpImplementation.h"

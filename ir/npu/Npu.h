@@ -1,4 +1,5 @@
-// The npu dialect: the device program, one to one with runtime/plan/plan.fbs. NpuOps.td is its specification.
+// The npu dialect: the device program, one to one with runtime/plan/plan.fbs. NpuOps.td is its
+// specification.
 #pragma once
 
 #include "ir/llm/Llm.h"
@@ -6,7 +7,8 @@
 #include "ir/npu/NpuDialect.h.inc"
 
 namespace vinci::npu {
-// The dialect, its ops and its attributes refer to the cache type of the llm dialect by its short name.
+// The dialect, its ops and its attributes refer to the cache type of the llm dialect by its short
+// name.
 using llm::KvCacheType;
 } // namespace vinci::npu
 

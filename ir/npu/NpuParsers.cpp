@@ -12,7 +12,8 @@ using llm::parsePlainInt, llm::printPlainInt, llm::printPlainFloat;
 
 /// `arena @x`: a keyword of the enum and a symbol.
 template <typename Enum, typename Symbolize>
-static ParseResult parseKindAndName(AsmParser &parser, Symbolize symbolize, Enum &kind, FlatSymbolRefAttr &name) {
+static ParseResult parseKindAndName(AsmParser &parser, Symbolize symbolize, Enum &kind,
+                                    FlatSymbolRefAttr &name) {
   SMLoc loc = parser.getCurrentLocation();
   StringRef keyword;
   StringAttr symbol;
@@ -73,7 +74,8 @@ static ParseResult parseParameters(OpAsmParser &parser, ArrayAttr &parameters) {
   return parseAttrList(parser, parameters, [&]() -> Attribute {
     BindingKind kind;
     FlatSymbolRefAttr name;
-    if (parseKindAndName(parser, [](StringRef text) { return symbolizeBindingKind(text); }, kind, name))
+    if (parseKindAndName(
+            parser, [](StringRef text) { return symbolizeBindingKind(text); }, kind, name))
       return {};
     return ParameterAttr::get(parser.getContext(), kind, name);
   });
@@ -150,7 +152,8 @@ static void printConstants(OpAsmPrinter &printer, Operation *op, DictionaryAttr 
   llvm::interleaveComma(constants, printer, [&](NamedAttribute constant) {
     printer.printKeywordOrString(constant.getName());
     printer << " = ";
-    if (auto number = dyn_cast<IntegerAttr>(constant.getValue()); number && number.getType().isInteger(64))
+    if (auto number = dyn_cast<IntegerAttr>(constant.getValue());
+        number && number.getType().isInteger(64))
       printPlainInt(printer, op, number);
     else if (auto real = dyn_cast<FloatAttr>(constant.getValue()); real && real.getType().isF64())
       printPlainFloat(printer, op, real);
@@ -163,7 +166,8 @@ static void printConstants(OpAsmPrinter &printer, Operation *op, DictionaryAttr 
 //===- Step tensors ---------------------------------------------------------------------------===//
 
 /// `(name: type, ...)`.
-static ParseResult parseNamedTypes(OpAsmParser &parser, ArrayAttr &names, SmallVectorImpl<Type> &types) {
+static ParseResult parseNamedTypes(OpAsmParser &parser, ArrayAttr &names,
+                                   SmallVectorImpl<Type> &types) {
   return parseAttrList(parser, names, [&]() -> Attribute {
     std::string name;
     if (parser.parseKeywordOrString(&name) || parser.parseColonType(types.emplace_back()))
@@ -181,7 +185,8 @@ static void printNamedTypes(OpAsmPrinter &printer, ArrayAttr names, TypeRange ty
   printer << ")";
 }
 
-static ParseResult parseStepTensors(OpAsmParser &parser, ArrayAttr &inputs, ArrayAttr &outputs, TypeAttr &type) {
+static ParseResult parseStepTensors(OpAsmParser &parser, ArrayAttr &inputs, ArrayAttr &outputs,
+                                    TypeAttr &type) {
   SmallVector<Type> inputTypes, outputTypes;
   if (parseNamedTypes(parser, inputs, inputTypes) || parser.parseArrow() ||
       parseNamedTypes(parser, outputs, outputTypes))
@@ -190,7 +195,8 @@ static ParseResult parseStepTensors(OpAsmParser &parser, ArrayAttr &inputs, Arra
   return success();
 }
 
-static void printStepTensors(OpAsmPrinter &printer, Operation *, ArrayAttr inputs, ArrayAttr outputs, TypeAttr type) {
+static void printStepTensors(OpAsmPrinter &printer, Operation *, ArrayAttr inputs,
+                             ArrayAttr outputs, TypeAttr type) {
   auto function = cast<FunctionType>(type.getValue());
   printNamedTypes(printer, inputs, function.getInputs());
   printer << " -> ";

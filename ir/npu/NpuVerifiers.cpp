@@ -1,5 +1,5 @@
-// What makes a device program consistent: every name resolves, every launch writes what may be written, every call binds
-// what its body asks for, and every buffer lies in the arena.
+// What makes a device program consistent: every name resolves, every launch writes what may be
+// written, every call binds what its body asks for, and every buffer lies in the arena.
 #include "ir/llm/StepInputs.h"
 #include "ir/npu/Npu.h"
 #include "ir/npu/Sizes.h"
@@ -14,10 +14,12 @@ namespace vinci::npu {
 static constexpr int64_t maxLaunches = 4096;
 static constexpr size_t maxOperands = 16;
 
-template <typename... Members> static LogicalResult holdsOnly(Operation *op, Block &block, StringRef legal) {
+template <typename... Members>
+static LogicalResult holdsOnly(Operation *op, Block &block, StringRef legal) {
   for (Operation &member : block)
     if (!isa<Members...>(member))
-      return member.emitOpError() << "is not allowed in " << op->getName() << "; legal are " << legal;
+      return member.emitOpError() << "is not allowed in " << op->getName() << "; legal are "
+                                  << legal;
   return success();
 }
 
@@ -38,7 +40,8 @@ LogicalResult ProgramOp::verifyRegions() {
     return failure();
   auto caches = block.getOps<KvCacheOp>();
   if (!caches.empty() && std::next(caches.begin()) != caches.end())
-    return (*std::next(caches.begin())).emitOpError() << "is the second; all layers share one geometry";
+    return (*std::next(caches.begin())).emitOpError()
+           << "is the second; all layers share one geometry";
 
   llm::LimitsAttr limits = llm::findLimits(*this);
   if (!limits)
@@ -51,7 +54,8 @@ LogicalResult ProgramOp::verifyRegions() {
     if (!getArenaBytes())
       continue;
     if (!buffer.getOffset())
-      return buffer.emitOpError() << "@" << buffer.getSymName() << " has no offset, but the program has an arena";
+      return buffer.emitOpError() << "@" << buffer.getSymName()
+                                  << " has no offset, but the program has an arena";
     if (static_cast<int64_t>(*buffer.getOffset() + *bytes) > static_cast<int64_t>(*getArenaBytes()))
       return buffer.emitOpError() << "@" << buffer.getSymName() << " ends at byte "
                                   << *buffer.getOffset() + *bytes << ", past the arena's "
@@ -63,7 +67,8 @@ LogicalResult ProgramOp::verifyRegions() {
 LogicalResult KvCacheOp::verify() {
   int64_t layers = getLayers();
   if (layers < 1 || layers > llm::maxHiddenLayers)
-    return emitOpError() << "is for " << layers << " layers; legal are 1 to " << llm::maxHiddenLayers;
+    return emitOpError() << "is for " << layers << " layers; legal are 1 to "
+                         << llm::maxHiddenLayers;
   return success();
 }
 
@@ -78,31 +83,36 @@ LogicalResult ConstantOp::verify() {
 LogicalResult WeightOp::verify() {
   RankedTensorType type = dyn_cast<RankedTensorType>(getType());
   int64_t stack = getStack().value_or(0);
-  if (!type || !llm::hasNamedDims(type) || !type.hasStaticShape() || elementBytes(type.getElementType()) == 0 ||
-      type.getElementType().isInteger(32))
+  if (!type || !llm::hasNamedDims(type) || !type.hasStaticShape() ||
+      elementBytes(type.getElementType()) == 0 || type.getElementType().isInteger(32))
     return emitOpError() << "@" << getSymName() << " is " << getType()
                          << "; legal are static tensors of f32, bf16 and f16";
-  if (getSource().empty() || getSource().contains("{layer}") || getSource().contains("{}") != getStack().has_value())
-    return emitOpError() << "@" << getSymName() << " has the source \"" << getSource()
-                         << "\"; legal is the name of a checkpoint tensor, with {} if and only if it is a stack";
+  if (getSource().empty() || getSource().contains("{layer}") ||
+      getSource().contains("{}") != getStack().has_value())
+    return emitOpError()
+           << "@" << getSymName() << " has the source \"" << getSource()
+           << "\"; legal is the name of a checkpoint tensor, with {} if and only if it is a stack";
   int64_t rank = type.getRank() - (getStack() ? 1 : 0);
   if (rank < 1 || rank > 2 || (getStack() && stack != type.getDimSize(0)))
     return emitOpError() << "@" << getSymName() << " is of shape " << llm::shapeString(type)
                          << "; legal are [n], [n, k], and [stack, n, k] for a stack";
   if (getPacking() == Packing::Panel32 && rank != 2)
-    return emitOpError() << "@" << getSymName() << " is a vector; only matrices are packed in panels";
+    return emitOpError() << "@" << getSymName()
+                         << " is a vector; only matrices are packed in panels";
   return success();
 }
 
 LogicalResult BufferOp::verify() {
   auto type = dyn_cast<RankedTensorType>(getType());
   if (!type || !llm::hasNamedDims(type) || elementBytes(type.getElementType()) == 0)
-    return emitOpError() << "@" << getSymName() << " is " << getType()
-                         << "; legal are tensors of f32, bf16, f16 and i32 with named dynamic dimensions";
+    return emitOpError()
+           << "@" << getSymName() << " is " << getType()
+           << "; legal are tensors of f32, bf16, f16 and i32 with named dynamic dimensions";
   int64_t offset = getOffset().value_or(0);
   if (offset < 0 || offset > maxArenaBytes || offset % arenaAlignment != 0)
-    return emitOpError() << "@" << getSymName() << " is at " << offset << "; offsets are multiples of "
-                         << arenaAlignment << " from 0 to " << maxArenaBytes;
+    return emitOpError() << "@" << getSymName() << " is at " << offset
+                         << "; offsets are multiples of " << arenaAlignment << " from 0 to "
+                         << maxArenaBytes;
   return success();
 }
 
@@ -119,8 +129,8 @@ LogicalResult BodyOp::verify() {
   llvm::StringSet<> seen;
   for (auto parameter : getParameters().getAsRange<ParameterAttr>())
     if (!seen.insert(parameter.getName().getValue()).second)
-      return emitOpError() << "@" << getSymName() << " has two parameters named '" << parameter.getName().getValue()
-                           << "'";
+      return emitOpError() << "@" << getSymName() << " has two parameters named '"
+                           << parameter.getName().getValue() << "'";
   return success();
 }
 
@@ -136,8 +146,8 @@ LogicalResult BodyOp::verifyRegions() {
     ++count;
   }
   if (count > maxLaunches)
-    return emitOpError() << "@" << getSymName() << " has " << count << " launches; at most " << maxLaunches
-                         << " are legal";
+    return emitOpError() << "@" << getSymName() << " has " << count << " launches; at most "
+                         << maxLaunches << " are legal";
   return success();
 }
 
@@ -147,10 +157,11 @@ LogicalResult LaunchOp::verify() {
   if (getOutputs().empty())
     return emitOpError() << "writes nothing";
   if (getOutputs().size() + getInputs().size() > maxOperands)
-    return emitOpError() << "has " << getOutputs().size() + getInputs().size() << " operands; at most "
-                         << maxOperands << " are legal";
+    return emitOpError() << "has " << getOutputs().size() + getInputs().size()
+                         << " operands; at most " << maxOperands << " are legal";
   if (getStream() && static_cast<int64_t>(*getStream()) < 0)
-    return emitOpError() << "is on stream " << static_cast<int64_t>(*getStream()) << "; streams count from 0";
+    return emitOpError() << "is on stream " << static_cast<int64_t>(*getStream())
+                         << "; streams count from 0";
   for (NamedAttribute constant : getConstants()) {
     Attribute value = constant.getValue();
     auto integer = dyn_cast<IntegerAttr>(value);
@@ -166,11 +177,12 @@ LogicalResult LaunchOp::verify() {
 LogicalResult LaunchOp::verifySymbolUses(SymbolTableCollection &symbols) {
   auto body = cast<BodyOp>((*this)->getParentOp());
   auto unknown = [&](OperandAttr operand, StringRef legal) {
-    return emitOpError() << "names " << stringifySpace(operand.getSpace()) << " " << operand.getName() << "; "
-                         << legal;
+    return emitOpError() << "names " << stringifySpace(operand.getSpace()) << " "
+                         << operand.getName() << "; " << legal;
   };
-  static constexpr StringLiteral inputs[] = {"token_ids",    "positions",    "slot_mapping", "query_start",
-                                             "context_lens", "block_tables", "logit_indices"};
+  static constexpr StringLiteral inputs[] = {"token_ids",    "positions",    "slot_mapping",
+                                             "query_start",  "context_lens", "block_tables",
+                                             "logit_indices"};
   for (auto [list, writes] : {std::pair(getOutputs(), true), std::pair(getInputs(), false)})
     for (auto operand : list.getAsRange<OperandAttr>()) {
       FlatSymbolRefAttr name = operand.getName();
@@ -213,49 +225,57 @@ LogicalResult EntryOp::verify() {
   FunctionType type = getFunctionType();
   if (type.getNumInputs() != getArgNames().size() || type.getNumResults() != getResNames().size())
     return emitOpError() << "@" << getSymName() << " has " << type.getNumInputs() << " inputs and "
-                         << type.getNumResults() << " outputs, but names " << getArgNames().size() << " and "
-                         << getResNames().size();
+                         << type.getNumResults() << " outputs, but names " << getArgNames().size()
+                         << " and " << getResNames().size();
   for (ArrayRef<Type> types : {type.getInputs(), type.getResults()})
     for (Type tensor : types)
-      if (!llm::hasNamedDims(tensor) || elementBytes(cast<RankedTensorType>(tensor).getElementType()) == 0)
-        return emitOpError() << "@" << getSymName() << " has a step tensor of type " << tensor
-                             << "; legal are tensors of f32, bf16, f16 and i32 with named dynamic dimensions";
+      if (!llm::hasNamedDims(tensor) ||
+          elementBytes(cast<RankedTensorType>(tensor).getElementType()) == 0)
+        return emitOpError()
+               << "@" << getSymName() << " has a step tensor of type " << tensor
+               << "; legal are tensors of f32, bf16, f16 and i32 with named dynamic dimensions";
   return success();
 }
 
-LogicalResult EntryOp::verifyRegions() { return holdsOnly<CallOp>(*this, getBlock(), "npu.call"); }
+LogicalResult EntryOp::verifyRegions() {
+  return holdsOnly<CallOp>(*this, getBlock(), "npu.call");
+}
 
 LogicalResult CallOp::verify() {
-  if (getLayer() && (static_cast<int64_t>(*getLayer()) < 0 || static_cast<int64_t>(*getLayer()) >= llm::maxHiddenLayers))
-    return emitOpError() << "is for layer " << static_cast<int64_t>(*getLayer()) << "; legal are 0 to "
-                         << llm::maxHiddenLayers - 1;
+  if (getLayer() && (static_cast<int64_t>(*getLayer()) < 0 ||
+                     static_cast<int64_t>(*getLayer()) >= llm::maxHiddenLayers))
+    return emitOpError() << "is for layer " << static_cast<int64_t>(*getLayer())
+                         << "; legal are 0 to " << llm::maxHiddenLayers - 1;
   return success();
 }
 
 LogicalResult CallOp::verifySymbolUses(SymbolTableCollection &symbols) {
   auto body = symbols.lookupNearestSymbolFrom<BodyOp>(*this, getCalleeAttr());
   if (!body)
-    return emitOpError() << "calls @" << getCallee() << ", and the program has no npu.body of this name";
+    return emitOpError() << "calls @" << getCallee()
+                         << ", and the program has no npu.body of this name";
   if (body.getParameters().size() != getBindings().size())
-    return emitOpError() << "binds " << getBindings().size() << " parameters, but body @" << getCallee() << " has "
-                         << body.getParameters().size();
+    return emitOpError() << "binds " << getBindings().size() << " parameters, but body @"
+                         << getCallee() << " has " << body.getParameters().size();
   for (auto [parameter, binding] : llvm::zip(body.getParameters().getAsRange<ParameterAttr>(),
                                              getBindings().getAsRange<BindingAttr>())) {
     StringRef name = parameter.getName().getValue();
     if (parameter.getKind() != binding.getKind())
-      return emitOpError() << "binds a " << stringifyBindingKind(binding.getKind()) << " to parameter '" << name
-                           << "', which is a " << stringifyBindingKind(parameter.getKind());
+      return emitOpError() << "binds a " << stringifyBindingKind(binding.getKind())
+                           << " to parameter '" << name << "', which is a "
+                           << stringifyBindingKind(parameter.getKind());
     if (binding.getKind() == BindingKind::Weight) {
       if (!symbols.lookupNearestSymbolFrom<WeightOp>(*this, binding.getWeight()))
-        return emitOpError() << "binds weight " << binding.getWeight() << ", which the program does not have";
+        return emitOpError() << "binds weight " << binding.getWeight()
+                             << ", which the program does not have";
       continue;
     }
     auto program = (*this)->getParentOfType<ProgramOp>();
     auto caches = program.getBody().front().getOps<KvCacheOp>();
     int64_t layers = caches.empty() ? 0 : (*caches.begin()).getLayers();
     if (binding.getLayer() < 0 || binding.getLayer() >= layers)
-      return emitOpError() << "binds the KV cache of layer " << binding.getLayer() << "; the program has "
-                           << layers << " layers of cache";
+      return emitOpError() << "binds the KV cache of layer " << binding.getLayer()
+                           << "; the program has " << layers << " layers of cache";
   }
   return success();
 }

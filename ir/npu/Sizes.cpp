@@ -28,7 +28,8 @@ std::optional<int64_t> bytesAtLimits(mlir::RankedTensorType type, llm::LimitsAtt
 
 int64_t kvBytesPerBlock(llm::KvCacheType type, llm::LimitsAttr limits) {
   int64_t paddedHeadDim = (type.getHeadDim() + 15) / 16 * 16;
-  return type.getHeads() * 2 * paddedHeadDim * limits.getBlockSize() * elementBytes(type.getElementType());
+  return type.getHeads() * 2 * paddedHeadDim * limits.getBlockSize() *
+         elementBytes(type.getElementType());
 }
 
 unsigned inPlaceInputs(llvm::StringRef kernel) {

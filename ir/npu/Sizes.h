@@ -14,13 +14,16 @@ inline constexpr int64_t maxArenaBytes = int64_t(1) << 46;
 /// Bytes of one element of a tensor or cache; 0 for types that the plan does not know.
 int64_t elementBytes(mlir::Type elementType);
 
-/// Bytes of a tensor when every symbol is at its limit; nullopt if that is beyond maxArenaBytes or the type is unknown.
+/// Bytes of a tensor when every symbol is at its limit; nullopt if that is beyond maxArenaBytes or
+/// the type is unknown.
 std::optional<int64_t> bytesAtLimits(mlir::RankedTensorType type, llm::LimitsAttr limits);
 
-/// Bytes of K and V of one block of one layer: heads * 2 * head_dim rounded up to 16 * block_size elements.
+/// Bytes of K and V of one block of one layer: heads * 2 * head_dim rounded up to 16 * block_size
+/// elements.
 int64_t kvBytesPerBlock(llm::KvCacheType type, llm::LimitsAttr limits);
 
-/// How many of its first inputs the kernel may overwrite with its first output, element by element or row by row.
+/// How many of its first inputs the kernel may overwrite with its first output, element by element
+/// or row by row.
 unsigned inPlaceInputs(llvm::StringRef kernel);
 
 /// `value` rounded up to a multiple of arenaAlignment.

@@ -18,10 +18,14 @@ std::vector<llm::DimExpr> shape(Value value) {
   return {dims.begin(), dims.end()};
 }
 
-int64_t size(Value value, size_t index) { return shape(value)[index].scale; }
+int64_t size(Value value, size_t index) {
+  return shape(value)[index].scale;
+}
 
 StringRef dtypeName(Type type) {
-  std::string_view name = toString(type.isF32() ? DType::Float32 : type.isBF16() ? DType::BFloat16 : DType::Float16);
+  std::string_view name = toString(type.isF32()    ? DType::Float32
+                                   : type.isBF16() ? DType::BFloat16
+                                                   : DType::Float16);
   return {name.data(), name.size()};
 }
 
@@ -43,7 +47,8 @@ public:
   /// Weights are packed before the program runs, so nothing else can take their place.
   KernelBuilder &readsWeight(Value value, Packing packing = Packing::Rows) {
     if (!failed_ && !value.getDefiningOp<llm::WeightOp>()) {
-      op_->emitOpError() << "has a weight of type " << value.getType() << " that no llm.weight of its body declares";
+      op_->emitOpError() << "has a weight of type " << value.getType()
+                         << " that no llm.weight of its body declares";
       failed_ = true;
     }
     kernel_.inputs.push_back({value, packing});
@@ -67,18 +72,21 @@ public:
   /// The kernel handles rows of `value` only if they are counted by `symbol` alone.
   KernelBuilder &rowsPer(llm::Symbol symbol, Value value) {
     if (!failed_ && shape(value)[0] != llm::DimExpr(symbol)) {
-      op_->emitOpError() << "has rows = " << llm::toString(shape(value)[0]) << "; its kernel takes a row per "
-                         << (symbol == llm::Symbol::Tokens ? "token" : "logit row") << ", rows = "
-                         << llm::toString(symbol);
+      op_->emitOpError() << "has rows = " << llm::toString(shape(value)[0])
+                         << "; its kernel takes a row per "
+                         << (symbol == llm::Symbol::Tokens ? "token" : "logit row")
+                         << ", rows = " << llm::toString(symbol);
       failed_ = true;
     }
     return *this;
   }
-  /// Like rowsPer(Tokens), but any multiple of tokens is fine; returns the multiple through `multiple`.
-  KernelBuilder &rowsPerTokenTimes(Value value, int64_t &multiple) {
+  /// Like rowsPer(Tokens), but any multiple of tokens is fine; returns the multiple through
+  /// `multiple`.
+  KernelBuilder &rowsPerTokenTimes(Value value, int64_t &multiple, bool orPerLogitRow = false) {
     llm::DimExpr rows = shape(value)[0];
     multiple = rows.scale;
-    if (!failed_ && rows.symbol != llm::Symbol::Tokens) {
+    const bool perLogitRow = orPerLogitRow && rows.symbol == llm::Symbol::LogitRows;
+    if (!failed_ && rows.symbol != llm::Symbol::Tokens && !perLogitRow) {
       op_->emitOpError() << "has rows = " << llm::toString(rows)
                          << "; its kernel takes rows per token, rows = tokens or a multiple";
       failed_ = true;
@@ -126,17 +134,18 @@ FailureOr<Kernel> kernel(llm::RopeTableOp op) {
 }
 
 FailureOr<Kernel> kernel(llm::RmsNormOp op) {
-  int64_t perToken = 0;
+  int64_t perRow = 0;
   KernelBuilder builder(op);
-  builder.rowsPerTokenTimes(op.getInput(), perToken);
+  builder.rowsPerTokenTimes(op.getInput(), perRow, /*orPerLogitRow=*/true);
   int64_t heads = op.getInput().getType().getRank() == 3 ? size(op.getInput(), 1) : 1;
   return builder.writes(op.getResult())
       .reads(op.getInput())
       .readsWeight(op.getWeight())
       .dtype(op.getInput())
       .set("n", size(op.getWeight(), 0))
-      .set("groups", perToken * heads)
+      .set("groups", perRow * heads)
       .set("eps", op.getEps())
+      .set("rows", llm::toString(shape(op.getInput())[0].symbol))
       .build();
 }
 
@@ -288,9 +297,9 @@ FailureOr<Kernel> kernel(llm::MoeCombineOp op) {
 
 FailureOr<Kernel> kernelFor(Operation *op, llm::LimitsAttr limits) {
   return llvm::TypeSwitch<Operation *, FailureOr<Kernel>>(op)
-      .Case<llm::EmbeddingOp, llm::RopeTableOp, llm::RmsNormOp, llm::MatmulOp, llm::RopeOp, llm::GatherRowsOp,
-            llm::MoeRouteOp, llm::MoeSortOp, llm::GroupedMatmulOp, llm::MoeCombineOp>(
-          [](auto typed) { return kernel(typed); })
+      .Case<llm::EmbeddingOp, llm::RopeTableOp, llm::RmsNormOp, llm::MatmulOp, llm::RopeOp,
+            llm::GatherRowsOp, llm::MoeRouteOp, llm::MoeSortOp, llm::GroupedMatmulOp,
+            llm::MoeCombineOp>([](auto typed) { return kernel(typed); })
       .Case<llm::KvAppendOp, llm::AttentionOp>([&](auto typed) { return kernel(typed, limits); })
       .Case<llm::AddOp, llm::MulOp, llm::SiluOp>([](auto typed) { return elementwise(typed); })
       .Default([](Operation *other) -> FailureOr<Kernel> {
@@ -298,7 +307,9 @@ FailureOr<Kernel> kernelFor(Operation *op, llm::LimitsAttr limits) {
       });
 }
 
-bool isAlias(Operation *op) { return isa<llm::SplitHeadsOp, llm::MergeHeadsOp>(op); }
+bool isAlias(Operation *op) {
+  return isa<llm::SplitHeadsOp, llm::MergeHeadsOp>(op);
+}
 
 bool isCompute(Operation *op) {
   return !isAlias(op) && !isa<llm::WeightOp, llm::ConstantOp, llm::KvCacheOp, llm::ReturnOp>(op);

@@ -1,4 +1,5 @@
-// Which kernel an llm op becomes: the catalogue's operands and constants (backend/kernels/README.md).
+// Which kernel an llm op becomes: the catalogue's operands and constants
+// (backend/kernels/README.md).
 #pragma once
 
 #include "ir/npu/Npu.h"
@@ -18,7 +19,8 @@ struct Kernel {
   mlir::NamedAttrList constants;
 };
 
-/// The kernel of an op that computes something. Fails with a diagnostic if the kernel cannot do what the op asks for.
+/// The kernel of an op that computes something. Fails with a diagnostic if the kernel cannot do
+/// what the op asks for.
 mlir::FailureOr<Kernel> kernelFor(mlir::Operation *op, llm::LimitsAttr limits);
 
 /// True for ops whose result is another name of the operand's memory.

@@ -16,7 +16,8 @@ namespace vinci {
 
 namespace {
 
-/// A parameter of a device body: a weight as one kernel reads it, or (without a weight) the KV cache.
+/// A parameter of a device body: a weight as one kernel reads it, or (without a weight) the KV
+/// cache.
 struct Parameter {
   llm::WeightOp weight;
   npu::Packing packing = npu::Packing::Rows;
@@ -70,7 +71,8 @@ LogicalResult LowerToNpu::lower() {
   limits_ = llm::findLimits(module);
   llvm::append_range(entries_, module.getOps<llm::EntryOp>());
   if (entries_.empty())
-    return emitError(module.getLoc()) << "the module has no llm.entry; a model needs prefill, decode or score";
+    return emitError(module.getLoc())
+           << "the module has no llm.entry; a model needs prefill, decode or score";
   llvm::DenseSet<Operation *> called;
   for (llm::EntryOp entry : entries_)
     for (auto call : entry.getBlock().getOps<llm::CallOp>())
@@ -116,8 +118,8 @@ LogicalResult LowerToNpu::lowerKvCache(OpBuilder &builder) {
       if (!first)
         first = cache;
       if (cache.getType() != first.getType())
-        return cache.emitOpError() << "is " << cache.getType() << ", but another layer has " << first.getType()
-                                   << "; all layers share one geometry";
+        return cache.emitOpError() << "is " << cache.getType() << ", but another layer has "
+                                   << first.getType() << "; all layers share one geometry";
     }
   if (first)
     builder.create<npu::KvCacheOp>(first.getLoc(), llm::findModel(first).getNumHiddenLayers(),
@@ -137,7 +139,8 @@ void LowerToNpu::lowerBuffers(OpBuilder &builder) {
   for (const Storage::Location &location : storage_->locations()) {
     if (location.space != npu::Space::Arena)
       continue;
-    auto buffer = builder.create<npu::BufferOp>(location.loc, location.name, IntegerAttr(), location.type);
+    auto buffer =
+        builder.create<npu::BufferOp>(location.loc, location.name, IntegerAttr(), location.type);
     firstBuffer = firstBuffer ? firstBuffer : buffer;
   }
   weightBuilder_ = builder;
@@ -156,7 +159,8 @@ LogicalResult LowerToNpu::lowerBody(llm::BodyOp body, OpBuilder &builder) {
     kernels.emplace_back(&op, std::move(*kernel));
   }
 
-  // Parameters in the order in which the body declares them; a weight has one for each way in which it is read.
+  // Parameters in the order in which the body declares them; a weight has one for each way in which
+  // it is read.
   LoweredBody &lowered = lowered_[body];
   NameTable names;
   for (Operation &op : body.getBlock()) {
@@ -175,7 +179,8 @@ LogicalResult LowerToNpu::lowerBody(llm::BodyOp body, OpBuilder &builder) {
   auto operandFor = [&](Value value, npu::Packing packing) {
     auto weight = value.getDefiningOp<llm::WeightOp>();
     for (const Parameter &parameter : lowered.parameters)
-      if (parameter.weight == weight && parameter.packing == packing && (weight || isa<llm::KvCacheType>(value.getType())))
+      if (parameter.weight == weight && parameter.packing == packing &&
+          (weight || isa<llm::KvCacheType>(value.getType())))
         return npu::OperandAttr::get(&getContext(), npu::Space::Parameter,
                                      FlatSymbolRefAttr::get(&getContext(), parameter.name));
     return storage_->operandFor(value);
@@ -194,9 +199,9 @@ LogicalResult LowerToNpu::lowerBody(llm::BodyOp body, OpBuilder &builder) {
       outputs.push_back(operandFor(output, npu::Packing::Rows));
     for (const KernelInput &input : kernel.inputs)
       inputs.push_back(operandFor(input.value, input.packing));
-    launches.create<npu::LaunchOp>(op->getLoc(), kernel.name, launches.getArrayAttr(outputs),
-                                   launches.getArrayAttr(inputs), kernel.constants.getDictionary(&getContext()),
-                                   DenseI32ArrayAttr(), IntegerAttr());
+    launches.create<npu::LaunchOp>(
+        op->getLoc(), kernel.name, launches.getArrayAttr(outputs), launches.getArrayAttr(inputs),
+        kernel.constants.getDictionary(&getContext()), DenseI32ArrayAttr(), IntegerAttr());
   }
   return success();
 }
@@ -215,23 +220,27 @@ Attribute LowerToNpu::bind(const Parameter &parameter, std::optional<int64_t> la
   llm::WeightOp weight = parameter.weight;
   Builder builder(&getContext());
   std::string source = sourceFor(weight, layer);
-  Attribute shape = builder.getArrayAttr({TypeAttr::get(weight.getResult().getType()),
-                                          builder.getI64IntegerAttr(static_cast<int64_t>(parameter.packing)),
-                                          builder.getBoolAttr(weight.getStack().has_value())});
+  Attribute shape =
+      builder.getArrayAttr({TypeAttr::get(weight.getResult().getType()),
+                            builder.getI64IntegerAttr(static_cast<int64_t>(parameter.packing)),
+                            builder.getBoolAttr(weight.getStack().has_value())});
   FlatSymbolRefAttr &symbol = weights_[{builder.getStringAttr(source), shape}];
   if (!symbol) {
-    std::string name = weight.isLayered() ? "layers." + std::to_string(*layer) + "." + weight.getSymName().str()
-                                          : weight.getSymName().str();
+    std::string name = weight.isLayered()
+                           ? "layers." + std::to_string(*layer) + "." + weight.getSymName().str()
+                           : weight.getSymName().str();
     symbol = FlatSymbolRefAttr::get(&getContext(), names_.unique(name));
-    weightBuilder_->create<npu::WeightOp>(weight.getLoc(), symbol.getValue(), source, weight.getStackAttr(),
-                                          parameter.packing, weight.getResult().getType());
+    weightBuilder_->create<npu::WeightOp>(weight.getLoc(), symbol.getValue(), source,
+                                          weight.getStackAttr(), parameter.packing,
+                                          weight.getResult().getType());
   }
   return npu::BindingAttr::get(symbol);
 }
 
 void LowerToNpu::lowerEntry(llm::EntryOp entry, OpBuilder &builder) {
-  auto device = builder.create<npu::EntryOp>(entry.getLoc(), entry.getSymName(), entry.getFunctionType(),
-                                             entry.getArgNames(), entry.getResNames());
+  auto device =
+      builder.create<npu::EntryOp>(entry.getLoc(), entry.getSymName(), entry.getFunctionType(),
+                                   entry.getArgNames(), entry.getResNames());
   auto calls = OpBuilder::atBlockEnd(&device.getBlock());
   for (auto call : entry.getBlock().getOps<llm::CallOp>()) {
     Operation *body = SymbolTable::lookupNearestSymbolFrom(call, call.getCalleeAttr());
@@ -241,7 +250,8 @@ void LowerToNpu::lowerEntry(llm::EntryOp entry, OpBuilder &builder) {
     SmallVector<Attribute> bindings;
     for (const Parameter &parameter : lowered_[body].parameters)
       bindings.push_back(bind(parameter, layer));
-    calls.create<npu::CallOp>(call.getLoc(), call.getCallee(), call.getLayerAttr(), calls.getArrayAttr(bindings));
+    calls.create<npu::CallOp>(call.getLoc(), call.getCallee(), call.getLayerAttr(),
+                              calls.getArrayAttr(bindings));
   }
 }
 

@@ -24,7 +24,9 @@ static llm::BodyOp calleeOf(llm::CallOp call) {
   return SymbolTable::lookupNearestSymbolFrom<llm::BodyOp>(call, call.getCalleeAttr());
 }
 
-static ValueRange returned(Block &block) { return block.getTerminator()->getOperands(); }
+static ValueRange returned(Block &block) {
+  return block.getTerminator()->getOperands();
+}
 
 void Storage::addValue(Value value) {
   if (isa<RankedTensorType>(value.getType()))
@@ -78,14 +80,16 @@ LogicalResult Storage::join(ArrayRef<llm::EntryOp> entries) {
 
 //===- Locations ------------------------------------------------------------------------------===//
 
-/// "q_proj" for the matmul with that weight, else the op's name: what a reader would call the result.
+/// "q_proj" for the matmul with that weight, else the op's name: what a reader would call the
+/// result.
 static std::string resultName(OpResult result) {
   Operation *op = result.getOwner();
   for (Value operand : op->getOperands())
     if (auto weight = operand.getDefiningOp<llm::WeightOp>())
       return weight.getSymName().str();
   static constexpr StringLiteral route[] = {"moe_route.weights", "moe_route.experts"};
-  static constexpr StringLiteral sort[] = {"moe_sort.row_of", "moe_sort.position_of", "moe_sort.expert_offsets"};
+  static constexpr StringLiteral sort[] = {"moe_sort.row_of", "moe_sort.position_of",
+                                           "moe_sort.expert_offsets"};
   if (isa<llm::MoeRouteOp>(op))
     return route[result.getResultNumber()].str();
   if (isa<llm::MoeSortOp>(op))
@@ -125,7 +129,8 @@ LogicalResult Storage::locate(Value logits, NameTable &names) {
   std::vector<std::optional<Claim>> best(classes_.getNumClasses());
   std::vector<Value> first(best.size());
   for (auto &[value, id] : ids_) {
-    Claim mine = value == logits ? Claim{Claim::Fixed, npu::Space::Output, llm::logitsName.str()} : claim(value, names);
+    Claim mine = value == logits ? Claim{Claim::Fixed, npu::Space::Output, llm::logitsName.str()}
+                                 : claim(value, names);
     std::optional<Claim> &other = best[classes_[id]];
     if (!other) {
       first[classes_[id]] = value;
@@ -133,7 +138,8 @@ LogicalResult Storage::locate(Value logits, NameTable &names) {
     } else if (mine.rank == Claim::Fixed && other->rank == Claim::Fixed) {
       if (mine.space != other->space || mine.name != other->name)
         return emitAt(value) << "would have '" << mine.name << "' and '" << other->name
-                             << "' in one place, as calls pass both as the same argument of a body; a body finds an "
+                             << "' in one place, as calls pass both as the same argument of a "
+                                "body; a body finds an "
                                 "argument in the same place in every call";
     } else if (mine.rank > other->rank) {
       other = std::move(mine);
@@ -141,7 +147,8 @@ LogicalResult Storage::locate(Value logits, NameTable &names) {
   }
   for (auto [claim, value] : llvm::zip(best, first)) {
     std::string name = claim->space == npu::Space::Arena ? names.unique(claim->name) : claim->name;
-    locations_.push_back({claim->space, name, cast<RankedTensorType>(value.getType()), value.getLoc()});
+    locations_.push_back(
+        {claim->space, name, cast<RankedTensorType>(value.getType()), value.getLoc()});
   }
   return success();
 }
@@ -149,7 +156,8 @@ LogicalResult Storage::locate(Value logits, NameTable &names) {
 npu::OperandAttr Storage::operandFor(Value value) const {
   const Location &location = locations_[classOf(value)];
   MLIRContext *context = value.getContext();
-  return npu::OperandAttr::get(context, location.space, FlatSymbolRefAttr::get(context, location.name));
+  return npu::OperandAttr::get(context, location.space,
+                               FlatSymbolRefAttr::get(context, location.name));
 }
 
 //===- Values that are alive at the same time -------------------------------------------------===//
@@ -164,7 +172,8 @@ static Value origin(Value value) {
   return value;
 }
 
-/// The values that each class holds at some point of a body or of an entry. Several: a value passed twice.
+/// The values that each class holds at some point of a body or of an entry. Several: a value passed
+/// twice.
 class Contents {
 public:
   void add(unsigned place, Value value) { values_[place].push_back(value); }
@@ -182,20 +191,23 @@ LogicalResult Storage::checkRead(Operation *op, unsigned index, const Contents &
   Value value = op->getOperand(index);
   if (!ids_.contains(value) || contents.holds(classOf(value), origin(value)))
     return success();
-  return op->emitOpError() << "reads operand #" << index << " after '" << locations_[classOf(value)].name
-                           << "' was overwritten by a result that calls pass on in the same place; read it before";
+  return op->emitOpError()
+         << "reads operand #" << index << " after '" << locations_[classOf(value)].name
+         << "' was overwritten by a result that calls pass on in the same place; read it before";
 }
 
 LogicalResult Storage::checkWrite(Operation *op, Value result) const {
   const Location &location = locations_[classOf(result)];
   if (location.space == npu::Space::Input || location.space == npu::Space::Constant)
-    return op->emitOpError() << "computes what some call passes where another passes '" << location.name
+    return op->emitOpError() << "computes what some call passes where another passes '"
+                             << location.name
                              << "'; a body finds an argument in the same place in every call";
   unsigned overwritable = npu::inPlaceInputs(op->getName().stripDialect());
   for (auto [index, operand] : llvm::enumerate(op->getOperands()))
     if (ids_.contains(operand) && classOf(operand) == classOf(result) && index >= overwritable)
-      return op->emitOpError() << "would overwrite its operand #" << index << ", as calls pass its result on in the place of '"
-                               << location.name << "'; only elementwise ops and norms can do that";
+      return op->emitOpError() << "would overwrite its operand #" << index
+                               << ", as calls pass its result on in the place of '" << location.name
+                               << "'; only elementwise ops and norms can do that";
   return success();
 }
 
@@ -243,12 +255,14 @@ LogicalResult Storage::checkEntry(llm::EntryOp entry, const WrittenBy &written) 
   return success();
 }
 
-FailureOr<Storage> Storage::assign(ArrayRef<llm::BodyOp> bodies, ArrayRef<llm::EntryOp> entries, NameTable &names) {
+FailureOr<Storage> Storage::assign(ArrayRef<llm::BodyOp> bodies, ArrayRef<llm::EntryOp> entries,
+                                   NameTable &names) {
   Storage storage;
   storage.collect(bodies, entries);
   storage.classes_.grow(storage.ids_.size());
   llm::EntryOp first = entries.front();
-  if (failed(storage.join(entries)) || failed(storage.locate(returned(first.getBlock()).front(), names)))
+  if (failed(storage.join(entries)) ||
+      failed(storage.locate(returned(first.getBlock()).front(), names)))
     return failure();
   WrittenBy written;
   for (llm::BodyOp body : bodies)

@@ -1,9 +1,9 @@
 // Where every value of a model lives in the device program.
 //
-// Bodies are shared by calls, so a value that goes from call to call lives in one place: body arguments, what calls pass
-// as them, body results and what calls return for them are joined into classes, each with one storage. Aliases
-// (split_heads, merge_heads) join, too. A class that holds a step input, a constant or the logits lives there; any other
-// class is a buffer of the arena.
+// Bodies are shared by calls, so a value that goes from call to call lives in one place: body
+// arguments, what calls pass as them, body results and what calls return for them are joined into
+// classes, each with one storage. Aliases (split_heads, merge_heads) join, too. A class that holds
+// a step input, a constant or the logits lives there; any other class is a buffer of the arena.
 #pragma once
 
 #include "ir/npu/Npu.h"
@@ -40,10 +40,10 @@ public:
     mlir::Location loc;
   };
 
-  /// Bodies must be those that the entries call. Fails with a diagnostic if two values that are alive at the same time
-  /// would have to share a buffer: nothing in the kernel catalogue copies.
-  static mlir::FailureOr<Storage> assign(llvm::ArrayRef<llm::BodyOp> bodies, llvm::ArrayRef<llm::EntryOp> entries,
-                                         NameTable &names);
+  /// Bodies must be those that the entries call. Fails with a diagnostic if two values that are
+  /// alive at the same time would have to share a buffer: nothing in the kernel catalogue copies.
+  static mlir::FailureOr<Storage> assign(llvm::ArrayRef<llm::BodyOp> bodies,
+                                         llvm::ArrayRef<llm::EntryOp> entries, NameTable &names);
 
   /// The operand that stands for `value`, a tensor that is no weight.
   npu::OperandAttr operandFor(mlir::Value value) const;
@@ -55,7 +55,8 @@ private:
   /// The classes that a body writes.
   using WrittenBy = llvm::DenseMap<mlir::Operation *, llvm::DenseSet<unsigned>>;
 
-  /// What a value says about the location of its class. The highest rank wins; places that are fixed may not differ.
+  /// What a value says about the location of its class. The highest rank wins; places that are
+  /// fixed may not differ.
   struct Claim {
     enum Rank { OpResult, BodyArgument, Fixed } rank;
     npu::Space space;
@@ -72,7 +73,8 @@ private:
   mlir::LogicalResult locate(mlir::Value logits, NameTable &names);
   unsigned classOf(mlir::Value value) const { return classes_[ids_.find(value)->second]; }
 
-  mlir::LogicalResult checkRead(mlir::Operation *op, unsigned index, const Contents &contents) const;
+  mlir::LogicalResult checkRead(mlir::Operation *op, unsigned index,
+                                const Contents &contents) const;
   mlir::LogicalResult checkWrite(mlir::Operation *op, mlir::Value result) const;
   mlir::LogicalResult checkBody(llm::BodyOp body, llvm::DenseSet<unsigned> &written) const;
   mlir::LogicalResult checkEntry(llm::EntryOp entry, const WrittenBy &written) const;

@@ -57,7 +57,8 @@ private:
 };
 
 void BodyPlanner::add(npu::BufferOp buffer, int64_t bytes, ArrayRef<int32_t> accesses) {
-  Group group{bytes, {buffer}, BitVector(order_.size()), BitVector(order_.size(), true), std::nullopt};
+  Group group{
+      bytes, {buffer}, BitVector(order_.size()), BitVector(order_.size(), true), std::nullopt};
   for (int32_t command : accesses) {
     BitVector finished = order_.before(command);
     finished.resize(order_.size());
@@ -71,14 +72,16 @@ void BodyPlanner::add(npu::BufferOp buffer, int64_t bytes, ArrayRef<int32_t> acc
 bool BodyPlanner::merge(unsigned command, npu::OperandAttr input, npu::OperandAttr output) {
   if (input.getSpace() != npu::Space::Arena || output.getSpace() != npu::Space::Arena)
     return false;
-  auto from = groupOf_.find(input.getName().getValue()), to = groupOf_.find(output.getName().getValue());
+  auto from = groupOf_.find(input.getName().getValue()),
+       to = groupOf_.find(output.getName().getValue());
   if (from == groupOf_.end() || to == groupOf_.end() || from->second == to->second)
     return false;
   Group &source = groups_[from->second], &target = groups_[to->second];
   if (source.bytes != target.bytes || target.buffers.size() != 1)
     return false;
 
-  // Everything else that touches the input is done when the command starts; the output begins with the command.
+  // Everything else that touches the input is done when the command starts; the output begins with
+  // the command.
   BitVector others = source.accesses;
   others.reset(command);
   BitVector finished = order_.before(command);
@@ -104,13 +107,17 @@ void BodyPlanner::mergeInPlace() {
     if (launch.getOutputs().size() != 1)
       continue;
     auto output = cast<npu::OperandAttr>(launch.getOutputs()[0]);
-    for (Attribute input : launch.getInputs().getValue().take_front(npu::inPlaceInputs(launch.getKernel())))
-      if (merge(command, cast<npu::OperandAttr>(input), output))
+    size_t overwritable = npu::inPlaceInputs(launch.getKernel());
+    ArrayRef<Attribute> inputs = launch.getInputs().getValue();
+    for (Attribute input : inputs.take_front(overwritable))
+      if (!llvm::is_contained(inputs.drop_front(std::min(overwritable, inputs.size())), input) &&
+          merge(command, cast<npu::OperandAttr>(input), output))
         break;
   }
 }
 
-int64_t BodyPlanner::bestFit(const Group &group, int64_t base, ArrayRef<const Group *> placed) const {
+int64_t BodyPlanner::bestFit(const Group &group, int64_t base,
+                             ArrayRef<const Group *> placed) const {
   SmallVector<std::pair<int64_t, int64_t>> taken; // begin, end
   for (const Group *other : placed)
     if (!ordered(group, *other))
@@ -228,7 +235,7 @@ void PlanMemory::runOnOperation() {
   }
   if (end > npu::maxArenaBytes) {
     emitError(program.getLoc()) << "the program needs an arena of more than " << npu::maxArenaBytes
-                        << " bytes at the limits; lower max_tokens_per_step";
+                                << " bytes at the limits; lower max_tokens_per_step";
     return signalPassFailure();
   }
   program.setArenaBytes(end);

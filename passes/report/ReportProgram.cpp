@@ -46,8 +46,9 @@ class ReportProgram : public impl::ReportProgramBase<ReportProgram> {
     auto weights = members.getOps<npu::WeightOp>();
     InFlightDiagnostic remark = emitRemark(program.getLoc());
     remark << counts.launches << " launches in " << counts.bodies << " bodies, " << counts.waits
-           << " waits, critical path " << counts.criticalPath << "; " << std::distance(weights.begin(), weights.end())
-           << " weights; " << buffers << " buffers of " << bytes << " bytes";
+           << " waits, critical path " << counts.criticalPath << "; "
+           << std::distance(weights.begin(), weights.end()) << " weights; " << buffers
+           << " buffers of " << bytes << " bytes";
     if (program.getArenaBytes())
       remark << " in an arena of " << static_cast<int64_t>(*program.getArenaBytes());
     markAllAnalysesPreserved();

@@ -26,8 +26,9 @@ class ScheduleCommands : public impl::ScheduleCommandsBase<ScheduleCommands> {
   void runOnOperation() override {
     npu::ProgramOp program = getOperation();
     if (program.getArenaBytes()) {
-      emitError(program.getLoc()) << "cannot schedule a program whose memory is planned: the waits would miss the buffers that "
-                             "share memory; run schedule-commands before plan-memory";
+      emitError(program.getLoc()) << "cannot schedule a program whose memory is planned: the waits "
+                                     "would miss the buffers that "
+                                     "share memory; run schedule-commands before plan-memory";
       return signalPassFailure();
     }
     for (auto body : program.getBody().getOps<npu::BodyOp>())
@@ -38,7 +39,8 @@ class ScheduleCommands : public impl::ScheduleCommandsBase<ScheduleCommands> {
 };
 
 /// What launch `command` depends on; the accesses now include its own.
-SmallVector<int32_t> dependenciesOf(npu::LaunchOp launch, int32_t command, DenseMap<Attribute, Accesses> &memory) {
+SmallVector<int32_t> dependenciesOf(npu::LaunchOp launch, int32_t command,
+                                    DenseMap<Attribute, Accesses> &memory) {
   SmallVector<int32_t> dependencies;
   for (Attribute read : launch.getInputs())
     if (std::optional<int32_t> writer = memory[read].writer)
@@ -56,14 +58,16 @@ SmallVector<int32_t> dependenciesOf(npu::LaunchOp launch, int32_t command, Dense
   return dependencies;
 }
 
-/// The smallest set of waits that orders a command after `dependencies`: none that another one implies.
+/// The smallest set of waits that orders a command after `dependencies`: none that another one
+/// implies.
 SmallVector<int32_t> reduce(SmallVector<int32_t> dependencies, const CommandOrder &order) {
   // From the latest to the earliest: whatever implies a dependency comes later than it.
   llvm::sort(dependencies, std::greater<>());
   dependencies.erase(llvm::unique(dependencies), dependencies.end());
   SmallVector<int32_t> waits;
   for (int32_t dependency : dependencies) {
-    bool implied = llvm::any_of(waits, [&](int32_t wait) { return order.before(wait).test(dependency); });
+    bool implied =
+        llvm::any_of(waits, [&](int32_t wait) { return order.before(wait).test(dependency); });
     if (!implied)
       waits.push_back(dependency);
   }
