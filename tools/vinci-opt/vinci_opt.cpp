@@ -1,5 +1,6 @@
-// vinci-opt: reads IR, runs passes, prints IR. Everything is MLIR's opt driver: --help lists the passes and the pipeline,
-// and reproducers, timing, statistics and printing between passes come with it.
+// vinci-opt: reads IR, runs passes, prints IR. Everything is MLIR's opt driver: --help lists the
+// passes and the pipeline, and reproducers, timing, statistics and printing between passes come
+// with it.
 #include "ir/llm/Llm.h"
 #include "ir/npu/Npu.h"
 #include "passes/passes.h"

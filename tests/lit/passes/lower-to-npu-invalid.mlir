@@ -54,8 +54,8 @@ module attributes {
   llm.body @layer(%x: tensor<?x8xf32, #tokens>, %indices: tensor<?xi32, #logit_rows>) -> tensor<?x8xf32, #logit_rows> {
     %w = llm.weight @w from "layers.{layer}.w" : tensor<8xf32>
     %0 = llm.gather_rows %x, %indices : (tensor<?x8xf32, #tokens>, tensor<?xi32, #logit_rows>) -> tensor<?x8xf32, #logit_rows>
-    // expected-error@+1 {{'llm.rms_norm' op has rows = logit_rows; its kernel takes rows per token, rows = tokens or a multiple}}
-    %1 = llm.rms_norm %0, %w eps 1.0e-06 : tensor<?x8xf32, #logit_rows>, tensor<8xf32>
+    // expected-error@+1 {{'llm.silu' op has rows = logit_rows; its kernel takes rows per token, rows = tokens or a multiple}}
+    %1 = llm.silu %0 : tensor<?x8xf32, #logit_rows>
     llm.return %1 : tensor<?x8xf32, #logit_rows>
   }
   llm.entry @decode(%token_ids: tensor<?xi32, #tokens>, %positions: tensor<?xi32, #tokens>, %slot_mapping: tensor<?xi32, #tokens>, %query_start: tensor<3xi32>, %context_lens: tensor<?xi32, #sequences>, %block_tables: tensor<?x2xi32, #sequences>, %logit_indices: tensor<?xi32, #logit_rows>) -> (logits: tensor<?x8xf32, #logit_rows>) {

@@ -127,10 +127,10 @@ module attributes {
 // CHECK-NEXT: npu.launch "rope_table" writes(arena @rope) reads(input @positions, constant @inv_freq) {head_dim = 4}
 
 // CHECK-LABEL: npu.body @attention_layer(weight @norm, weight @q_proj, weight @q_proj.bias, weight @k_proj, weight @q_norm, kv_cache @kv_cache) {
-// CHECK-NEXT: npu.launch "rms_norm" writes(arena @attention_layer.norm) reads(arena @hidden, parameter @norm) {dtype = "float32", eps = 1.0e-06, groups = 1, n = 16}
+// CHECK-NEXT: npu.launch "rms_norm" writes(arena @attention_layer.norm) reads(arena @hidden, parameter @norm) {dtype = "float32", eps = 1.0e-06, groups = 1, n = 16, rows = "tokens"}
 // CHECK-NEXT: npu.launch "matmul" writes(arena @attention_layer.q_proj) reads(arena @attention_layer.norm, parameter @q_proj, parameter @q_proj.bias) {bias = 1, dtype = "float32", k = 16, n = 16, out_dtype = "float32", rows = "tokens"}
 // CHECK-NEXT: npu.launch "matmul" writes(arena @attention_layer.k_proj) reads(arena @attention_layer.norm, parameter @k_proj) {bias = 0, dtype = "float32", k = 16, n = 8, out_dtype = "float32", rows = "tokens"}
-// CHECK-NEXT: npu.launch "rms_norm" writes(arena @attention_layer.q_norm) reads(arena @attention_layer.q_proj, parameter @q_norm) {dtype = "float32", eps = 1.0e-06, groups = 4, n = 4}
+// CHECK-NEXT: npu.launch "rms_norm" writes(arena @attention_layer.q_norm) reads(arena @attention_layer.q_proj, parameter @q_norm) {dtype = "float32", eps = 1.0e-06, groups = 4, n = 4, rows = "tokens"}
 // CHECK-NEXT: npu.launch "rope" writes(arena @attention_layer.rope) reads(arena @attention_layer.q_norm, arena @rope) {dtype = "float32", head_dim = 4, heads = 4}
 // CHECK-NEXT: npu.launch "kv_append" writes(parameter @kv_cache) reads(arena @attention_layer.k_proj, arena @attention_layer.k_proj, input @slot_mapping) {block_size = 16, dtype = "float32", head_dim = 4, kv_heads = 2}
 // CHECK-NEXT: npu.launch "attention" writes(arena @attention_layer.attention) reads(arena @attention_layer.rope, parameter @kv_cache, input @query_start, input @context_lens, input @block_tables) {block_size = 16, dtype = "float32", head_dim = 4, heads = 4, kv_heads = 2, max_blocks = 2, scale = 0.5}
