@@ -10,6 +10,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <type_traits>
 #include <vector>
 
 namespace vinci::planverify {
@@ -52,6 +53,17 @@ struct Context {
   const T *require(const T *field, const std::string &where, std::string_view fieldName) const {
     if (!field)
       fail(where, "{} is absent", fieldName);
+    return field;
+  }
+  /// flatbuffers' verifier aligns a vector's length, not its elements.
+  template <typename T>
+  const flatbuffers::Vector<T> *require(const flatbuffers::Vector<T> *field,
+                                        const std::string &where,
+                                        std::string_view fieldName) const {
+    if (!field)
+      fail(where, "{} is absent", fieldName);
+    if (reinterpret_cast<uintptr_t>(field->Data()) % alignof(std::remove_pointer_t<T>) != 0)
+      fail(where, "{} is not aligned", fieldName);
     return field;
   }
   std::string_view requireName(const flatbuffers::String *text, const std::string &where,

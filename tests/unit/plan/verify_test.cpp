@@ -416,6 +416,25 @@ TEST(VerifyPlan, EmptyTables) {
   EXPECT_THROW(verifyPlan(*fb::GetPlan(builder.GetBufferPointer()), 64, 64, "test.plan"), Error);
 }
 
+// flatbuffers' own verifier lets vectors of 8-byte elements through that begin at odd multiples
+// of 4.
+TEST(VerifyPlan, MisalignedVectors) {
+  flatbuffers::FlatBufferBuilder builder;
+  PlanT tables = sample::planWithSegments();
+  fb::FinishPlanBuffer(builder, fb::Plan::Pack(builder, &tables));
+  auto *root = flatbuffers::GetMutableRoot<fb::Plan>(builder.GetBufferPointer());
+  auto *buffer =
+      reinterpret_cast<flatbuffers::Table *>(const_cast<fb::Buffer *>(root->buffers()->Get(1)));
+  uint8_t *dims = buffer->GetAddressOf(fb::Buffer::VT_DIMS);
+  flatbuffers::WriteScalar(dims, flatbuffers::ReadScalar<flatbuffers::uoffset_t>(dims) + 4);
+  try {
+    verifyPlan(*root, sample::tablesEnd, sample::fileBytes, "test.plan");
+    FAIL();
+  } catch (const Error &error) {
+    EXPECT_EQ(error.message(), "buffer 1 \"rope\": dims is not aligned");
+  }
+}
+
 // What the fuzzer does at random: no single flipped bit behind the hashes may do more than be
 // refused.
 TEST(VerifyPlan, FlippedBitsBehindTheHashes) {

@@ -59,8 +59,8 @@ TEST_F(Npy, Errors) {
 TEST_F(Npy, AFullDiskIsAnError) {
   if (!std::filesystem::exists("/dev/full"))
     GTEST_SKIP();
-  NpyWriter writer("/dev/full");
   EXPECT_CONTAINS(messageOf([&] {
+                    NpyWriter writer("/dev/full");
                     writer.append(std::vector<float>(100000, 1.0f));
                     writer.finish();
                   }),
