@@ -1,7 +1,8 @@
 // The compiler as one shared library, behind an interface without MLIR.
 //
-// `libvinci-compiler.so` is the only part of Vinci that links MLIR. The `vinci` binary loads it (compiler_library.h)
-// when a subcommand compiles or reads IR, and only then: running a plan never maps it.
+// `libvinci-compiler.so` is the only part of Vinci that links MLIR. The `vinci` binary loads it
+// (compiler_library.h) when a subcommand compiles or reads IR, and only then: running a plan never
+// maps it.
 #pragma once
 
 #include "runtime/support/dtype.h"
@@ -19,15 +20,15 @@ namespace vinci {
 
 /// What `vinci compile` takes. Absent values are the model's own or the documented defaults.
 struct CompileOptions {
-  std::optional<DType> dtype;              ///< activations and weights; default: the checkpoint's
-  std::string cpu = "native";              ///< avx2, avx512, avx512-vnni, amx or native
-  std::optional<uint64_t> maxSeqLen;       ///< longest sequence, prompt and output together
+  std::optional<DType> dtype;        ///< activations and weights; default: the checkpoint's
+  std::string cpu = "native";        ///< avx2, avx512, avx512-vnni, amx or native
+  std::optional<uint64_t> maxSeqLen; ///< longest sequence, prompt and output together
   std::optional<uint64_t> maxTokensPerStep;
   std::optional<uint64_t> maxBatch;
   std::optional<uint64_t> kvBlocks;
-  std::optional<uint64_t> blockSize;       ///< tokens per KV-cache block
-  std::string stopAfter;                   ///< a phase of `phases()`; empty: all of them
-  std::filesystem::path dumpIrDirectory;   ///< one numbered file per pass; empty: none
+  std::optional<uint64_t> blockSize;     ///< tokens per KV-cache block
+  std::string stopAfter;                 ///< a phase of `phases()`; empty: all of them
+  std::filesystem::path dumpIrDirectory; ///< one numbered file per pass; empty: none
 };
 
 struct CompileResult {
@@ -64,14 +65,16 @@ public:
   /// Compiles the model in `modelDirectory` (or its config.json). Reads no weights. Throws Error.
   virtual CompileResult compile(const std::filesystem::path &modelDirectory,
                                 const CompileOptions &options) = 0;
-  /// Compiles the phases of a pipeline that remain for an IR file (`llm` dialect, textual or bytecode).
+  /// Compiles the phases of a pipeline that remain for an IR file (`llm` dialect, textual or
+  /// bytecode).
   virtual CompileResult compileIr(const std::filesystem::path &irFile,
                                   const CompileOptions &options) = 0;
   virtual ModelSummary summarize(const std::filesystem::path &modelDirectory) = 0;
   /// Parses, verifies and prints an IR file.
   virtual std::string printIr(const std::filesystem::path &irFile) = 0;
-  /// Assembly of one function of an ELF object from a plan; of all of them if `symbol` is empty.
-  virtual std::string disassemble(const std::vector<std::byte> &object, std::string_view symbol) = 0;
+  /// Assembly of the function `symbol` of an ELF object from a plan.
+  virtual std::string disassemble(const std::vector<std::byte> &object,
+                                  std::string_view symbol) = 0;
   /// The names that `--stop-after` takes, in order.
   virtual std::vector<std::string> phases() = 0;
   /// Targets of `--cpu` with the features they stand for; `native` resolved for this machine.

@@ -1,4 +1,5 @@
-// The subcommands of `vinci`, one file each. Every function adds its subcommand, with options, help and examples.
+// The subcommands of `vinci`, one file each. Every function adds its subcommand, with options, help
+// and examples.
 #pragma once
 
 #include <CLI/CLI.hpp>
@@ -20,7 +21,7 @@ void addCompletionCommand(CLI::App &app);
 /// How a report is printed.
 enum class ReportFormat { Text, Json };
 
-/// Adds `--format text|json`.
+/// Adds `--format text|json`; what `format` holds is the default.
 void addFormatOption(CLI::App &command, ReportFormat &format);
 
 } // namespace vinci

@@ -25,7 +25,8 @@ struct CompileFlags {
 /// Adds the flags to `command` under the heading "Compile options".
 void addCompileFlags(CLI::App &command, CompileFlags &flags);
 
-/// Throws Error for a dtype or a cpu that does not exist. Limits are checked by the compiler, which knows the model.
+/// Throws Error for a dtype or a cpu that does not exist. Limits are checked by the compiler, which
+/// knows the model.
 CompileOptions toCompileOptions(const CompileFlags &flags);
 
 /// The options as one canonical line, for cache keys.

@@ -10,11 +10,13 @@ static Compiler &load() {
   const auto path = executableDirectory().parent_path() / "lib" / "libvinci-compiler.so";
   void *library = dlopen(path.c_str(), RTLD_NOW | RTLD_LOCAL);
   if (!library)
-    fail({path.string()}, "cannot load the compiler: {}; it is built beside the vinci binary "
-                          "(cmake --build build --target vinci)", dlerror());
+    fail(SourcePosition{path.string()},
+         "cannot load the compiler: {}; it is built beside the vinci binary "
+         "(cmake --build build --target vinci)",
+         dlerror());
   auto entry = reinterpret_cast<Compiler *(*)()>(dlsym(library, "vinciCompiler"));
   if (!entry)
-    fail({path.string()}, "this library is not Vinci's compiler: it does not export vinciCompiler");
+    fail(SourcePosition{path.string()}, "this library is not Vinci's compiler: it does not export vinciCompiler");
   return *entry();
 }
 

@@ -5,7 +5,8 @@
 
 namespace vinci {
 
-/// The compiler, loaded from `../lib` beside the binary. Throws Error if the library is missing or does not match.
+/// The compiler, loaded from `../lib` beside the binary. Throws Error if the library is missing or
+/// does not match.
 Compiler &compiler();
 
 } // namespace vinci

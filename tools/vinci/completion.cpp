@@ -1,4 +1,5 @@
-// `vinci completion bash|zsh|fish`: a completion script made from the commands and options themselves.
+// `vinci completion bash|zsh|fish`: a completion script made from the commands and options
+// themselves.
 #include "runtime/support/error.h"
 #include "tools/vinci/commands.h"
 
@@ -13,16 +14,19 @@ static std::vector<std::string> longOptions(const CLI::App &command) {
 }
 
 static void printBash(const CLI::App &app) {
-  fmt::print("_vinci() {{\n  local word=${{COMP_WORDS[COMP_CWORD]}} words\n  case ${{COMP_WORDS[1]}} in\n");
+  fmt::print("_vinci() {{\n  local word=${{COMP_WORDS[COMP_CWORD]}} words\n  case "
+             "${{COMP_WORDS[1]}} in\n");
   std::string commands;
   for (const CLI::App *command : app.get_subcommands({})) {
     commands += (commands.empty() ? "" : " ") + command->get_name();
-    fmt::print("    {}) words=\"{}\" ;;\n", command->get_name(), fmt::join(longOptions(*command), " "));
+    fmt::print("    {}) words=\"{}\" ;;\n", command->get_name(),
+               fmt::join(longOptions(*command), " "));
   }
   fmt::print("    *) words=\"{}\" ;;\n  esac\n", commands);
   fmt::print("  if [ \"$COMP_CWORD\" -eq 1 ]; then words=\"{}\"; fi\n", commands);
   fmt::print("  COMPREPLY=($(compgen -W \"$words\" -- \"$word\"))\n"
-             "  if [ \"$COMP_CWORD\" -gt 1 ] && [[ $word != -* ]]; then COMPREPLY+=($(compgen -f -- \"$word\")); fi\n"
+             "  if [ \"$COMP_CWORD\" -gt 1 ] && [[ $word != -* ]]; then COMPREPLY+=($(compgen -f "
+             "-- \"$word\")); fi\n"
              "}}\ncomplete -o filenames -F _vinci vinci\n");
 }
 
@@ -31,8 +35,8 @@ static void printFish(const CLI::App &app) {
     fmt::print("complete -c vinci -n __fish_use_subcommand -a {} -d '{}'\n", command->get_name(),
                command->get_description());
     for (const std::string &name : longOptions(*command))
-      fmt::print("complete -c vinci -n '__fish_seen_subcommand_from {}' -l {}\n", command->get_name(),
-                 name.substr(2));
+      fmt::print("complete -c vinci -n '__fish_seen_subcommand_from {}' -l {}\n",
+                 command->get_name(), name.substr(2));
   }
 }
 

@@ -1,6 +1,7 @@
 // vinci: compile language models ahead of time, look inside, run the compiled plans.
 //
-// Exit codes: 0 fine; 1 a bad value or file, or a difference; 2 an unknown flag or a missing argument; 70 a defect.
+// Exit codes: 0 fine; 1 a bad value or file, or a difference; 2 an unknown flag or a missing
+// argument; 70 a defect.
 #include "runtime/support/error.h"
 #include "tools/vinci/commands.h"
 
@@ -10,14 +11,17 @@ using namespace vinci;
 
 static constexpr const char *examples =
     "Examples:\n"
-    "  vinci run --prompt \"It is a truth\"                     continue a prompt with the model that ships with Vinci\n"
-    "  vinci compile models/austen-qwen3 -o austen.plan       compile a model directory ahead of time\n"
+    "  vinci run --prompt \"It is a truth\"                     continue a prompt with the model "
+    "that ships with Vinci\n"
+    "  vinci compile models/austen-qwen3 -o austen.plan       compile a model directory ahead of "
+    "time\n"
     "  vinci inspect austen.plan --commands                   what the plan executes\n"
     "  vinci run austen.plan --model models/austen-qwen3 --chat \"Good morning\"\n"
     "\n"
     "Environment: VINCI_CACHE_DIR (compiled plans and packed weights; default ~/.cache/vinci)";
 
-/// Reports what CLI11 found wrong with the command line. A value that cannot be used is 1, everything else is 2.
+/// Reports what CLI11 found wrong with the command line. A value that cannot be used is 1,
+/// everything else is 2.
 static int reportUsage(const CLI::App &app, const CLI::ParseError &error) {
   const bool badValue = dynamic_cast<const CLI::ConversionError *>(&error) ||
                         dynamic_cast<const CLI::ValidationError *>(&error);
@@ -36,7 +40,8 @@ static std::string commandLine(int argc, char **argv) {
 }
 
 int main(int argc, char **argv) {
-  CLI::App app("Compiles large language models for Ascend-class NPUs and runs the compiled plans on a simulated device.");
+  CLI::App app("Compiles large language models for Ascend-class NPUs and runs the compiled plans "
+               "on a simulated device.");
   app.name("vinci");
   app.require_subcommand(1);
   app.footer(examples);
@@ -69,8 +74,8 @@ int main(int argc, char **argv) {
     fmt::print(stderr, "error: out of memory\n");
     return exitCode(ErrorKind::User);
   } catch (const std::exception &error) {
-    fmt::print(stderr, "internal error: {}\nThis is a defect of Vinci. To reproduce: {}\n", error.what(),
-               commandLine(argc, argv));
+    fmt::print(stderr, "internal error: {}\nThis is a defect of Vinci. To reproduce: {}\n",
+               error.what(), commandLine(argc, argv));
     return exitCode(ErrorKind::Internal);
   }
 }

@@ -22,9 +22,12 @@ Source findSource(const std::string &argument) {
   const fs::path path = name;
   std::error_code error;
   if (!fs::exists(path, error)) {
-    if (!path.has_parent_path() && fs::exists(shippedModelsDirectory() / name / "config.json", error))
+    if (!path.has_parent_path() &&
+        fs::exists(shippedModelsDirectory() / name / "config.json", error))
       return {SourceKind::Model, shippedModelsDirectory() / name};
-    fail({name}, "there is no such file or folder, and no model of that name ships with Vinci (those are: {})",
+    fail(SourcePosition{name},
+         "there is no such file or folder, and no model of that name ships with Vinci (those are: "
+         "{})",
          fmt::join(shippedModels(), ", "));
   }
   if (fs::is_directory(path, error))
@@ -35,19 +38,31 @@ Source findSource(const std::string &argument) {
     return {SourceKind::Ir, path};
   if (startsAsPlan(path) || path.extension() == ".plan")
     return {SourceKind::Plan, path};
-  fail({name}, "this is neither a model directory, nor a plan, nor IR (a plan starts with 'VINCIPLN', IR ends in .mlir or .mlirbc)");
+  fail(SourcePosition{name}, "this is neither a model directory, nor a plan, nor IR (a plan starts with "
+               "'VINCIPLN', IR ends in .mlir or .mlirbc)");
 }
 
-static ReadyPlan prepareFinishedPlan(const fs::path &path, const std::string &modelOption, const CompileFlags &flags) {
+fs::path findTokenizerDirectory(const std::string &argument) {
+  const Source source = findSource(argument);
+  if (source.kind != SourceKind::Model)
+    fail(SourcePosition{source.path.string()},
+         "a folder with a tokenizer (tokenizer.json, or vocab.json and merges.txt) is expected");
+  return source.path;
+}
+
+static ReadyPlan prepareFinishedPlan(const fs::path &path, const std::string &modelOption,
+                                     const CompileFlags &flags) {
   if (flags.any())
-    fail({path.string()}, "this plan is compiled already; compile options go with a model directory");
+    fail(SourcePosition{path.string()},
+         "this plan is compiled already; compile options go with a model directory");
   Plan plan = Plan::open(path);
   fs::path cache = flags.noCache ? fs::path() : cacheDirectory();
   if (!modelOption.empty())
     return {std::move(plan), modelOption, cache};
   const auto model = PlanCache(cacheDirectory()).findModel(plan);
   if (!model)
-    fail({path.string()}, "the weights of this plan are not known here; pass the model's folder with --model DIR");
+    fail(SourcePosition{path.string()},
+         "the weights of this plan are not known here; pass the model's folder with --model DIR");
   return {std::move(plan), *model, cache};
 }
 
@@ -75,17 +90,20 @@ static ReadyPlan compileModel(const fs::path &directory, const CompileFlags &fla
   return {std::move(plan), directory, cache.directory()};
 }
 
-ReadyPlan preparePlan(const std::string &argument, const std::string &modelOption, const CompileFlags &flags) {
+ReadyPlan preparePlan(const std::string &argument, const std::string &modelOption,
+                      const CompileFlags &flags) {
   const Source source = findSource(argument);
   switch (source.kind) {
   case SourceKind::Plan:
     return prepareFinishedPlan(source.path, modelOption, flags);
   case SourceKind::Model:
     if (!modelOption.empty())
-      fail("--model {} goes with a plan; {} is a model directory itself", modelOption, source.path.string());
+      fail("--model {} goes with a plan; {} is a model directory itself", modelOption,
+           source.path.string());
     return compileModel(source.path, flags);
   case SourceKind::Ir:
-    fail({source.path.string()}, "IR cannot be run; run the model directory it was made from, or a plan");
+    fail(SourcePosition{source.path.string()},
+         "IR cannot be run; run the model directory it was made from, or a plan");
   }
   failInternal("unknown kind of source");
 }

@@ -1,4 +1,5 @@
-// What MODEL and PLAN on the command line stand for, resolved to a verified plan and the folder of its weights.
+// What MODEL and PLAN on the command line stand for, resolved to a verified plan and the folder of
+// its weights.
 #pragma once
 
 #include "runtime/plan/plan.h"
@@ -19,9 +20,14 @@ struct Source {
   std::filesystem::path path;
 };
 
-/// Recognises a plan by its magic, IR by its ending (.mlir, .mlirbc), a model by config.json; a name without a path may
-/// be a model that ships with Vinci; empty is the default model. Throws Error if it is none of these.
+/// Recognises a plan by its magic, IR by its ending (.mlir, .mlirbc), a model by config.json; a
+/// name without a path may be a model that ships with Vinci; empty is the default model. Throws
+/// Error if it is none of these.
 Source findSource(const std::string &argument);
+
+/// The folder that `argument` names, for commands that need only a tokenizer. Throws Error if there
+/// is none.
+std::filesystem::path findTokenizerDirectory(const std::string &argument);
 
 /// A plan that is ready to load.
 struct ReadyPlan {
@@ -30,8 +36,10 @@ struct ReadyPlan {
   std::filesystem::path cacheDirectory; ///< empty: do not cache packed weights
 };
 
-/// Opens the plan, or compiles the model into the cache, saying so on stderr. `modelOption` is --model DIR or empty.
-/// Throws Error if a plan's weights cannot be found, or if compile options are given with a finished plan.
-ReadyPlan preparePlan(const std::string &argument, const std::string &modelOption, const CompileFlags &flags);
+/// Opens the plan, or compiles the model into the cache, saying so on stderr. `modelOption` is
+/// --model DIR or empty. Throws Error if a plan's weights cannot be found, or if compile options
+/// are given with a finished plan.
+ReadyPlan preparePlan(const std::string &argument, const std::string &modelOption,
+                      const CompileFlags &flags);
 
 } // namespace vinci

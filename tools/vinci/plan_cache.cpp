@@ -24,14 +24,14 @@ std::string PlanCache::key(const fs::path &model, const CompileOptions &options)
   const fs::path directory = fs::is_directory(model) ? model : model.parent_path();
   std::string text = canonicalText(options);
   if (options.cpu == "native")
-    text += fmt::format(" host={}", fmt::join(hostCpuFeatures(), ","));
+    text += fmt::format(" host={}", fmt::join(hostFeatures(), ","));
   for (const char *name : {"config.json", "generation_config.json"}) {
     const fs::path file = directory / name;
     text += fmt::format(" {}={:016x}", name, fs::exists(file) ? hashOfFile(file) : 0);
   }
   // A rebuilt compiler may compile differently: its own bytes are part of the key.
-  text += fmt::format(" compiler={:016x}",
-                      hashOfFile(executableDirectory().parent_path() / "lib" / "libvinci-compiler.so"));
+  text += fmt::format(" compiler={:016x}", hashOfFile(executableDirectory().parent_path() / "lib" /
+                                                      "libvinci-compiler.so"));
   return fmt::format("{:016x}", hashOfText(text));
 }
 
@@ -43,7 +43,8 @@ std::optional<Plan> PlanCache::find(const std::string &key) const {
   try {
     return Plan::open(path);
   } catch (const Error &damaged) {
-    fmt::print(stderr, "warning: compiling again, the cached plan is damaged: {}\n", damaged.what());
+    fmt::print(stderr, "warning: compiling again, the cached plan is damaged: {}\n",
+               damaged.what());
     return std::nullopt;
   }
 }
@@ -57,7 +58,7 @@ Plan PlanCache::store(const std::string &key, const std::vector<std::byte> &plan
 void PlanCache::rememberModel(const Plan &plan, const fs::path &modelDirectory) const {
   const std::string text = fs::absolute(modelDirectory).lexically_normal().string();
   writeFile(directory_ / "models" / fmt::format("{:016x}", hashBytes(plan.bytes())),
-                      std::as_bytes(std::span(text.data(), text.size())));
+            std::as_bytes(std::span(text.data(), text.size())));
 }
 
 std::optional<fs::path> PlanCache::findModel(const Plan &plan) const {
@@ -75,7 +76,8 @@ void writeFile(const fs::path &path, std::span<const std::byte> bytes) {
   if (path.has_parent_path())
     fs::create_directories(path.parent_path(), error);
   if (error)
-    fail({path.string()}, "cannot create the folder {}: {}", path.parent_path().string(), error.message());
+    fail(SourcePosition{path.string()}, "cannot create the folder {}: {}", path.parent_path().string(),
+         error.message());
   AtomicFile file(path);
   file.write(bytes);
   file.commit();

@@ -1,8 +1,10 @@
-// The cache of compiled plans: `<cache>/plans/<key>.plan`, keyed by what went into the plan, never by time or place.
+// The cache of compiled plans: `<cache>/plans/<key>.plan`, keyed by what went into the plan, never
+// by time or place.
 //
-// Entries are written to a temporary file and renamed, so concurrent users see whole plans or none. Beside them,
-// `<cache>/models/<hash of the plan>` holds the model directory a plan was compiled from: that is how `run PLAN` finds
-// the weights of a plan it is given alone.
+// Entries are written to a temporary file and renamed, so concurrent users see whole plans or none.
+// Beside them,
+// `<cache>/models/<hash of the plan>` holds the model directory a plan was compiled from: that is
+// how `run PLAN` finds the weights of a plan it is given alone.
 #pragma once
 
 #include "runtime/plan/plan.h"
@@ -18,11 +20,13 @@ class PlanCache {
 public:
   explicit PlanCache(std::filesystem::path directory) : directory_(std::move(directory)) {}
 
-  /// The key of compiling `model` with `options` on this machine with this build of the compiler: a hash of the
-  /// contents of the model's config files, of the options with `native` resolved, and of the compiler library.
+  /// The key of compiling `model` with `options` on this machine with this build of the compiler: a
+  /// hash of the contents of the model's config files, of the options with `native` resolved, and
+  /// of the compiler library.
   static std::string key(const std::filesystem::path &model, const CompileOptions &options);
 
-  /// The plan under `key`; nullopt if there is none or if it does not verify (then it is as if it were not there).
+  /// The plan under `key`; nullopt if there is none or if it does not verify (then it is as if it
+  /// were not there).
   std::optional<Plan> find(const std::string &key) const;
 
   /// Stores a plan under `key` and returns it as read back.
@@ -39,7 +43,8 @@ private:
   std::filesystem::path directory_;
 };
 
-/// Writes a whole file under its name or nothing; creates missing folders. Throws Error naming the path.
+/// Writes a whole file under its name or nothing; creates missing folders. Throws Error naming the
+/// path.
 void writeFile(const std::filesystem::path &path, std::span<const std::byte> bytes);
 
 } // namespace vinci

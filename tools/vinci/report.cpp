@@ -1,20 +1,94 @@
-#include "tools/vinci/commands.h"
+#include "tools/vinci/report.h"
+
+#include <algorithm>
+#include <fmt/format.h>
 
 namespace vinci {
 
 void addFormatOption(CLI::App &command, ReportFormat &format) {
   static const std::map<std::string, ReportFormat> formats = {{"text", ReportFormat::Text},
                                                               {"json", ReportFormat::Json}};
-  command
-      .add_option_function<std::string>(
-          "--format",
-          [&format](const std::string &name) {
-            const auto found = formats.find(name);
-            if (found == formats.end())
-              throw CLI::ValidationError("--format", "'" + name + "' is not a report format; legal are text and json");
-            format = found->second;
-          },
-          "How to print the report: text or json (default: text)");
+  command.add_option_function<std::string>(
+      "--format",
+      [&format](const std::string &name) {
+        const auto found = formats.find(name);
+        if (found == formats.end())
+          throw CLI::ValidationError(
+              "--format", "'" + name + "' is not a report format; legal are text and json");
+        format = found->second;
+      },
+      fmt::format("How to print the report: text or json (default: {})",
+                  format == ReportFormat::Text ? "text" : "json"));
+}
+
+static std::string cell(const Report &value) {
+  if (value.is_string())
+    return value.get<std::string>();
+  if (value.is_number_float())
+    return fmt::format("{:g}", value.get<double>());
+  if (!value.is_array())
+    return value.dump();
+  std::string text;
+  for (const Report &item : value)
+    text += (text.empty() ? "" : " ") + cell(item);
+  return text;
+}
+
+static bool isTable(const Report &report) {
+  return report.is_array() && !report.empty() && report.front().is_object();
+}
+
+/// Numbers stand right, everything else left.
+static void printTable(const Report &rows) {
+  std::vector<std::string> names;
+  for (const auto &[name, value] : rows.front().items())
+    names.push_back(name);
+  std::vector<size_t> widths;
+  for (const std::string &name : names) {
+    size_t width = name.size();
+    for (const Report &row : rows)
+      width = std::max(width, cell(row.at(name)).size());
+    widths.push_back(width);
+  }
+  auto printRow = [&](auto text) {
+    std::string line;
+    for (size_t i = 0; i < names.size(); ++i)
+      line += rows.front().at(names[i]).is_number() ? fmt::format("{:>{}}  ", text(i), widths[i])
+                                                    : fmt::format("{:<{}}  ", text(i), widths[i]);
+    fmt::print("{}\n", line.substr(0, line.find_last_not_of(' ') + 1));
+  };
+  printRow([&](size_t i) { return names[i]; });
+  for (const Report &row : rows)
+    printRow([&](size_t i) { return cell(row.at(names[i])); });
+}
+
+static void printText(const Report &report) {
+  if (isTable(report))
+    return printTable(report);
+  if (!report.is_object()) {
+    fmt::print("{}\n", cell(report));
+    return;
+  }
+  size_t width = 0;
+  for (const auto &[name, value] : report.items())
+    if (!isTable(value) && !value.is_object())
+      width = std::max(width, name.size());
+  bool first = true;
+  for (const auto &[name, value] : report.items()) {
+    if (isTable(value) || value.is_object()) {
+      fmt::print("{}{}\n", first ? "" : "\n", name);
+      printText(value);
+    } else
+      fmt::print("{:<{}}  {}\n", name, width, cell(value));
+    first = false;
+  }
+}
+
+void printReport(const Report &report, ReportFormat format) {
+  if (format == ReportFormat::Json)
+    fmt::print("{}\n", report.dump(2, ' ', false, Report::error_handler_t::replace));
+  else
+    printText(report);
 }
 
 } // namespace vinci

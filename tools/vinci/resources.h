@@ -19,7 +19,8 @@ std::vector<std::string> shippedModels();
 /// The model that is used where none is named.
 inline constexpr const char *defaultModel = "austen-qwen3";
 
-/// `$VINCI_CACHE_DIR`, else `$XDG_CACHE_HOME/vinci`, else `$HOME/.cache/vinci`. Throws Error if none of them is set.
+/// `$VINCI_CACHE_DIR`, else `$XDG_CACHE_HOME/vinci`, else `$HOME/.cache/vinci`. Throws Error if
+/// none of them is set.
 std::filesystem::path cacheDirectory();
 
 } // namespace vinci

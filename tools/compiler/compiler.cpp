@@ -1,0 +1,148 @@
+#include "tools/compiler/compiler.h"
+#include "backend/codegen/cpu_target.h"
+#include "backend/codegen/disassembler.h"
+#include "backend/plan/lower_to_plan.h"
+#include "frontend/builder/builder.h"
+#include "frontend/checkpoint_weights.h"
+#include "frontend/huggingface/config.h"
+#include "passes/pipelines.h"
+#include "runtime/exec/cpu_features.h"
+#include "tools/compiler/diagnostics.h"
+#include "tools/compiler/ir_dump.h"
+#include "tools/compiler/ir_file.h"
+
+#include "mlir/IR/MLIRContext.h"
+
+namespace vinci {
+namespace fs = std::filesystem;
+
+namespace {
+
+class MlirCompiler final : public Compiler {
+public:
+  CompileResult compile(const fs::path &model, const CompileOptions &options) override;
+  CompileResult compileIr(const fs::path &irFile, const CompileOptions &options) override;
+  ModelSummary summarize(const fs::path &model) override;
+  std::string printIr(const fs::path &irFile) override;
+  std::string disassemble(const std::vector<std::byte> &object, std::string_view symbol) override {
+    return vinci::disassemble(object, std::string(symbol));
+  }
+  std::vector<std::string> phases() override { return {phaseNames.begin(), phaseNames.end()}; }
+  std::vector<Target> targets() override;
+};
+
+} // namespace
+
+static std::string print(mlir::ModuleOp module) {
+  std::string text;
+  llvm::raw_string_ostream stream(text);
+  module.print(stream, mlir::OpPrintingFlags().enableDebugInfo(false));
+  return text + "\n";
+}
+
+static std::optional<int64_t> toSigned(std::optional<uint64_t> value) {
+  if (!value)
+    return std::nullopt;
+  return int64_t(std::min<uint64_t>(*value, std::numeric_limits<int64_t>::max()));
+}
+
+/// From a verified module to the last phase that is asked for.
+static CompileResult finish(mlir::ModuleOp module, const CompileOptions &options,
+                            DiagnosticCollector &diagnostics) {
+  const Phase last = options.stopAfter.empty() ? Phase::Plan : *parsePhase(options.stopAfter);
+  mlir::PassManager passes(module.getContext());
+  IrDump dump(options.dumpIrDirectory);
+  dump.write("import", module);
+  dump.attach(passes);
+  buildCompilePipeline(passes, {.stopAfter = last});
+  if (mlir::failed(passes.run(module)))
+    diagnostics.throwError();
+  CompileResult result;
+  result.ir = print(module);
+  if (last == Phase::Plan) {
+    LoweredPlan lowered = lowerToPlan(module, resolveCpu(options.cpu));
+    result.plan = serializePlan(lowered.tables, lowered.segments);
+  }
+  return result;
+}
+
+CompileResult MlirCompiler::compile(const fs::path &model, const CompileOptions &options) {
+  const ModelSpec spec = readHuggingFaceConfig(model);
+  BuildOptions build;
+  build.dtype = options.dtype.value_or(spec.dtype);
+  build.limits = resolveLimits(spec, {.maxSeqLen = toSigned(options.maxSeqLen),
+                                      .maxTokensPerStep = toSigned(options.maxTokensPerStep),
+                                      .maxBatch = toSigned(options.maxBatch),
+                                      .kvBlocks = toSigned(options.kvBlocks),
+                                      .blockSize = toSigned(options.blockSize)});
+  mlir::MLIRContext context(mlir::MLIRContext::Threading::DISABLED);
+  DiagnosticCollector diagnostics(context);
+  const auto module = buildModel(context, spec, build);
+  CompileResult result = finish(*module, options, diagnostics);
+  for (const Warning &warning : spec.warnings)
+    result.warnings.push_back(toString(warning));
+  return result;
+}
+
+CompileResult MlirCompiler::compileIr(const fs::path &irFile, const CompileOptions &options) {
+  if (options.dtype || options.maxSeqLen || options.maxTokensPerStep || options.maxBatch ||
+      options.kvBlocks || options.blockSize)
+    fail(SourcePosition{irFile.string()}, "IR has its dtype and its limits in it; --dtype, --block-size and the "
+                            "--max options go with a model");
+  mlir::MLIRContext context(mlir::MLIRContext::Threading::DISABLED);
+  DiagnosticCollector diagnostics(context);
+  const auto module = readIrFile(context, irFile, diagnostics);
+  return finish(*module, options, diagnostics);
+}
+
+ModelSummary MlirCompiler::summarize(const fs::path &model) {
+  const ModelSpec spec = readHuggingFaceConfig(model);
+  ModelSummary summary;
+  summary.name = spec.name;
+  summary.architecture = toString(spec.architecture);
+  summary.dtype = spec.dtype;
+  summary.hiddenSize = spec.hiddenSize;
+  summary.numHiddenLayers = spec.numHiddenLayers;
+  summary.numAttentionHeads = spec.numAttentionHeads;
+  summary.numKeyValueHeads = spec.numKeyValueHeads;
+  summary.headDim = spec.headDim;
+  summary.vocabSize = spec.vocabSize;
+  summary.maxPositionEmbeddings = spec.maxPositionEmbeddings;
+  summary.kvBytesPerToken = 2 * spec.keyValueWidth() * spec.numHiddenLayers * byteSize(spec.dtype);
+  for (const ExpectedTensor &tensor : expectedTensors(spec)) {
+    summary.tensors.push_back({tensor.name, tensor.shape});
+    uint64_t elements = 1;
+    for (const uint64_t dim : tensor.shape)
+      elements *= dim;
+    summary.parameters += elements;
+  }
+  return summary;
+}
+
+std::string MlirCompiler::printIr(const fs::path &irFile) {
+  mlir::MLIRContext context(mlir::MLIRContext::Threading::DISABLED);
+  DiagnosticCollector diagnostics(context);
+  return print(*readIrFile(context, irFile, diagnostics));
+}
+
+std::vector<Compiler::Target> MlirCompiler::targets() {
+  const std::vector<std::string> host = hostFeatures();
+  const std::string native = resolveCpu("native").name;
+  std::vector<Target> targets;
+  for (const std::string_view name : cpuTargetNames()) {
+    const CpuTarget target = resolveCpu(name);
+    const bool runs = std::all_of(
+        target.features.begin(), target.features.end(), [&](const std::string &feature) {
+          return std::find(host.begin(), host.end(), feature) != host.end();
+        });
+    targets.push_back({target.name, target.features, runs, target.name == native});
+  }
+  return targets;
+}
+
+} // namespace vinci
+
+vinci::Compiler *vinciCompiler() {
+  static vinci::MlirCompiler instance;
+  return &instance;
+}

@@ -1,0 +1,37 @@
+#include "tools/compiler/diagnostics.h"
+
+#include "mlir/IR/BuiltinAttributes.h"
+#include "mlir/IR/Location.h"
+
+namespace vinci {
+
+static SourcePosition positionOf(mlir::Location location) {
+  SourcePosition position;
+  location->walk([&](mlir::Location inner) {
+    const auto file = mlir::dyn_cast<mlir::FileLineColLoc>(inner);
+    if (!file)
+      return mlir::WalkResult::advance();
+    position = SourcePosition{file.getFilename().str(), file.getLine(), file.getColumn()};
+    return mlir::WalkResult::interrupt();
+  });
+  return position;
+}
+
+DiagnosticCollector::DiagnosticCollector(mlir::MLIRContext &context)
+    : handler_(&context, [this](mlir::Diagnostic &diagnostic) {
+        if (diagnostic.getSeverity() == mlir::DiagnosticSeverity::Error && !first_) {
+          SourcePosition position = positionOf(diagnostic.getLocation());
+          if (position.file.empty())
+            position.file = file_;
+          first_.emplace(std::move(position), diagnostic.str());
+        }
+        return mlir::success();
+      }) {}
+
+void DiagnosticCollector::throwError() {
+  if (!first_)
+    failInternal("a compiler pass failed without saying why");
+  fail(first_->first, "{}", first_->second);
+}
+
+} // namespace vinci

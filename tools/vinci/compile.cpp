@@ -1,0 +1,121 @@
+// `vinci compile`: a model directory, or IR, into a plan.
+#include "runtime/support/error.h"
+#include "runtime/weights/check_weights.h"
+#include "tools/vinci/commands.h"
+#include "tools/vinci/compiler_library.h"
+#include "tools/vinci/model_source.h"
+#include "tools/vinci/plan_cache.h"
+#include "tools/vinci/resources.h"
+
+#include <chrono>
+#include <fmt/ranges.h>
+
+namespace vinci {
+namespace fs = std::filesystem;
+
+namespace {
+struct CompileArguments {
+  std::string model;
+  std::string output;
+  CompileFlags flags;
+  bool noWeights = false;
+  std::string dumpIr;
+  std::string stopAfter;
+};
+} // namespace
+
+/// True if the folder holds anything that looks like a checkpoint.
+static bool hasWeights(const fs::path &directory) {
+  for (const auto &entry : fs::directory_iterator(directory)) {
+    const std::string name = entry.path().filename().string();
+    if (entry.path().extension() == ".safetensors" || name.ends_with(".safetensors.index.json"))
+      return true;
+  }
+  return false;
+}
+
+static void writeText(const std::string &path, const std::string &text) {
+  if (path == "-")
+    fmt::print("{}", text);
+  else
+    writeFile(path, std::as_bytes(std::span(text)));
+}
+
+static void writePlan(const CompileArguments &arguments, const Source &source,
+                      CompileResult result) {
+  const Plan plan = Plan::parse(std::move(result.plan), arguments.output);
+  if (source.kind == SourceKind::Model && !arguments.noWeights) {
+    if (hasWeights(source.path))
+      checkWeights(plan, Checkpoint::open(source.path));
+    else
+      fmt::print(
+          stderr,
+          "note: {} holds no weights; the plan is the same, weights are checked when it runs\n",
+          source.path.string());
+  }
+  if (arguments.output == "-") {
+    std::fwrite(plan.bytes().data(), 1, plan.bytes().size(), stdout);
+    return;
+  }
+  writeFile(arguments.output, plan.bytes());
+  if (source.kind == SourceKind::Model && !arguments.flags.noCache)
+    PlanCache(cacheDirectory()).rememberModel(plan, source.path);
+}
+
+static void compile(const CompileArguments &arguments) {
+  const auto start = std::chrono::steady_clock::now();
+  CompileOptions options = toCompileOptions(arguments.flags);
+  const auto phases = compiler().phases();
+  if (!arguments.stopAfter.empty() &&
+      std::find(phases.begin(), phases.end(), arguments.stopAfter) == phases.end())
+    fail("--stop-after '{}' is not a phase; legal are {}", arguments.stopAfter,
+         fmt::join(phases, ", "));
+  options.stopAfter = arguments.stopAfter;
+  options.dumpIrDirectory = arguments.dumpIr;
+
+  const Source source = findSource(arguments.model);
+  if (source.kind == SourceKind::Plan)
+    fail(SourcePosition{source.path.string()}, "this is a plan already; compile takes a model directory or IR");
+  CompileResult result = source.kind == SourceKind::Ir ? compiler().compileIr(source.path, options)
+                                                       : compiler().compile(source.path, options);
+  for (const std::string &warning : result.warnings)
+    fmt::print(stderr, "{}\n", warning);
+  if (result.plan.empty())
+    return writeText(arguments.output, result.ir);
+
+  const size_t bytes = result.plan.size();
+  writePlan(arguments, source, std::move(result));
+  const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - start;
+  if (arguments.output != "-")
+    fmt::print(stderr, "wrote {} ({:.1f} KiB) in {:.2f} s\n", arguments.output, bytes / 1024.0,
+               seconds.count());
+}
+
+void addCompileCommand(CLI::App &app) {
+  auto *command = app.add_subcommand("compile", "Compile a model directory into a plan");
+  auto arguments = std::make_shared<CompileArguments>();
+  command
+      ->add_option("MODEL", arguments->model,
+                   "A model directory, its config.json, an IR file, or the name of a shipped model")
+      ->required();
+  command
+      ->add_option("-o,--output", arguments->output,
+                   "The plan, or the IR with --stop-after; - is standard output")
+      ->required();
+  addCompileFlags(*command, arguments->flags);
+  command->add_flag("--no-weights", arguments->noWeights,
+                    "Do not compare the plan with the checkpoint beside the config");
+  command->add_option("--dump-ir", arguments->dumpIr,
+                      "Write the IR after every pass into this folder, numbered");
+  command->add_option(
+      "--stop-after", arguments->stopAfter,
+      "Stop after this phase and write the IR: import, lower, schedule, memory or plan");
+  command->footer(
+      "Examples:\n"
+      "  vinci compile models/austen-qwen3 -o austen.plan\n"
+      "  vinci compile path/to/Qwen3-8B -o qwen.plan --dtype bfloat16 --cpu avx512 --no-weights\n"
+      "  vinci compile models/austen-qwen3 -o - --stop-after import");
+  command->callback([arguments] { compile(*arguments); });
+}
+
+} // namespace vinci

@@ -1,0 +1,140 @@
+// `vinci inspect`: what is in a model, in IR, in a plan.
+#include "runtime/support/error.h"
+#include "tools/vinci/compiler_library.h"
+#include "tools/vinci/inspect_plan.h"
+#include "tools/vinci/model_source.h"
+
+namespace vinci {
+
+namespace {
+struct InspectArguments {
+  std::string source;
+  bool summary = false, ir = false, commands = false, kernels = false, assembly = false,
+       memory = false, weights = false;
+  ReportFormat format = ReportFormat::Text;
+};
+} // namespace
+
+static void printIr(const std::string &ir, ReportFormat format) {
+  if (format == ReportFormat::Json)
+    printReport({{"ir", ir}}, format);
+  else
+    fmt::print("{}", ir);
+}
+
+static void inspectModel(const Source &source, const InspectArguments &arguments) {
+  if (arguments.commands || arguments.kernels || arguments.memory)
+    fail(SourcePosition{source.path.string()},
+         "a model has no commands, kernels or memory yet; compile it, then inspect the plan "
+         "(of a model: --summary, --ir, --weights)");
+  if (arguments.ir) {
+    CompileOptions options;
+    options.stopAfter = "import";
+    return printIr(compiler().compile(source.path, options).ir, arguments.format);
+  }
+  const ModelSummary model = compiler().summarize(source.path);
+  if (arguments.weights) {
+    Report rows = Report::array();
+    for (const auto &tensor : model.tensors)
+      rows.push_back({{"tensor", tensor.name}, {"shape", tensor.shape}});
+    return printReport(rows, arguments.format);
+  }
+  printReport({{"model", model.name},
+               {"architecture", model.architecture},
+               {"dtype", toString(model.dtype)},
+               {"parameters", model.parameters},
+               {"hidden_size", model.hiddenSize},
+               {"num_hidden_layers", model.numHiddenLayers},
+               {"num_attention_heads", model.numAttentionHeads},
+               {"num_key_value_heads", model.numKeyValueHeads},
+               {"head_dim", model.headDim},
+               {"vocab_size", model.vocabSize},
+               {"max_position_embeddings", model.maxPositionEmbeddings},
+               {"kv_bytes_per_token", model.kvBytesPerToken},
+               {"tensors", model.tensors.size()}},
+              arguments.format);
+}
+
+static void inspectIr(const Source &source, const InspectArguments &arguments) {
+  if (arguments.commands || arguments.kernels || arguments.memory || arguments.weights)
+    fail(SourcePosition{source.path.string()}, "IR has no commands, kernels, memory or weights of its own; "
+                                 "compile it, then inspect the plan");
+  printIr(compiler().printIr(source.path), arguments.format);
+}
+
+/// The machine code of every kernel, each under its symbol.
+static Report planAssembly(const Plan &plan) {
+  Report assembly = Report::object();
+  for (const fb::Kernel *kernel : *plan.root()->kernels()) {
+    const auto object = plan.segment(kernel->segment());
+    assembly[kernel->symbol()->str()] =
+        compiler().disassemble({object.begin(), object.end()}, kernel->symbol()->str());
+  }
+  return assembly;
+}
+
+static void inspectPlan(const Source &source, const InspectArguments &arguments) {
+  if (arguments.ir)
+    fail(SourcePosition{source.path.string()},
+         "a plan holds no IR; use --commands, or compile with --stop-after or --dump-ir");
+  const Plan plan = Plan::open(source.path);
+  Report report = Report::object();
+  if (arguments.summary)
+    report["summary"] = planSummary(plan);
+  if (arguments.commands)
+    report.update(planCommands(plan));
+  if (arguments.kernels)
+    report["kernels"] = planKernels(plan);
+  if (arguments.memory)
+    report["memory"] = planMemory(plan);
+  if (arguments.weights)
+    report["weights"] = planWeights(plan);
+  if (arguments.assembly)
+    report["assembly"] = planAssembly(plan);
+  if (report.empty())
+    report = planSummary(plan);
+  printReport(report, arguments.format);
+}
+
+static void inspect(const InspectArguments &arguments) {
+  const Source source = findSource(arguments.source);
+  switch (source.kind) {
+  case SourceKind::Model:
+    return inspectModel(source, arguments);
+  case SourceKind::Ir:
+    return inspectIr(source, arguments);
+  case SourceKind::Plan:
+    return inspectPlan(source, arguments);
+  }
+}
+
+void addInspectCommand(CLI::App &app) {
+  auto *command = app.add_subcommand("inspect", "Look into a model, IR or a plan");
+  auto arguments = std::make_shared<InspectArguments>();
+  command
+      ->add_option("MODEL|IR|PLAN", arguments->source,
+                   "What to look into; recognised by its content")
+      ->required();
+  constexpr const char *group = "What to show (default: --summary)";
+  command->add_flag("--summary", arguments->summary, "Sizes, limits, target")->group(group);
+  command->add_flag("--ir", arguments->ir, "The graph of a model, or an IR file")->group(group);
+  command
+      ->add_flag("--commands", arguments->commands,
+                 "A plan's commands and calls, with what they came from")
+      ->group(group);
+  command->add_flag("--kernels", arguments->kernels, "A plan's kernels")->group(group);
+  command->add_flag("--asm", arguments->assembly, "With --kernels: their machine code")
+      ->group(group);
+  command->add_flag("--memory", arguments->memory, "A plan's arena, KV cache and constants")
+      ->group(group);
+  command->add_flag("--weights", arguments->weights, "Tensors and how they are packed")
+      ->group(group);
+  addFormatOption(*command, arguments->format);
+  command->footer("Examples:\n"
+                  "  vinci inspect models/austen-qwen3 --ir\n"
+                  "  vinci inspect austen.plan --commands\n"
+                  "  vinci inspect austen.plan --kernels --asm --format json");
+  command->callback([arguments] { inspect(*arguments); });
+}
+
+} // namespace vinci

@@ -1,0 +1,199 @@
+#include "tools/vinci/inspect_plan.h"
+
+#include <algorithm>
+#include <fmt/ranges.h>
+
+namespace vinci {
+
+static std::string dtypeName(fb::DType type) {
+  return std::string(toString(static_cast<DType>(type)));
+}
+
+static std::string symbolText(fb::Symbol symbol, uint64_t scale) {
+  static constexpr const char *names[] = {"", "tokens", "sequences", "logit_rows"};
+  if (symbol == fb::Symbol::One)
+    return std::to_string(scale);
+  const char *name = names[static_cast<size_t>(symbol)];
+  return scale == 1 ? std::string(name) : fmt::format("{}*{}", scale, name);
+}
+
+/// `bfloat16[tokens, 256]`
+static std::string shapeText(fb::DType type, const flatbuffers::Vector<const fb::Dim *> *dims) {
+  std::vector<std::string> parts;
+  for (const fb::Dim *dim : *dims)
+    parts.push_back(symbolText(dim->symbol(), dim->scale()));
+  return fmt::format("{}[{}]", dtypeName(type), fmt::join(parts, ", "));
+}
+
+static uint64_t totalWeightBytes(const fb::Plan *plan) {
+  uint64_t bytes = 0;
+  for (const fb::Weight *weight : *plan->weights())
+    bytes += weight->bytes();
+  return bytes;
+}
+
+static uint64_t kvCacheBytes(const fb::Plan *plan) {
+  return plan->kv_cache()->bytes_per_block() * plan->kv_cache()->layers() *
+         plan->limits()->kv_blocks();
+}
+
+Report planSummary(const Plan &file) {
+  const fb::Plan *plan = file.root();
+  size_t commands = 0;
+  for (const fb::Body *body : *plan->bodies())
+    commands += body->commands()->size();
+  Report features = Report::array();
+  for (const auto *feature : *plan->cpu_features())
+    features.push_back(feature->str());
+  const fb::Model *model = plan->model();
+  const fb::Limits *limits = plan->limits();
+  return {{"plan", file.name()},
+          {"schema", fmt::format("{}.{}", planSchemaMajor, planSchemaMinor)},
+          {"bytes", file.bytes().size()},
+          {"model", model->name()->str()},
+          {"architecture", model->architecture()->str()},
+          {"dtype", dtypeName(model->dtype())},
+          {"parameters", model->parameters()},
+          {"layers", model->num_hidden_layers()},
+          {"hidden_size", model->hidden_size()},
+          {"vocab_size", model->vocab_size()},
+          {"cpu", plan->cpu()->str()},
+          {"cpu_features", features},
+          {"max_seq_len", limits->max_seq_len()},
+          {"max_tokens_per_step", limits->max_tokens_per_step()},
+          {"max_batch", limits->max_batch()},
+          {"kv_blocks", limits->kv_blocks()},
+          {"block_size", plan->kv_cache()->block_size()},
+          {"kernels", plan->kernels()->size()},
+          {"bodies", plan->bodies()->size()},
+          {"commands", commands},
+          {"weights", plan->weights()->size()},
+          {"weight_bytes", totalWeightBytes(plan)},
+          {"arena_bytes", plan->arena_bytes()},
+          {"kv_cache_bytes", kvCacheBytes(plan)}};
+}
+
+static std::string operandText(const fb::Plan *plan, const fb::Body *body,
+                               const fb::Operand *operand) {
+  switch (operand->space()) {
+  case fb::Space::Arena:
+    return plan->buffers()->Get(operand->index())->name()->str();
+  case fb::Space::Input:
+    return "in:" + plan->entries()->Get(0)->inputs()->Get(operand->index())->name()->str();
+  case fb::Space::Output:
+    return "out:" + plan->entries()->Get(0)->outputs()->Get(operand->index())->name()->str();
+  case fb::Space::Constant:
+    return "const:" + plan->constants()->Get(operand->index())->name()->str();
+  case fb::Space::Parameter:
+    return "@" + body->parameters()->Get(operand->index())->str();
+  }
+  return "?";
+}
+
+static Report commandRow(const fb::Plan *plan, size_t bodyIndex, size_t ordinal) {
+  const fb::Body *body = plan->bodies()->Get(bodyIndex);
+  const fb::Command *command = body->commands()->Get(ordinal);
+  std::vector<std::string> operands;
+  for (uint32_t i = 0; i < command->operand_count(); ++i)
+    operands.push_back(
+        operandText(plan, body, body->operands()->Get(command->operand_first() + i)));
+  Report waits = Report::array();
+  for (uint32_t i = 0; i < command->wait_count(); ++i)
+    waits.push_back(body->waits()->Get(command->wait_first() + i));
+  const fb::TileRule &tiles = command->tiles();
+  Report row = {{"body", body->name()->str()},
+                {"command", ordinal},
+                {"kernel", plan->kernels()->Get(command->kernel())->symbol()->str()},
+                {"tiles", fmt::format("ceil({}/{})*{}", symbolText(tiles.symbol(), tiles.scale()),
+                                      tiles.row_block(), tiles.columns())},
+                {"operands", fmt::format("{}", fmt::join(operands, " "))},
+                {"waits", waits},
+                {"stream", command->stream()}};
+  const bool hasDebug = plan->debug() && bodyIndex < plan->debug()->size();
+  if (hasDebug) {
+    row["op"] = plan->debug()->Get(bodyIndex)->ops()->Get(ordinal)->str();
+    row["location"] = plan->debug()->Get(bodyIndex)->locations()->Get(ordinal)->str();
+  }
+  return row;
+}
+
+static Report entryRows(const fb::Plan *plan) {
+  Report rows = Report::array();
+  for (const fb::Entry *entry : *plan->entries())
+    for (const fb::Call *call : *entry->calls())
+      rows.push_back({{"entry", entry->name()->str()},
+                      {"body", plan->bodies()->Get(call->body())->name()->str()},
+                      {"layer", call->layer()},
+                      {"bindings", call->bindings() ? call->bindings()->size() : 0}});
+  return rows;
+}
+
+Report planCommands(const Plan &file) {
+  const fb::Plan *plan = file.root();
+  Report commands = Report::array();
+  for (size_t body = 0; body < plan->bodies()->size(); ++body)
+    for (size_t ordinal = 0; ordinal < plan->bodies()->Get(body)->commands()->size(); ++ordinal)
+      commands.push_back(commandRow(plan, body, ordinal));
+  return {{"commands", commands}, {"calls", entryRows(plan)}};
+}
+
+Report planKernels(const Plan &file) {
+  const fb::Plan *plan = file.root();
+  std::vector<size_t> uses(plan->kernels()->size());
+  for (const fb::Body *body : *plan->bodies())
+    for (const fb::Command *command : *body->commands())
+      ++uses[command->kernel()];
+  Report rows = Report::array();
+  for (size_t i = 0; i < uses.size(); ++i) {
+    const fb::Kernel *kernel = plan->kernels()->Get(i);
+    rows.push_back({{"kernel", kernel->symbol()->str()},
+                    {"op", kernel->op()->str()},
+                    {"operands", kernel->operands()},
+                    {"outputs", kernel->outputs()},
+                    {"segment", kernel->segment()},
+                    {"commands", uses[i]}});
+  }
+  return rows;
+}
+
+Report planMemory(const Plan &file) {
+  const fb::Plan *plan = file.root();
+  std::vector<const fb::Buffer *> buffers(plan->buffers()->begin(), plan->buffers()->end());
+  std::stable_sort(buffers.begin(), buffers.end(),
+                   [](auto *a, auto *b) { return a->offset() < b->offset(); });
+  Report rows = Report::array();
+  uint64_t sum = 0;
+  for (const fb::Buffer *buffer : buffers) {
+    rows.push_back({{"offset", buffer->offset()},
+                    {"bytes", buffer->bytes()},
+                    {"buffer", buffer->name()->str()},
+                    {"type", shapeText(buffer->dtype(), buffer->dims())}});
+    sum += buffer->bytes();
+  }
+  Report constants = Report::array();
+  for (const fb::Constant *constant : *plan->constants())
+    constants.push_back({{"bytes", constant->bytes()}, {"constant", constant->name()->str()}});
+  return {{"arena_bytes", plan->arena_bytes()},
+          {"arena_bytes_without_reuse", sum},
+          {"kv_cache_bytes", kvCacheBytes(plan)},
+          {"weight_bytes", totalWeightBytes(plan)},
+          {"arena", rows},
+          {"constants", constants}};
+}
+
+Report planWeights(const Plan &file) {
+  Report rows = Report::array();
+  for (const fb::Weight *weight : *file.root()->weights()) {
+    std::vector<uint64_t> shape(weight->shape()->begin(), weight->shape()->end());
+    rows.push_back({{"weight", weight->name()->str()},
+                    {"dtype", dtypeName(weight->dtype())},
+                    {"shape", fmt::format("[{}]", fmt::join(shape, ", "))},
+                    {"count", weight->count()},
+                    {"packing", fb::EnumNamePacking(weight->packing())},
+                    {"bytes", weight->bytes()},
+                    {"source", weight->source()->str()}});
+  }
+  return rows;
+}
+
+} // namespace vinci

@@ -1,0 +1,17 @@
+// What `vinci inspect PLAN` can show, as reports.
+#pragma once
+
+#include "runtime/plan/plan.h"
+#include "tools/vinci/report.h"
+
+namespace vinci {
+
+Report planSummary(const Plan &plan);
+/// Every command of every body: kernel, tiles, operands, what it waits for, and where it came from.
+Report planCommands(const Plan &plan);
+Report planKernels(const Plan &plan);
+/// The arena's buffers by offset, and what else the plan needs memory for.
+Report planMemory(const Plan &plan);
+Report planWeights(const Plan &plan);
+
+} // namespace vinci

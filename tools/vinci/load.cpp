@@ -1,0 +1,37 @@
+#include "tools/vinci/load.h"
+#include "runtime/exec/region_executor.h"
+#include "runtime/support/error.h"
+#include "tools/vinci/progress.h"
+
+namespace vinci {
+
+void addLoadFlags(CLI::App &command, LoadFlags &flags) {
+  command.add_option("--model", flags.model,
+                     "With a plan: the folder of its weights and tokenizer");
+  command.add_option("--threads", flags.threads, "Worker threads (default: one per processor)");
+}
+
+void checkLoadFlags(const LoadFlags &flags) {
+  if (flags.threads && (*flags.threads < 1 || *flags.threads > int64_t(RegionExecutor::maxThreads)))
+    fail("--threads {} is not a number of threads; 1 to {} are legal", *flags.threads,
+         RegionExecutor::maxThreads);
+}
+
+std::unique_ptr<LoadedModel> load(ReadyPlan ready, const LoadFlags &flags) {
+  const Checkpoint checkpoint = Checkpoint::open(ready.modelDirectory);
+  Progress progress("packing weights");
+  PackOptions options;
+  if (!ready.cacheDirectory.empty())
+    options.cacheDir = ready.cacheDirectory / "packs";
+  options.progress = [&](uint64_t done, uint64_t total) { progress.report(done, total); };
+  options.warning = [](const std::string &message) {
+    fmt::print(stderr, "warning: {}\n", message);
+  };
+  Pack pack = Pack::create(ready.plan, checkpoint, options);
+  progress.finish();
+  LoadOptions loadOptions;
+  loadOptions.threads = uint32_t(flags.threads.value_or(0));
+  return std::make_unique<LoadedModel>(std::move(ready.plan), std::move(pack), loadOptions);
+}
+
+} // namespace vinci

@@ -1,0 +1,17 @@
+// Reports: built once as JSON, printed as JSON or as text for people.
+#pragma once
+
+#include "tools/vinci/commands.h"
+
+#include <nlohmann/json.hpp>
+
+namespace vinci {
+
+using Report = nlohmann::ordered_json;
+
+/// Prints `report` on stdout. As text, an object becomes `key: value` lines, an array of flat
+/// objects an aligned table with a heading, and an object of such sections one after another under
+/// their names.
+void printReport(const Report &report, ReportFormat format);
+
+} // namespace vinci
