@@ -40,9 +40,13 @@ uint32_t matmulColumns(uint64_t n, uint64_t k, DType dtype) {
       std::clamp<uint64_t>(columns, 1, std::min<uint64_t>(pairs, maxMatmulColumns)));
 }
 
+/// What the constant `rows` counts.
+VinciDim rowsOf(const KernelSpec &spec) {
+  return spec.text("rows") == "tokens" ? VINCI_DIM_TOKENS : VINCI_DIM_LOGIT_ROWS;
+}
+
 KernelTiles matmulTiles(const KernelSpec &spec) {
-  const VinciDim rows = spec.text("rows") == "tokens" ? VINCI_DIM_TOKENS : VINCI_DIM_LOGIT_ROWS;
-  return {rows, 1, matmulRowBlock, matmulColumns(size(spec, "n"), size(spec, "k"), spec.dtype())};
+  return {rowsOf(spec), 1, matmulRowBlock, matmulColumns(size(spec, "n"), size(spec, "k"), spec.dtype())};
 }
 
 KernelTiles elementwiseTiles(const KernelSpec &spec) {
@@ -141,13 +145,13 @@ std::vector<CatalogueEntry> makeCatalogue() {
        }},
       {"rms_norm",
        "norm",
-       {dtype, n, {"groups", Size, 1, 65536}, {"eps", Real}},
+       {dtype, n, {"groups", Size, 1, 65536}, {"eps", Real}, {"rows", Rows}},
        {"out"},
        {"x", "weight"},
        {},
        none,
        [](const KernelSpec &s) {
-         return rowTiles(VINCI_DIM_TOKENS, size(s, "groups"), size(s, "n"));
+         return rowTiles(rowsOf(s), size(s, "groups"), size(s, "n"));
        }},
       {"matmul",
        "matmul",

@@ -64,8 +64,13 @@ void rope(const Command &c) {
       }
 }
 
+/// What the constant `rows` counts.
+static uint64_t rowsOf(const Command &c) {
+  return c.dims[c.spec.text("rows") == "tokens" ? VINCI_DIM_TOKENS : VINCI_DIM_LOGIT_ROWS];
+}
+
 void rmsNorm(const Command &c) {
-  const uint64_t n = c.size("n"), rows = c.tokens() * c.size("groups");
+  const uint64_t n = c.size("n"), rows = rowsOf(c) * c.size("groups");
   for (uint64_t row = 0; row < rows; ++row) {
     double squares = 0;
     for (uint64_t i = 0; i < n; ++i)
@@ -81,9 +86,7 @@ void rmsNorm(const Command &c) {
 void matmul(const Command &c) {
   const uint64_t n = c.size("n"), k = c.size("k");
   const bool bias = c.size("bias") != 0;
-  const uint64_t rows =
-      c.dims[c.spec.text("rows") == "tokens" ? VINCI_DIM_TOKENS : VINCI_DIM_LOGIT_ROWS];
-  for (uint64_t row = 0; row < rows; ++row)
+  for (uint64_t row = 0; row < rowsOf(c); ++row)
     for (uint64_t column = 0; column < n; ++column)
       c.typed(0, c.spec.dtype("out_dtype"))
           .set(row * n + column, dot(c.typed(1), row, c.typed(2), 0, column, k, c.spec.dtype()) +

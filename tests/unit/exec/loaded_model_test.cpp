@@ -31,7 +31,7 @@ std::vector<KernelSpec> kernelSpecs() {
   return {
       {"embedding", {{"dtype", "bfloat16"}, {"hidden", hidden}, {"vocab", int64_t(40)}}},
       {"rope_table", {{"head_dim", sixteen}}},
-      {"rms_norm", {{"dtype", "bfloat16"}, {"n", hidden}, {"groups", one}, {"eps", 1e-6}}},
+      {"rms_norm", {{"dtype", "bfloat16"}, {"n", hidden}, {"groups", one}, {"eps", 1e-6}, {"rows", "tokens"}}},
       {"matmul", matmul(32, "bfloat16", "tokens")},
       {"matmul", matmul(16, "bfloat16", "tokens")},
       {"rope", {{"dtype", "bfloat16"}, {"heads", two}, {"head_dim", sixteen}}},

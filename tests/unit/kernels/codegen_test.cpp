@@ -86,7 +86,7 @@ TEST(KernelSpec, HasAReadableSymbol) {
   EXPECT_EQ(
       symbolName(makeSpec(
           "rms_norm",
-          {{"dtype", "float16"s}, {"n", int64_t{80}}, {"groups", int64_t{1}}, {"eps", 1e-6}})),
+          {{"dtype", "float16"s}, {"n", int64_t{80}}, {"groups", int64_t{1}}, {"eps", 1e-6}, {"rows", "tokens"s}})),
       "rms_norm_float16_n80_groups1_eps1e-06");
   std::set<std::string> symbols;
   for (const KernelSpec &spec : allSpecs())

@@ -69,7 +69,9 @@ Shape shapeOf(const KernelSpec &s, std::string_view name, const Dims &dims) {
     return typed(tokens * size(s, "kv_heads") * size(s, "head_dim"));
   const uint64_t n = size(s, "n");
   if (op == "rms_norm")
-    return typed(name == "weight" ? n : tokens * size(s, "groups") * n);
+    return typed(name == "weight"
+                     ? n
+                     : (s.text("rows") == "tokens" ? tokens : logitRows) * size(s, "groups") * n);
   if (op == "matmul") {
     const uint64_t rows = s.text("rows") == "tokens" ? tokens : logitRows;
     if (name == "w")
@@ -218,7 +220,9 @@ std::vector<KernelSpec> allSpecs() {
           {{"dtype", dtype}, {"kv_heads", i(2)}, {"head_dim", headDim}, {"block_size", i(16)}});
     }
     for (const int64_t n : {7, 16, 80, 300})
-      add("rms_norm", {{"dtype", dtype}, {"n", n}, {"groups", i(2)}, {"eps", 1e-6}});
+      for (const std::string &rows : {"tokens"s, "logit_rows"s})
+        add("rms_norm",
+            {{"dtype", dtype}, {"n", n}, {"groups", i(2)}, {"eps", 1e-6}, {"rows", rows}});
     for (const char *op : {"add", "mul", "silu"})
       add(op, {{"dtype", dtype}, {"n", i(77)}, {"rows_per_token", i(3)}});
     for (const auto &[n, k] : {std::pair{300, 176}, {80, 80}, {1, 5}, {160, 1100}})
