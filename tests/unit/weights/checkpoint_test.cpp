@@ -52,6 +52,16 @@ TEST_F(Checkpoints, Shards) {
   EXPECT_EQ(moved.find("c")->shape, std::vector<uint64_t>{3});
 }
 
+TEST(CheckpointsOfTransformers, Open) {
+  const std::filesystem::path data = std::filesystem::path(VINCI_SOURCE_DIR) / "tests/golden/data";
+  Checkpoint single = Checkpoint::open(data / "llama-plain");
+  EXPECT_EQ(single.files().size(), 1u);
+  EXPECT_EQ(single.find("model.embed_tokens.weight")->shape, (std::vector<uint64_t>{300, 64}));
+  Checkpoint sharded = Checkpoint::open(data / "qwen3-wide");
+  EXPECT_EQ(sharded.files().size(), 10u);
+  EXPECT_NE(sharded.find("model.norm.weight"), nullptr);
+}
+
 TEST_F(Checkpoints, ShardsMayBeLinks) {
   std::filesystem::create_directory(folder / "model");
   write("blob", safetensors(std::vector{tensor("a", 1)}));
