@@ -27,7 +27,7 @@ enum VinciDim {
 /* buffers: resolved addresses, outputs first, then inputs, 64-byte aligned.
  * dims:    VINCI_DIM_COUNT values.
  * tile:    0 <= tile < tiles of the command, see TileRule in plan.fbs: row block = tile / columns,
- * column = tile % columns. */
+ *          column = tile % columns. */
 typedef void (*VinciKernel)(void *const *buffers, const uint64_t *dims, uint32_t tile);
 
 #ifdef __cplusplus
