@@ -82,11 +82,10 @@ public:
   }
   /// Like rowsPer(Tokens), but any multiple of tokens is fine; returns the multiple through
   /// `multiple`.
-  KernelBuilder &rowsPerTokenTimes(Value value, int64_t &multiple, bool orPerLogitRow = false) {
+  KernelBuilder &rowsPerTokenTimes(Value value, int64_t &multiple) {
     llm::DimExpr rows = shape(value)[0];
     multiple = rows.scale;
-    const bool perLogitRow = orPerLogitRow && rows.symbol == llm::Symbol::LogitRows;
-    if (!failed_ && rows.symbol != llm::Symbol::Tokens && !perLogitRow) {
+    if (!failed_ && rows.symbol != llm::Symbol::Tokens) {
       op_->emitOpError() << "has rows = " << llm::toString(rows)
                          << "; its kernel takes rows per token, rows = tokens or a multiple";
       failed_ = true;
@@ -134,18 +133,17 @@ FailureOr<Kernel> kernel(llm::RopeTableOp op) {
 }
 
 FailureOr<Kernel> kernel(llm::RmsNormOp op) {
-  int64_t perRow = 0;
-  KernelBuilder builder(op);
-  builder.rowsPerTokenTimes(op.getInput(), perRow, /*orPerLogitRow=*/true);
+  llm::DimExpr rows = shape(op.getInput())[0];
   int64_t heads = op.getInput().getType().getRank() == 3 ? size(op.getInput(), 1) : 1;
-  return builder.writes(op.getResult())
+  return KernelBuilder(op)
+      .writes(op.getResult())
       .reads(op.getInput())
       .readsWeight(op.getWeight())
       .dtype(op.getInput())
       .set("n", size(op.getWeight(), 0))
-      .set("groups", perRow * heads)
+      .set("groups", rows.scale * heads)
       .set("eps", op.getEps())
-      .set("rows", llm::toString(shape(op.getInput())[0].symbol))
+      .set("rows", llm::toString(rows.symbol))
       .build();
 }
 

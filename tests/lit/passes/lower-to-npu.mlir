@@ -63,9 +63,11 @@ module attributes {
     llm.return %out : tensor<?x16xf32, #tokens>
   }
   llm.body @epilogue(%hidden: tensor<?x16xf32, #tokens>, %logit_indices: tensor<?xi32, #logit_rows>) -> tensor<?x32xf32, #logit_rows> {
+    %final_norm = llm.weight @final_norm from "norm.weight" : tensor<16xf32>
     %lm_head = llm.weight @lm_head from "embed_tokens.weight" : tensor<32x16xf32>
     %rows = llm.gather_rows %hidden, %logit_indices : (tensor<?x16xf32, #tokens>, tensor<?xi32, #logit_rows>) -> tensor<?x16xf32, #logit_rows>
-    %logits = llm.matmul %rows, %lm_head : (tensor<?x16xf32, #logit_rows>, tensor<32x16xf32>) -> tensor<?x32xf32, #logit_rows>
+    %x = llm.rms_norm %rows, %final_norm eps 1.0e-06 : tensor<?x16xf32, #logit_rows>, tensor<16xf32>
+    %logits = llm.matmul %x, %lm_head : (tensor<?x16xf32, #logit_rows>, tensor<32x16xf32>) -> tensor<?x32xf32, #logit_rows>
     llm.return %logits : tensor<?x32xf32, #logit_rows>
   }
   llm.body @never_called() {
@@ -98,6 +100,7 @@ module attributes {
 // CHECK-NEXT: npu.weight @layers.1.router from "layers.1.router.weight" packing panel32 : tensor<8x16xf32>
 // CHECK-NEXT: npu.weight @layers.1.up_proj from "layers.1.experts.{}.up_proj.weight" stack 8 packing panel32 : tensor<8x12x16xf32>
 // CHECK-NEXT: npu.weight @layers.1.down_proj from "layers.1.experts.{}.down_proj.weight" stack 8 packing panel32 : tensor<8x16x12xf32>
+// CHECK-NEXT: npu.weight @final_norm from "norm.weight" packing rows : tensor<16xf32>
 // CHECK-NEXT: npu.weight @lm_head from "embed_tokens.weight" packing panel32 : tensor<32x16xf32>
 // CHECK-NEXT: npu.buffer @hidden : tensor<?x16xf32, #tokens>
 // CHECK-NEXT: npu.buffer @rope : tensor<?x4xf32, #tokens>
@@ -121,6 +124,7 @@ module attributes {
 // CHECK-NEXT: npu.buffer @expert_layer.moe_combine : tensor<?x16xf32, #tokens>
 // CHECK-NEXT: npu.buffer @hidden.2 : tensor<?x16xf32, #tokens>
 // CHECK-NEXT: npu.buffer @epilogue.gather_rows : tensor<?x16xf32, #logit_rows>
+// CHECK-NEXT: npu.buffer @epilogue.final_norm : tensor<?x16xf32, #logit_rows>
 
 // CHECK-LABEL: npu.body @prologue(weight @embed_tokens) {
 // CHECK-NEXT: npu.launch "embedding" writes(arena @hidden) reads(input @token_ids, parameter @embed_tokens) {dtype = "float32", hidden = 16, vocab = 32}
@@ -147,13 +151,14 @@ module attributes {
 // CHECK-NEXT: npu.launch "moe_combine" writes(arena @expert_layer.moe_combine) reads(arena @expert_layer.down_proj, arena @expert_layer.moe_sort.position_of, arena @expert_layer.moe_route.weights) {dtype = "float32", n = 16, top_k = 2}
 // CHECK-NEXT: npu.launch "add" writes(arena @hidden.2) reads(arena @hidden.1, arena @expert_layer.moe_combine) {dtype = "float32", n = 16, rows_per_token = 1}
 
-// CHECK-LABEL: npu.body @epilogue(weight @lm_head) {
+// CHECK-LABEL: npu.body @epilogue(weight @final_norm, weight @lm_head) {
 // CHECK-NEXT: npu.launch "gather_rows" writes(arena @epilogue.gather_rows) reads(arena @hidden.2, input @logit_indices) {dtype = "float32", n = 16}
-// CHECK-NEXT: npu.launch "matmul" writes(output @logits) reads(arena @epilogue.gather_rows, parameter @lm_head) {bias = 0, dtype = "float32", k = 16, n = 32, out_dtype = "float32", rows = "logit_rows"}
+// CHECK-NEXT: npu.launch "rms_norm" writes(arena @epilogue.final_norm) reads(arena @epilogue.gather_rows, parameter @final_norm) {dtype = "float32", eps = 1.0e-06, groups = 1, n = 16, rows = "logit_rows"}
+// CHECK-NEXT: npu.launch "matmul" writes(output @logits) reads(arena @epilogue.final_norm, parameter @lm_head) {bias = 0, dtype = "float32", k = 16, n = 32, out_dtype = "float32", rows = "logit_rows"}
 
 // CHECK-LABEL: npu.entry @prefill(token_ids: tensor<?xi32, #tokens>, positions: tensor<?xi32, #tokens>, slot_mapping: tensor<?xi32, #tokens>, query_start: tensor<3xi32>, context_lens: tensor<?xi32, #sequences>, block_tables: tensor<?x2xi32, #sequences>, logit_indices: tensor<?xi32, #logit_rows>) -> (logits: tensor<?x32xf32, #logit_rows>) {
 // CHECK-NEXT: npu.call @prologue (weight @embed_tokens)
 // CHECK-NEXT: npu.call @attention_layer layer 0 (weight @layers.0.norm, weight @layers.0.q_proj, weight @layers.0.q_proj.bias, weight @layers.0.k_proj, weight @layers.0.q_norm, kv_cache 0)
 // CHECK-NEXT: npu.call @expert_layer layer 1 (weight @layers.1.router, weight @layers.1.up_proj, weight @layers.1.down_proj)
-// CHECK-NEXT: npu.call @epilogue (weight @lm_head)
+// CHECK-NEXT: npu.call @epilogue (weight @final_norm, weight @lm_head)
 // CHECK-NOT: llm.body
