@@ -28,14 +28,14 @@ double Score::meanNll() const {
 Score score(StepRunner &model, std::span<const int32_t> ids, uint32_t window,
             const std::function<void(size_t)> &progress) {
   const ModelLimits &limits = model.limits();
-  if (ids.size() < 2)
-    fail("{} ids to score; at least 2 are needed", ids.size());
+  if (ids.empty())
+    fail("there are no ids to score; at least 1 is needed");
   if (window == 0 || window > limits.maxSeqLen)
     fail("a window of {} ids; legal: 1 to {} (max_seq_len)", window, limits.maxSeqLen);
   for (size_t i = 0; i < ids.size(); ++i)
     if (ids[i] < 0 || uint32_t(ids[i]) >= limits.vocabSize)
       fail("ids[{}] is {}; legal: 0 to {} (vocab_size - 1)", i, ids[i], limits.vocabSize - 1);
-  size_t inputs = ids.size() - 1;
+  size_t inputs = ids.size();
   auto longest = uint32_t(std::min<size_t>(window, inputs));
   if (limits.blocksFor(longest) > limits.kvBlocks)
     fail("a window of {} ids needs {} KV blocks of {} tokens; the plan has {} (kv_blocks)", longest,
@@ -58,10 +58,12 @@ Score score(StepRunner &model, std::span<const int32_t> ids, uint32_t window,
         std::span<const float> row = logits.subspan(size_t(i) * limits.vocabSize, limits.vocabSize);
         double total = logSumExp(row);
         score.logsumexp.push_back(float(total));
-        score.nll.push_back(float(total - row[size_t(ids[start + first + i + 1])]));
+        const size_t target = start + first + i + 1;
+        if (target < ids.size())
+          score.nll.push_back(float(total - row[size_t(ids[target])]));
       }
       if (progress)
-        progress(score.nll.size());
+        progress(score.logsumexp.size());
     }
   }
   return score;

@@ -91,7 +91,7 @@ class Flags(VinciTest):
         self.assertLess(len(report["prompt_ids"]), 64)
 
     def test_prompts_file_mistakes_name_the_entry(self):
-        for text, words in (("[", ["prompts.json"]), ("[3]", ["prompts.json"]), ('[{"color": "red"}]', ["prompts.json", "color"]),
+        for text, words in (("[", ["prompts.json"]), ("[true]", ["prompts.json", "true"]), ('[{"color": "red"}]', ["prompts.json", "no prompt"]),
                             ("[]", ["prompts.json", "no prompt"]), ('["fine", {"prompt": "a", "temperature": -1}]', ["temperature"])):
             file = self.scratch / "prompts.json"
             file.write_text(text)

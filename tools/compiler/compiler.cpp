@@ -33,17 +33,11 @@ public:
 
 } // namespace
 
-static std::string print(mlir::ModuleOp module) {
+static std::string print(mlir::ModuleOp module, bool locations) {
   std::string text;
   llvm::raw_string_ostream stream(text);
-  module.print(stream, mlir::OpPrintingFlags().enableDebugInfo(false));
+  module.print(stream, mlir::OpPrintingFlags().enableDebugInfo(locations));
   return text + "\n";
-}
-
-static std::optional<int64_t> toSigned(std::optional<uint64_t> value) {
-  if (!value)
-    return std::nullopt;
-  return int64_t(std::min<uint64_t>(*value, std::numeric_limits<int64_t>::max()));
 }
 
 /// From a verified module to the last phase that is asked for.
@@ -54,11 +48,11 @@ static CompileResult finish(mlir::ModuleOp module, const CompileOptions &options
   IrDump dump(options.dumpIrDirectory);
   dump.write("import", module);
   dump.attach(passes);
-  buildCompilePipeline(passes, {.stopAfter = last});
+  buildCompilePipeline(passes, {.startAfter = reachedPhase(module), .stopAfter = last});
   if (mlir::failed(passes.run(module)))
     diagnostics.throwError();
   CompileResult result;
-  result.ir = print(module);
+  result.ir = print(module, options.irLocations);
   if (last == Phase::Plan) {
     LoweredPlan lowered = lowerToPlan(module, resolveCpu(options.cpu));
     result.plan = serializePlan(lowered.tables, lowered.segments);
@@ -70,11 +64,11 @@ CompileResult MlirCompiler::compile(const fs::path &model, const CompileOptions 
   const ModelSpec spec = readHuggingFaceConfig(model);
   BuildOptions build;
   build.dtype = options.dtype.value_or(spec.dtype);
-  build.limits = resolveLimits(spec, {.maxSeqLen = toSigned(options.maxSeqLen),
-                                      .maxTokensPerStep = toSigned(options.maxTokensPerStep),
-                                      .maxBatch = toSigned(options.maxBatch),
-                                      .kvBlocks = toSigned(options.kvBlocks),
-                                      .blockSize = toSigned(options.blockSize)});
+  build.limits = resolveLimits(spec, {.maxSeqLen = options.maxSeqLen,
+                                      .maxTokensPerStep = options.maxTokensPerStep,
+                                      .maxBatch = options.maxBatch,
+                                      .kvBlocks = options.kvBlocks,
+                                      .blockSize = options.blockSize});
   mlir::MLIRContext context(mlir::MLIRContext::Threading::DISABLED);
   DiagnosticCollector diagnostics(context);
   const auto module = buildModel(context, spec, build);
@@ -87,8 +81,9 @@ CompileResult MlirCompiler::compile(const fs::path &model, const CompileOptions 
 CompileResult MlirCompiler::compileIr(const fs::path &irFile, const CompileOptions &options) {
   if (options.dtype || options.maxSeqLen || options.maxTokensPerStep || options.maxBatch ||
       options.kvBlocks || options.blockSize)
-    fail(SourcePosition{irFile.string()}, "IR has its dtype and its limits in it; --dtype, --block-size and the "
-                            "--max options go with a model");
+    fail(SourcePosition{irFile.string()},
+         "IR has its dtype and its limits in it; --dtype, --block-size and the "
+         "--max options go with a model");
   mlir::MLIRContext context(mlir::MLIRContext::Threading::DISABLED);
   DiagnosticCollector diagnostics(context);
   const auto module = readIrFile(context, irFile, diagnostics);
@@ -122,7 +117,7 @@ ModelSummary MlirCompiler::summarize(const fs::path &model) {
 std::string MlirCompiler::printIr(const fs::path &irFile) {
   mlir::MLIRContext context(mlir::MLIRContext::Threading::DISABLED);
   DiagnosticCollector diagnostics(context);
-  return print(*readIrFile(context, irFile, diagnostics));
+  return print(*readIrFile(context, irFile, diagnostics), /*locations=*/false);
 }
 
 std::vector<Compiler::Target> MlirCompiler::targets() {

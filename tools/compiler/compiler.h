@@ -20,14 +20,15 @@ namespace vinci {
 
 /// What `vinci compile` takes. Absent values are the model's own or the documented defaults.
 struct CompileOptions {
-  std::optional<DType> dtype;        ///< activations and weights; default: the checkpoint's
-  std::string cpu = "native";        ///< avx2, avx512, avx512-vnni, amx or native
-  std::optional<uint64_t> maxSeqLen; ///< longest sequence, prompt and output together
-  std::optional<uint64_t> maxTokensPerStep;
-  std::optional<uint64_t> maxBatch;
-  std::optional<uint64_t> kvBlocks;
-  std::optional<uint64_t> blockSize;     ///< tokens per KV-cache block
+  std::optional<DType> dtype;       ///< activations and weights; default: the checkpoint's
+  std::string cpu = "native";       ///< avx2, avx512, avx512-vnni, amx or native
+  std::optional<int64_t> maxSeqLen; ///< longest sequence, prompt and output together
+  std::optional<int64_t> maxTokensPerStep;
+  std::optional<int64_t> maxBatch;
+  std::optional<int64_t> kvBlocks;
+  std::optional<int64_t> blockSize;      ///< tokens per KV-cache block
   std::string stopAfter;                 ///< a phase of `phases()`; empty: all of them
+  bool irLocations = true;               ///< whether CompileResult::ir says where each op came from
   std::filesystem::path dumpIrDirectory; ///< one numbered file per pass; empty: none
 };
 
@@ -65,8 +66,8 @@ public:
   /// Compiles the model in `modelDirectory` (or its config.json). Reads no weights. Throws Error.
   virtual CompileResult compile(const std::filesystem::path &modelDirectory,
                                 const CompileOptions &options) = 0;
-  /// Compiles the phases of a pipeline that remain for an IR file (`llm` dialect, textual or
-  /// bytecode).
+  /// Compiles the phases that remain for an IR file of any phase (textual or bytecode). With the
+  /// locations that `compile` writes, the plan is that of compiling the model directly.
   virtual CompileResult compileIr(const std::filesystem::path &irFile,
                                   const CompileOptions &options) = 0;
   virtual ModelSummary summarize(const std::filesystem::path &modelDirectory) = 0;

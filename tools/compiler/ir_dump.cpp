@@ -29,7 +29,8 @@ IrDump::IrDump(const fs::path &directory) {
   std::error_code error;
   fs::create_directories(directory, error);
   if (error)
-    fail(SourcePosition{directory.string()}, "cannot create the folder for --dump-ir: {}", error.message());
+    fail(SourcePosition{directory.string()}, "cannot create the folder for --dump-ir: {}",
+         error.message());
   state_ = std::make_shared<State>(State{directory});
 }
 

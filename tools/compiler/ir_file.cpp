@@ -8,13 +8,20 @@
 
 namespace vinci {
 
-/// MLIR's parser recurses on brackets: too many of them would end the stack. Brackets in strings
-/// count too; no IR of ours comes near the limit.
-static void checkNesting(const std::string &file, std::string_view text) {
+/// MLIR's parser recurses on brackets: too many of them would end the stack. And for a use of result
+/// `%x#N` it allocates N entries before it knows how many results there are. What stands in strings
+/// counts too; no IR of ours comes near the limits.
+static void checkBeforeParsing(const std::string &file, std::string_view text) {
   unsigned depth = 0;
+  unsigned resultDigits = 0; // digits that follow a '#'
+  bool afterHash = false;
   SourcePosition position{file, 1, 0};
   for (const char c : text) {
     ++position.column;
+    afterHash = c == '#' || (afterHash && c >= '0' && c <= '9');
+    resultDigits = afterHash ? resultDigits + (c != '#') : 0;
+    if (resultDigits > maxResultDigits)
+      fail(position, "the IR uses a result numbered in more than {} digits", maxResultDigits);
     if (c == '\n')
       position = {file, position.line + 1, 0};
     else if (c == '(' || c == '[' || c == '{' || c == '<') {
@@ -30,7 +37,7 @@ mlir::OwningOpRef<mlir::ModuleOp> readIrFile(mlir::MLIRContext &context,
                                              DiagnosticCollector &diagnostics) {
   std::string text = readTextFile(path, maxIrBytes);
   if (!text.starts_with("ML\xefR")) // bytecode
-    checkNesting(path.string(), text);
+    checkBeforeParsing(path.string(), text);
   context.loadDialect<llm::LlmDialect, npu::NpuDialect>();
   diagnostics.setFile(path.string());
   llvm::SourceMgr sources;

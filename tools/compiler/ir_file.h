@@ -14,6 +14,7 @@ namespace vinci {
 /// which recurses.
 inline constexpr size_t maxIrBytes = size_t(64) << 20;
 inline constexpr unsigned maxIrNesting = 200;
+inline constexpr unsigned maxResultDigits = 5;
 
 /// Parses and verifies. Throws Error with the place for everything that is wrong, including files
 /// that are too large or nested too deep to be given to the parser.

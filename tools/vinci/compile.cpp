@@ -75,7 +75,8 @@ static void compile(const CompileArguments &arguments) {
 
   const Source source = findSource(arguments.model);
   if (source.kind == SourceKind::Plan)
-    fail(SourcePosition{source.path.string()}, "this is a plan already; compile takes a model directory or IR");
+    fail(SourcePosition{source.path.string()},
+         "this is a plan already; compile takes a model directory or IR");
   CompileResult result = source.kind == SourceKind::Ir ? compiler().compileIr(source.path, options)
                                                        : compiler().compile(source.path, options);
   for (const std::string &warning : result.warnings)

@@ -63,7 +63,7 @@ CompileOptions toCompileOptions(const CompileFlags &flags) {
 }
 
 std::string canonicalText(const CompileOptions &options) {
-  auto number = [](const std::optional<uint64_t> &value) {
+  auto number = [](const std::optional<int64_t> &value) {
     return value ? std::to_string(*value) : std::string("default");
   };
   return fmt::format("dtype={} cpu={} max-seq-len={} max-tokens-per-step={} max-batch={} "

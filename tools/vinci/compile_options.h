@@ -11,11 +11,11 @@ namespace vinci {
 struct CompileFlags {
   std::string dtype;
   std::string cpu = "native";
-  std::optional<uint64_t> maxSeqLen;
-  std::optional<uint64_t> maxTokensPerStep;
-  std::optional<uint64_t> maxBatch;
-  std::optional<uint64_t> kvBlocks;
-  std::optional<uint64_t> blockSize;
+  std::optional<int64_t> maxSeqLen;
+  std::optional<int64_t> maxTokensPerStep;
+  std::optional<int64_t> maxBatch;
+  std::optional<int64_t> kvBlocks;
+  std::optional<int64_t> blockSize;
   bool noCache = false;
 
   /// True if any flag was given that changes what is compiled; a finished plan cannot take one.

@@ -16,7 +16,8 @@ static Compiler &load() {
          dlerror());
   auto entry = reinterpret_cast<Compiler *(*)()>(dlsym(library, "vinciCompiler"));
   if (!entry)
-    fail(SourcePosition{path.string()}, "this library is not Vinci's compiler: it does not export vinciCompiler");
+    fail(SourcePosition{path.string()},
+         "this library is not Vinci's compiler: it does not export vinciCompiler");
   return *entry();
 }
 

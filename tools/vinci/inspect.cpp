@@ -30,6 +30,7 @@ static void inspectModel(const Source &source, const InspectArguments &arguments
   if (arguments.ir) {
     CompileOptions options;
     options.stopAfter = "import";
+    options.irLocations = false;
     return printIr(compiler().compile(source.path, options).ir, arguments.format);
   }
   const ModelSummary model = compiler().summarize(source.path);
@@ -57,8 +58,9 @@ static void inspectModel(const Source &source, const InspectArguments &arguments
 
 static void inspectIr(const Source &source, const InspectArguments &arguments) {
   if (arguments.commands || arguments.kernels || arguments.memory || arguments.weights)
-    fail(SourcePosition{source.path.string()}, "IR has no commands, kernels, memory or weights of its own; "
-                                 "compile it, then inspect the plan");
+    fail(SourcePosition{source.path.string()},
+         "IR has no commands, kernels, memory or weights of its own; "
+         "compile it, then inspect the plan");
   printIr(compiler().printIr(source.path), arguments.format);
 }
 

@@ -6,6 +6,7 @@
 #include "tools/vinci/commands.h"
 
 #include <cstdio>
+#include <fmt/ranges.h>
 
 using namespace vinci;
 
@@ -30,6 +31,19 @@ static int reportUsage(const CLI::App &app, const CLI::ParseError &error) {
     command += " " + sub->get_name();
   fmt::print(stderr, "error: {} (see '{} --help')\n", error.what(), command);
   return exitCode(badValue ? ErrorKind::User : ErrorKind::Usage);
+}
+
+/// CLI11 only says that a subcommand is required; this says which word is none.
+static void checkCommand(const CLI::App &app, int argc, char **argv) {
+  if (argc < 2 || argv[1][0] == '-')
+    return;
+  std::vector<std::string> names;
+  for (const CLI::App *command : app.get_subcommands({}))
+    names.push_back(command->get_name());
+  if (std::find(names.begin(), names.end(), argv[1]) == names.end())
+    throw Error(
+        ErrorKind::Usage, {},
+        fmt::format("'{}' is not a command; legal are {}", argv[1], fmt::join(names, ", ")));
 }
 
 static std::string commandLine(int argc, char **argv) {
@@ -57,6 +71,7 @@ int main(int argc, char **argv) {
   addCompletionCommand(app);
 
   try {
+    checkCommand(app, argc, argv);
     app.parse(argc, argv);
     if (std::fflush(stdout) != 0)
       fail("cannot write to standard output");

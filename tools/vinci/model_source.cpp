@@ -38,8 +38,9 @@ Source findSource(const std::string &argument) {
     return {SourceKind::Ir, path};
   if (startsAsPlan(path) || path.extension() == ".plan")
     return {SourceKind::Plan, path};
-  fail(SourcePosition{name}, "this is neither a model directory, nor a plan, nor IR (a plan starts with "
-               "'VINCIPLN', IR ends in .mlir or .mlirbc)");
+  fail(SourcePosition{name},
+       "this is neither a model directory, nor a plan, nor IR (a plan starts with "
+       "'VINCIPLN', IR ends in .mlir or .mlirbc)");
 }
 
 fs::path findTokenizerDirectory(const std::string &argument) {

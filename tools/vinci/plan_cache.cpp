@@ -76,8 +76,8 @@ void writeFile(const fs::path &path, std::span<const std::byte> bytes) {
   if (path.has_parent_path())
     fs::create_directories(path.parent_path(), error);
   if (error)
-    fail(SourcePosition{path.string()}, "cannot create the folder {}: {}", path.parent_path().string(),
-         error.message());
+    fail(SourcePosition{path.string()}, "cannot create the folder {}: {}",
+         path.parent_path().string(), error.message());
   AtomicFile file(path);
   file.write(bytes);
   file.commit();

@@ -87,7 +87,8 @@ static std::vector<Job> prepareJobs(const RunArguments &arguments, const fb::Pla
   for (const PromptRecord &record : collectPrompts(arguments)) {
     Job job{encoder.fromRecord(record),
             resolveSampling(arguments.sampling, *plan->generation(), record.sampling)};
-    fitPrompt(job.prompt, SourcePosition{arguments.prompts, record.line}, plan->limits()->max_seq_len(), arguments.truncation);
+    fitPrompt(job.prompt, SourcePosition{arguments.prompts, record.line},
+              plan->limits()->max_seq_len(), arguments.truncation);
     jobs.push_back(std::move(job));
   }
   return jobs;

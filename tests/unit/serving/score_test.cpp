@@ -18,17 +18,18 @@ std::vector<int32_t> someIds(size_t count) {
 }
 
 TEST(Score, WindowsStartAfresh) {
-  std::vector<int32_t> ids = someIds(26); // 25 inputs: windows of 10, 10, 5
+  std::vector<int32_t> ids = someIds(26); // windows of 10, 10, 6; the last id has no target
   ToyModel model(smallLimits());
   size_t done = 0;
   Score result = score(model, ids, 10, [&](size_t count) {
     EXPECT_GT(count, done);
     done = count;
   });
-  ASSERT_EQ(result.logsumexp.size(), 25u);
-  EXPECT_EQ(done, 25u);
+  ASSERT_EQ(result.logsumexp.size(), 26u);
+  ASSERT_EQ(result.nll.size(), 25u);
+  EXPECT_EQ(done, 26u);
   double sum = 0;
-  for (size_t i = 0; i < 25; ++i) {
+  for (size_t i = 0; i < 26; ++i) {
     size_t start = i / 10 * 10;
     std::vector<float> row =
         ToyModel::logitsAfter(std::span(ids).subspan(start, i + 1 - start), 97);
@@ -37,10 +38,20 @@ TEST(Score, WindowsStartAfresh) {
       expected += std::exp(double(logit));
     expected = std::log(expected);
     EXPECT_NEAR(result.logsumexp[i], expected, 1e-5) << i;
+    if (i == 25)
+      break;
     EXPECT_NEAR(result.nll[i], expected - row[size_t(ids[i + 1])], 1e-5) << i;
     sum += expected - row[size_t(ids[i + 1])];
   }
   EXPECT_NEAR(result.meanNll(), sum / 25, 1e-6);
+}
+
+TEST(Score, OneIdHasALogsumexpAndNoTarget) {
+  ToyModel model(smallLimits());
+  Score result = score(model, someIds(1), 10);
+  EXPECT_EQ(result.logsumexp.size(), 1u);
+  EXPECT_TRUE(result.nll.empty());
+  EXPECT_TRUE(std::isnan(result.meanNll()));
 }
 
 TEST(Score, DoesNotDependOnTheStepSize) {
@@ -78,15 +89,15 @@ TEST(Score, NamesWhatItCannotDo) {
   limits.kvBlocks = 3;
   ToyModel model(limits);
   std::vector<int32_t> ids = someIds(30);
-  EXPECT_EQ(messageOf([&] { score(model, std::span(ids).first(1), 8); }),
-            "1 ids to score; at least 2 are needed");
+  EXPECT_EQ(messageOf([&] { score(model, std::span(ids).first(0), 8); }),
+            "there are no ids to score; at least 1 is needed");
   EXPECT_EQ(messageOf([&] { score(model, ids, 0); }),
             "a window of 0 ids; legal: 1 to 40 (max_seq_len)");
   EXPECT_EQ(messageOf([&] { score(model, ids, 41); }),
             "a window of 41 ids; legal: 1 to 40 (max_seq_len)");
   EXPECT_EQ(messageOf([&] { score(model, ids, 13); }),
             "a window of 13 ids needs 4 KV blocks of 4 tokens; the plan has 3 (kv_blocks)");
-  EXPECT_EQ(messageOf([&] { score(model, std::span(ids).first(13), 40); }), "no error")
+  EXPECT_EQ(messageOf([&] { score(model, std::span(ids).first(12), 40); }), "no error")
       << "12 inputs are one short window";
   ids[7] = 97;
   EXPECT_EQ(messageOf([&] { score(model, ids, 8); }),
