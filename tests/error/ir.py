@@ -1,0 +1,116 @@
+"""IR files that are no IR, or not ours: one error line with the place, for inspect and compile alike."""
+import pathlib
+import sys
+import unittest
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
+from harness import DATA, VinciTest, vinci  # noqa: E402
+
+MODEL = DATA / "llama-plain"
+
+
+class Ir(VinciTest):
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        result = vinci("compile", MODEL, "-o", "-", "--stop-after", "import")
+        assert result.returncode == 0, result.stderr
+        cls.good = result.stdout
+
+    def refused(self, content, *words, name="bad.mlir"):
+        """Both commands refuse, with the file's name first and exit code 1; returns the message."""
+        path = self.scratch / name
+        path.write_bytes(content if isinstance(content, bytes) else content.encode())
+        plan = self.scratch / "bad.plan"
+        messages = {self.expect_error(command, 1, str(path), *words).stderr
+                    for command in (("inspect", path), ("compile", path, "-o", plan))}
+        self.assertEqual(len(messages), 1, messages)
+        self.assertFalse(plan.exists())
+        return messages.pop()
+
+    def changed(self, old, new):
+        self.assertIn(old, self.good)
+        return self.good.replace(old, new, 1)
+
+    def test_the_unchanged_ir_is_fine(self):
+        path = self.scratch / "good.mlir"
+        path.write_text(self.good)
+        self.succeed("inspect", path)
+
+    def test_syntax_error(self):
+        self.refused("module {\n  llm.graph @x(\n}\n", "bad.mlir:", "error: ")
+        self.refused("module {\n  %0 = = 1\n}\n", "bad.mlir:2:7: error: ")
+
+    def test_no_ir_at_all(self):
+        self.refused("It is a truth universally acknowledged", "bad.mlir:1:1: error: ")
+        self.refused(b"\x7fELF\x02\x01\x01" + bytes(100), "bad.mlir:1:")
+        self.refused(b"\xff\xfe\x00m\x00o", "bad.mlir:1:")
+
+    def test_unclosed_module(self):
+        self.refused(self.good[:len(self.good) // 2], "bad.mlir:")
+        self.refused("module {\n", "bad.mlir:")
+
+    def test_unknown_operation_of_a_dialect(self):
+        self.refused("module {\n  \"llm.teleport\"() : () -> ()\n}\n", "bad.mlir:2:3: error: ", "llm.teleport")
+
+    def test_unknown_dialect(self):
+        self.refused("module {\n  \"torch.aten.mm\"() : () -> ()\n}\n", "bad.mlir:2:18: error: ", "unregistered dialect")
+        self.refused("module {\n  func.func @main() { return }\n}\n", "bad.mlir:2:3: error: ", "func")
+
+    def test_unknown_type_and_attribute(self):
+        self.refused(self.changed("!llm.kv_cache<", "!llm.kv_drawer<"), "bad.mlir:", "kv_drawer")
+        self.refused(self.changed("#llm.limits<", "#llm.unlimited<"), "bad.mlir:", "unlimited")
+
+    def test_undefined_value(self):
+        self.refused("module {\n  \"llm.return\"(%nothing) : (i32) -> ()\n}\n", "bad.mlir:2:16: error: ", "undeclared")
+
+    def test_nested_bombs(self):
+        for bracket in "([{<":
+            with self.subTest(bracket):
+                self.refused("module " + bracket * 200000, "bad.mlir:1:", "nested more than")
+        self.refused("module {\n" * 100000, "bad.mlir:", "nested more than")
+
+    def test_illegal_limits(self):
+        self.refused(self.changed("max_batch = 16", "max_batch = 0"), "bad.mlir:", "max_batch", "0")
+        self.refused(self.changed("block_size = 128", "block_size = -128"), "bad.mlir:", "block_size")
+
+    def test_verifier_errors(self):
+        # A weight that the layer expects in another shape.
+        self.refused(self.changed("tensor<300x64xbf16>", "tensor<300x65xbf16>"), "bad.mlir:", "error: ")
+
+    def test_truncated_bytecode(self):
+        self.refused(b"ML\xefR", "bad.mlirbc", name="bad.mlirbc")
+        self.refused(b"ML\xefR\x06", "bad.mlirbc", name="bad.mlirbc")
+        self.refused(b"ML\xefR\x0dMLIR19.1.7\x00" + bytes(64), "bad.mlirbc", name="bad.mlirbc")
+        self.refused(b"ML\xefR" + b"\xff" * 1000, "bad.mlirbc", name="bad.mlirbc")
+
+    def test_a_module_without_a_model(self):
+        path = self.scratch / "empty.mlir"
+        for text in ("", "module {\n}\n", "// nothing but this remark\n"):
+            with self.subTest(text):
+                path.write_text(text)
+                self.expect_error(("compile", path, "-o", self.scratch / "bad.plan"), 1, "empty.mlir:", "llm.entry")
+
+    def test_missing_and_unreadable_files(self):
+        self.expect_error(("inspect", self.scratch / "no.mlir"), 1, "no.mlir", "no such file")
+        folder = self.scratch / "folder.mlir"
+        folder.mkdir()
+        self.expect_error(("inspect", folder), 1, "folder.mlir", "no config.json")
+
+    def test_options_that_the_ir_has_in_it(self):
+        path = self.scratch / "good.mlir"
+        path.write_text(self.good)
+        for option in (("--dtype", "float32"), ("--max-seq-len", 64), ("--block-size", 32)):
+            self.expect_error(("compile", path, "-o", self.scratch / "bad.plan", *option), 1, "good.mlir",
+                              "limits in it", option[0][:5])
+
+    def test_ir_cannot_run_and_has_no_commands(self):
+        path = self.scratch / "good.mlir"
+        path.write_text(self.good)
+        self.expect_error(("run", path, "--prompt-ids", "1"), 1, "good.mlir", "cannot be run")
+        for section in ("--commands", "--kernels", "--memory", "--weights"):
+            self.expect_error(("inspect", path, section), 1, "good.mlir", "compile it")
+
+
+if __name__ == "__main__":
+    unittest.main()
