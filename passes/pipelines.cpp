@@ -9,14 +9,27 @@ using namespace mlir;
 namespace vinci {
 
 void buildCompilePipeline(OpPassManager &passes, const PipelineOptions &options) {
-  auto reaches = [&](Phase phase) { return options.stopAfter >= phase; };
+  auto runs = [&](Phase phase) { return options.startAfter < phase && phase <= options.stopAfter; };
 
-  if (reaches(Phase::Lower))
+  if (runs(Phase::Lower))
     passes.addPass(createLowerToNpu());
-  if (reaches(Phase::Schedule))
+  if (runs(Phase::Schedule))
     passes.addNestedPass<npu::ProgramOp>(createScheduleCommands());
-  if (reaches(Phase::Memory))
+  if (runs(Phase::Memory))
     passes.addNestedPass<npu::ProgramOp>(createPlanMemory({options.reuseMemory}));
+}
+
+Phase reachedPhase(ModuleOp module) {
+  auto programs = module.getOps<npu::ProgramOp>();
+  if (programs.empty())
+    return Phase::Import;
+  npu::ProgramOp program = *programs.begin();
+  if (program.getArenaBytes())
+    return Phase::Memory;
+  WalkResult unscheduled = program.walk([](npu::LaunchOp launch) {
+    return launch.getWaits() ? WalkResult::advance() : WalkResult::interrupt();
+  });
+  return unscheduled.wasInterrupted() ? Phase::Lower : Phase::Schedule;
 }
 
 namespace {
@@ -39,7 +52,8 @@ void registerCompilePipeline() {
   PassPipelineRegistration<CommandLineOptions>(
       "compile-pipeline", "From the llm IR of a model to its device program",
       [](OpPassManager &passes, const CommandLineOptions &options) {
-        buildCompilePipeline(passes, {options.stopAfter, options.reuseMemory});
+        buildCompilePipeline(passes,
+                             {.stopAfter = options.stopAfter, .reuseMemory = options.reuseMemory});
       });
 }
 

@@ -3,11 +3,14 @@
 
 #include "passes/phases.h"
 
+#include "mlir/IR/BuiltinOps.h"
 #include "mlir/Pass/PassManager.h"
 
 namespace vinci {
 
 struct PipelineOptions {
+  /// The phase that the module has gone through; passes up to it are left out.
+  Phase startAfter = Phase::Import;
   /// Passes of later phases are left out.
   Phase stopAfter = Phase::Plan;
   /// Let buffers share memory.
@@ -16,6 +19,9 @@ struct PipelineOptions {
 
 /// Adds the passes to a pass manager of builtin.module.
 void buildCompilePipeline(mlir::OpPassManager &passes, const PipelineOptions &options = {});
+
+/// The last phase that `module` has gone through, from what the passes leave behind.
+Phase reachedPhase(mlir::ModuleOp module);
 
 /// Makes the pipeline known as --compile-pipeline{stop-after=... reuse-memory=...}, for vinci-opt.
 void registerCompilePipeline();
