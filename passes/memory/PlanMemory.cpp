@@ -139,7 +139,10 @@ int64_t BodyPlanner::place(int64_t base) {
   for (Group &group : groups_)
     if (!group.buffers.empty())
       bySize.push_back(&group);
-  llvm::stable_sort(bySize, [](const Group *a, const Group *b) { return a->bytes > b->bytes; });
+  // Among equals in the order of groups_, which is that of the program.
+  llvm::sort(bySize, [](const Group *a, const Group *b) {
+    return a->bytes != b->bytes ? a->bytes > b->bytes : a < b;
+  });
   int64_t end = base;
   std::vector<const Group *> placed;
   for (Group *group : bySize) {
