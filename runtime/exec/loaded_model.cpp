@@ -61,6 +61,7 @@ public:
 private:
   void linkKernels();
   void allocate();
+  void checkKvCacheFits() const;
   template <typename T> T *allocate(uint64_t bytes, std::string_view purpose) {
     // A plan may need none of something; its address is never used then.
     return static_cast<T *>(device.allocate(std::max<uint64_t>(bytes, 1), purpose));
@@ -110,6 +111,7 @@ void LoadedModel::Impl::allocate() {
   for (size_t i = 0; i < root.constants()->size(); ++i)
     addresses_.constants.push_back(const_cast<std::byte *>(plan.constant(i).data()));
 
+  checkKvCacheFits();
   addresses_.kvLayerBytes = uint64_t(limits.kvBlocks) * root.kv_cache()->bytes_per_block();
   addresses_.kvCache =
       allocate<std::byte>(addresses_.kvLayerBytes * root.kv_cache()->layers(), "the KV cache");
@@ -121,6 +123,23 @@ void LoadedModel::Impl::allocate() {
   for (const fb::StepTensor *output : *entry.outputs())
     addresses_.outputs.push_back(
         allocate<void>(bytesAtLimits(root, *output), output->name()->str()));
+}
+
+/// The KV cache is what users can make smaller, so its message says by how much.
+void LoadedModel::Impl::checkKvCacheFits() const {
+  const fb::KvCache &cache = *plan.root()->kv_cache();
+  const uint64_t perBlock = cache.bytes_per_block() * cache.layers();
+  const uint64_t available = device.memoryUse().available();
+  const uint64_t arena = plan.root()->arena_bytes();
+  const uint64_t fitting = available > arena ? (available - arena) / perBlock : 0;
+  if (limits.kvBlocks > fitting)
+    fail(SourcePosition{plan.name()},
+         "the KV cache of {} blocks needs {} bytes, but {} bytes of device memory are left beside "
+         "weights and "
+         "activations: compile with --kv-blocks {} or less ({} tokens a block), which may need a "
+         "smaller --max-seq-len",
+         limits.kvBlocks, perBlock * limits.kvBlocks, available > arena ? available - arena : 0,
+         fitting, cache.block_size());
 }
 
 std::span<const float> LoadedModel::Impl::step(EntryKind kind, const StepInputs &inputs) {

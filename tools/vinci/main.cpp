@@ -7,6 +7,7 @@
 
 #include <cstdio>
 #include <fmt/ranges.h>
+#include <system_error>
 
 using namespace vinci;
 
@@ -73,7 +74,7 @@ int main(int argc, char **argv) {
   try {
     checkCommand(app, argc, argv);
     app.parse(argc, argv);
-    if (std::fflush(stdout) != 0)
+    if (std::fflush(stdout) != 0 || std::ferror(stdout))
       fail("cannot write to standard output");
     return 0;
   } catch (const CLI::Success &success) { // --help
@@ -87,6 +88,10 @@ int main(int argc, char **argv) {
     return exitCode(error.kind());
   } catch (const std::bad_alloc &) {
     fmt::print(stderr, "error: out of memory\n");
+    return exitCode(ErrorKind::User);
+  } catch (const std::system_error &error) { // what fmt and std::filesystem say of a full disk
+    fmt::print(stderr, "error: {}{}\n",
+               std::ferror(stdout) ? "cannot write to standard output: " : "", error.what());
     return exitCode(ErrorKind::User);
   } catch (const std::exception &error) {
     fmt::print(stderr, "internal error: {}\nThis is a defect of Vinci. To reproduce: {}\n",

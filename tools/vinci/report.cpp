@@ -38,6 +38,13 @@ static bool isTable(const Report &report) {
   return report.is_array() && !report.empty() && report.front().is_object();
 }
 
+/// Texts of several lines (assembly) stand below their name, like tables and objects.
+static bool isSection(const Report &value) {
+  return isTable(value) || value.is_object() ||
+         (value.is_string() &&
+          value.get_ref<const std::string &>().find('\n') != std::string::npos);
+}
+
 /// Numbers stand right, everything else left.
 static void printTable(const Report &rows) {
   std::vector<std::string> names;
@@ -71,11 +78,11 @@ static void printText(const Report &report) {
   }
   size_t width = 0;
   for (const auto &[name, value] : report.items())
-    if (!isTable(value) && !value.is_object())
+    if (!isSection(value))
       width = std::max(width, name.size());
   bool first = true;
   for (const auto &[name, value] : report.items()) {
-    if (isTable(value) || value.is_object()) {
+    if (isSection(value)) {
       fmt::print("{}{}\n", first ? "" : "\n", name);
       printText(value);
     } else
