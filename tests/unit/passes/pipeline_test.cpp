@@ -44,12 +44,25 @@ TEST_F(PipelineTest, StopAfterLeavesLaterPhasesOut) {
   auto count = [](mlir::ModuleOp module, llvm::StringRef word) {
     return llvm::StringRef(print(module)).count(word);
   };
-  EXPECT_EQ(count(*compile({Phase::Import}), "npu."), 0u);
-  EXPECT_EQ(count(*compile({Phase::Lower}), "waits"), 0u);
-  EXPECT_GT(count(*compile({Phase::Schedule}), "waits"), 0u);
-  EXPECT_EQ(count(*compile({Phase::Schedule}), "npu.program arena"), 0u);
-  EXPECT_EQ(count(*compile({Phase::Memory}), "npu.program arena"), 1u);
-  EXPECT_EQ(print(*compile({Phase::Memory})), print(*compile({Phase::Plan})));
+  EXPECT_EQ(count(*compile({.stopAfter = Phase::Import}), "npu."), 0u);
+  EXPECT_EQ(count(*compile({.stopAfter = Phase::Lower}), "waits"), 0u);
+  EXPECT_GT(count(*compile({.stopAfter = Phase::Schedule}), "waits"), 0u);
+  EXPECT_EQ(count(*compile({.stopAfter = Phase::Schedule}), "npu.program arena"), 0u);
+  EXPECT_EQ(count(*compile({.stopAfter = Phase::Memory}), "npu.program arena"), 1u);
+  EXPECT_EQ(print(*compile({.stopAfter = Phase::Memory})),
+            print(*compile({.stopAfter = Phase::Plan})));
+}
+
+TEST_F(PipelineTest, EachPhaseIsRecognisedAndGoesOnToTheSameProgram) {
+  std::string whole = print(*compile());
+  for (Phase phase : {Phase::Import, Phase::Lower, Phase::Schedule, Phase::Memory}) {
+    auto module = compile({.stopAfter = phase});
+    EXPECT_EQ(reachedPhase(*module), phase) << toString(phase);
+    mlir::PassManager passes(&context_);
+    buildCompilePipeline(passes, {.startAfter = phase});
+    ASSERT_TRUE(mlir::succeeded(passes.run(*module)));
+    EXPECT_EQ(print(*module), whole) << toString(phase);
+  }
 }
 
 TEST_F(PipelineTest, LaunchesKeepTheLocationsOfTheirOps) {
