@@ -24,12 +24,17 @@ static SmallVector<NamedArgument> stepArguments(BuildContext &context, ArrayRef<
 
 // --- prologue
 
-/// theta^(-2i / head_dim), in double and rounded once.
+/// theta^(-2i / head_dim), rounded where transformers rounds it: models are trained with, and
+/// judged by, 1 / theta^(2i / head_dim) computed step by step in float32. One rounding would be
+/// closer to the formula and further from the models: the position that this is multiplied with
+/// goes into the thousands, and so does its last bit.
 static SmallVector<float> inverseFrequencies(const ModelSpec &spec) {
   SmallVector<float> frequencies;
-  for (int64_t i = 0; i < spec.headDim / 2; ++i)
-    frequencies.push_back(
-        static_cast<float>(std::pow(spec.ropeTheta, -2.0 * double(i) / double(spec.headDim))));
+  for (int64_t i = 0; i < spec.headDim / 2; ++i) {
+    const float exponent = float(2 * i) / float(spec.headDim);
+    const float wavelength = float(std::pow(double(float(spec.ropeTheta)), double(exponent)));
+    frequencies.push_back(1.0f / wavelength);
+  }
   return frequencies;
 }
 

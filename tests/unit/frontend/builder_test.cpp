@@ -172,15 +172,29 @@ TEST(Builder, RoundTripsThroughText) {
   EXPECT_EQ(textOf(*parsed), text);
 }
 
-TEST(Builder, RoundsInverseFrequenciesOnce) {
-  Built built(parse(llamaConfig().set("hidden_size", "24").set("rope_theta", "10000")));
+static std::vector<float> inverseFrequencies(const std::string &hiddenSize,
+                                             const std::string &theta) {
+  Built built(parse(llamaConfig().set("hidden_size", hiddenSize).set("rope_theta", theta)));
   std::vector<float> values;
   built.module->walk([&](llm::ConstantOp constant) {
     EXPECT_EQ(constant.getSymName(), "inv_freq");
     for (float value : mlir::cast<mlir::DenseElementsAttr>(constant.getValue()).getValues<float>())
       values.push_back(value);
   });
-  EXPECT_EQ(values, (std::vector<float>{1.0f, 0.046415888336127795f, 0.0021544346900318843f}));
+  return values;
+}
+
+// What transformers 5.17 on torch 2.11 has in `rotary_emb.inv_freq`; llamaConfig() has four heads.
+TEST(Builder, RoundsInverseFrequenciesAsTransformersDoes) {
+  EXPECT_EQ(inverseFrequencies("24", "10000"),
+            (std::vector<float>{1.0f, 0.04641588404774666f, 0.002154434332624078f}));
+  EXPECT_EQ(inverseFrequencies("40", "5000000"),
+            (std::vector<float>{1.0f, 0.04573050141334534f, 0.002091278787702322f,
+                                9.563521598465741e-05f, 4.373447609395953e-06f}));
+  EXPECT_EQ(
+      inverseFrequencies("48", "10007.5"),
+      (std::vector<float>{1.0f, 0.2154165506362915f, 0.04640428349375725f, 0.00999625213444233f,
+                          0.0021533577237278223f, 0.0004638690734282136f}));
 }
 
 TEST(Builder, CarriesTheLargestSizesThatTheReaderAccepts) {

@@ -1,11 +1,11 @@
 #logit_rows = #llm.dims<["logit_rows"]>
 #sequences = #llm.dims<["sequences"]>
 #tokens = #llm.dims<["tokens"]>
-#tokens_x2_ = #llm.dims<["tokens*2"]>
+#x2_tokens = #llm.dims<["tokens*2"]>
 module attributes {llm.limits = #llm.limits<max_seq_len = 512, max_tokens_per_step = 512, max_batch = 16, kv_blocks = 68, block_size = 128>, llm.model = #llm.model<name = "qwen3_moe-2x64", architecture = "qwen3_moe", vocab_size = 100, hidden_size = 64, num_hidden_layers = 2, max_position_embeddings = 512, dtype = f32, parameters = 84608, generation = <eos_token_ids = []>>} {
   llm.body @prologue(%token_ids: tensor<?xi32, #tokens>, %positions: tensor<?xi32, #tokens>) -> (tensor<?x64xf32, #tokens>, tensor<?x16xf32, #tokens>) {
     %embed_tokens = llm.weight @embed_tokens from "model.embed_tokens.weight" : tensor<100x64xf32>
-    %inv_freq = llm.constant @inv_freq dense<[1.000000e+00, 0.177827939, 0.0316227749, 0.00562341325, 1.000000e-03, 1.7782794E-4, 3.16227779E-5, 5.62341347E-6]> : tensor<8xf32>
+    %inv_freq = llm.constant @inv_freq dense<[1.000000e+00, 0.177827939, 0.0316227786, 0.00562341325, 1.000000e-03, 1.7782794E-4, 3.16227743E-5, 5.62341347E-6]> : tensor<8xf32>
     %0 = llm.embedding %token_ids, %embed_tokens : (tensor<?xi32, #tokens>, tensor<100x64xf32>) -> tensor<?x64xf32, #tokens>
     %1 = llm.rope_table %positions, %inv_freq : (tensor<?xi32, #tokens>, tensor<8xf32>) -> tensor<?x16xf32, #tokens>
     llm.return %0, %1 : tensor<?x64xf32, #tokens>, tensor<?x16xf32, #tokens>
@@ -89,13 +89,13 @@ module attributes {llm.limits = #llm.limits<max_seq_len = 512, max_tokens_per_st
     %16 = llm.rms_norm %15, %post_attention_layernorm eps 1.0e-06 : tensor<?x64xf32, #tokens>, tensor<64xf32>
     %17 = llm.matmul %16, %router : (tensor<?x64xf32, #tokens>, tensor<6x64xf32>) -> tensor<?x6xf32, #tokens>
     %weights, %experts = llm.moe_route %17 top_k 2 normalize : tensor<?x6xf32, #tokens> -> tensor<?x2xf32, #tokens>, tensor<?x2xi32, #tokens>
-    %row_of, %position_of, %expert_offsets = llm.moe_sort %experts num_experts 6 : tensor<?x2xi32, #tokens> -> tensor<?xi32, #tokens_x2_>, tensor<?xi32, #tokens_x2_>, tensor<7xi32>
-    %18 = llm.grouped_matmul %16, %gate_proj rows %row_of offsets %expert_offsets gather : (tensor<?x64xf32, #tokens>, tensor<6x24x64xf32>, tensor<?xi32, #tokens_x2_>, tensor<7xi32>) -> tensor<?x24xf32, #tokens_x2_>
-    %19 = llm.grouped_matmul %16, %up_proj rows %row_of offsets %expert_offsets gather : (tensor<?x64xf32, #tokens>, tensor<6x24x64xf32>, tensor<?xi32, #tokens_x2_>, tensor<7xi32>) -> tensor<?x24xf32, #tokens_x2_>
-    %20 = llm.silu %18 : tensor<?x24xf32, #tokens_x2_>
-    %21 = llm.mul %20, %19 : tensor<?x24xf32, #tokens_x2_>
-    %22 = llm.grouped_matmul %21, %down_proj rows %row_of offsets %expert_offsets : (tensor<?x24xf32, #tokens_x2_>, tensor<6x64x24xf32>, tensor<?xi32, #tokens_x2_>, tensor<7xi32>) -> tensor<?x64xf32, #tokens_x2_>
-    %23 = llm.moe_combine %22, %position_of, %weights : (tensor<?x64xf32, #tokens_x2_>, tensor<?xi32, #tokens_x2_>, tensor<?x2xf32, #tokens>) -> tensor<?x64xf32, #tokens>
+    %row_of, %position_of, %expert_offsets = llm.moe_sort %experts num_experts 6 : tensor<?x2xi32, #tokens> -> tensor<?xi32, #x2_tokens>, tensor<?xi32, #x2_tokens>, tensor<7xi32>
+    %18 = llm.grouped_matmul %16, %gate_proj rows %row_of offsets %expert_offsets gather : (tensor<?x64xf32, #tokens>, tensor<6x24x64xf32>, tensor<?xi32, #x2_tokens>, tensor<7xi32>) -> tensor<?x24xf32, #x2_tokens>
+    %19 = llm.grouped_matmul %16, %up_proj rows %row_of offsets %expert_offsets gather : (tensor<?x64xf32, #tokens>, tensor<6x24x64xf32>, tensor<?xi32, #x2_tokens>, tensor<7xi32>) -> tensor<?x24xf32, #x2_tokens>
+    %20 = llm.silu %18 : tensor<?x24xf32, #x2_tokens>
+    %21 = llm.mul %20, %19 : tensor<?x24xf32, #x2_tokens>
+    %22 = llm.grouped_matmul %21, %down_proj rows %row_of offsets %expert_offsets : (tensor<?x24xf32, #x2_tokens>, tensor<6x64x24xf32>, tensor<?xi32, #x2_tokens>, tensor<7xi32>) -> tensor<?x64xf32, #x2_tokens>
+    %23 = llm.moe_combine %22, %position_of, %weights : (tensor<?x64xf32, #x2_tokens>, tensor<?xi32, #x2_tokens>, tensor<?x2xf32, #tokens>) -> tensor<?x64xf32, #tokens>
     %24 = llm.add %15, %23 : tensor<?x64xf32, #tokens>
     llm.return %24 : tensor<?x64xf32, #tokens>
   }
