@@ -141,7 +141,7 @@ void resolveMoe(ConfigReader &reader) {
          "num_experts is missing (num_local_experts in transformers 5); it must be given");
   moe.numExperts = experts->value.toInteger(experts->key, 0, ConfigCaps::experts);
   reader.recordOrigin("num_experts", experts->value);
-  moe.numExpertsPerTok = reader.integer("num_experts_per_tok", 1, ConfigCaps::experts);
+  moe.numExpertsPerTok = reader.integer("num_experts_per_tok", 1, ConfigCaps::expertsPerToken);
   moe.moeIntermediateSize = reader.integer("moe_intermediate_size", 1, ConfigCaps::size);
   moe.normTopkProb = reader.booleanOr("norm_topk_prob", false);
   moe.decoderSparseStep =

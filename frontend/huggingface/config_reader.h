@@ -18,10 +18,11 @@ struct ConfigCaps {
   static constexpr int64_t size = int64_t(1) << 22; ///< hidden_size, intermediate sizes
   static constexpr int64_t layers = 4096;
   static constexpr int64_t heads = int64_t(1) << 14;
-  static constexpr int64_t headDim = 4096;
+  static constexpr int64_t headDim = 512; ///< what the attention kernel keeps on its stack
   static constexpr int64_t vocab = int64_t(1) << 24;
   static constexpr int64_t positions = int64_t(1) << 26;
   static constexpr int64_t experts = int64_t(1) << 14;
+  static constexpr int64_t expertsPerToken = 64; ///< what the routing kernel keeps on its stack
   static constexpr double tensors = double(int64_t(1) << 20);
   static constexpr double elements = double(int64_t(1) << 40); ///< of one weight, as in the IR
   static constexpr double parameters = double(int64_t(1) << 50);
