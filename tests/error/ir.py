@@ -1,5 +1,6 @@
 """IR files that are no IR, or not ours: one error line with the place, for inspect and compile alike."""
 import pathlib
+import re
 import sys
 import unittest
 
@@ -90,6 +91,24 @@ class Ir(VinciTest):
             with self.subTest(text):
                 path.write_text(text)
                 self.expect_error(("compile", path, "-o", self.scratch / "bad.plan"), 1, "empty.mlir:", "llm.entry")
+
+    def test_device_programs_that_do_not_add_up(self):
+        program = self.succeed("compile", MODEL, "-o", "-", "--stop-after", "memory").stdout
+        path = self.scratch / "program.mlir"
+        launch = next(line for line in program.splitlines() if 'npu.launch "silu"' in line)
+        for old, new, words in (
+                ('npu.launch "silu"', 'npu.launch "gelu"', ["gelu"]),  # a kernel that is not in the catalogue
+                (launch, re.sub(r" reads\(.*?\)", " reads()", launch), ["silu"]),  # too few operands
+                (launch, re.sub(r"dtype = \"\w+\"", "dtype = \"int4\"", launch), ["int4"]),
+                (launch, re.sub(r" waits \[[0-9, ]*\]", " waits [1000]", launch), ["waits", "1000"]),
+                (launch, re.sub(r" waits \[[0-9, ]*\]", "", launch), ["decoder_layer", "does not wait"]),
+                ("npu.kv_cache", "// npu.kv_cache", ["the program has 0 layers of cache"]),
+                ("llm.model = ", "llm.modell = ", ["llm.model"]),
+                ("kv_blocks = 34", "kv_blocks = 1000000000000", ["kv_blocks"])):
+            with self.subTest(new):
+                self.assertIn(old, program)
+                path.write_text(program.replace(old, new, 1))
+                self.expect_error(("compile", path, "-o", self.scratch / "bad.plan"), 1, *words)
 
     def test_missing_and_unreadable_files(self):
         self.expect_error(("inspect", self.scratch / "no.mlir"), 1, "no.mlir", "no such file")

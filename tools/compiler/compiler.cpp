@@ -87,7 +87,14 @@ CompileResult MlirCompiler::compileIr(const fs::path &irFile, const CompileOptio
   mlir::MLIRContext context(mlir::MLIRContext::Threading::DISABLED);
   DiagnosticCollector diagnostics(context);
   const auto module = readIrFile(context, irFile, diagnostics);
-  return finish(*module, options, diagnostics);
+  try {
+    return finish(*module, options, diagnostics);
+  } catch (const Error &error) {
+    // What the passes promise each other, IR from outside need not keep: not a defect of Vinci's.
+    if (error.kind() == ErrorKind::Internal)
+      fail(SourcePosition{irFile.string()}, "{}", error.message());
+    throw;
+  }
 }
 
 ModelSummary MlirCompiler::summarize(const fs::path &model) {
