@@ -19,7 +19,9 @@ DATA = ROOT / "tests" / "golden" / "data"
 
 # Checkpoints with reference outputs: trained ones with tokenizer and text, random ones with ids only.
 TRAINED = [MODELS / name for name in ("austen-qwen2", "austen-qwen3", "austen-qwen3-moe")]
-RANDOM = [DATA / name for name in ("llama-plain", "qwen2-untied", "qwen3-wide", "qwen3moe-norm")]
+RANDOM = [DATA / name for name in (
+    "llama-plain", "llama-hidden80", "llama-head6", "llama-15-3", "qwen2-untied", "qwen2-prime", "qwen3-wide", "qwen3-head80",
+    "qwen3-tiny", "qwen3moe-norm", "qwen3moe-5", "qwen3moe-13", "qwen3moe-one")]
 
 
 def vinci(*arguments, timeout=300, env=None, stdin=None):

@@ -10,7 +10,7 @@ import sys
 import unittest
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
-from harness import RANDOM, TRAINED, VinciTest, read_json, read_npy  # noqa: E402
+from harness import DATA, RANDOM, TRAINED, VinciTest, read_json, read_npy  # noqa: E402
 
 LOGSUMEXP_TOLERANCE = 2e-4
 LOGIT_TOLERANCE = 1e-3
@@ -72,6 +72,34 @@ class Numbers(VinciTest):
                 self.assertEqual(len(decoded), len(prefilled))
                 worst = max(abs(a - b) for left, right in zip(decoded, prefilled) for a, b in zip(left, right))
                 self.assertLessEqual(worst, 1e-4)
+
+    def test_limits_threads_and_targets_do_not_change_the_numbers(self):
+        for name in ("llama-hidden80", "qwen3moe-5"):
+            case = max(read_json(DATA / name / "golden.json")["cases"], key=lambda case: len(case["prompt"]))
+            for options in (("--block-size", 16), ("--max-tokens-per-step", 16), ("--threads", 1), ("--threads", 3), ("--cpu", "avx2")):
+                with self.subTest(model=name, options=options):
+                    report, rows = self.run_ids(DATA / name, case["prompt"], 24, *options)
+                    for row, expected in zip(rows, case["logsumexp_per_position"]):
+                        self.assertAlmostEqual(logsumexp(row), expected, delta=LOGSUMEXP_TOLERANCE)
+                    steps = comparable_steps(case["greedy_margin"])
+                    self.assertEqual(report["output_ids"][:steps], case["greedy"][:steps])
+
+    def test_any_of_several_end_tokens_stops(self):
+        model = DATA / "llama-15-3"
+        ends = read_json(model / "generation_config.json")["eos_token_id"]
+        stopped = set()
+        for case in read_json(model / "golden.json")["cases"]:
+            ids = case["greedy"][:comparable_steps(case["greedy_margin"])]
+            end = next((step for step, token in enumerate(ids) if token in ends), None)
+            if end is None:
+                continue
+            result = self.succeed("run", model, "--dtype", "float32", "--prompt-ids", ",".join(map(str, case["prompt"])),
+                                  "--max-tokens", len(ids), "--format", "json")
+            report = json.loads(result.stdout)
+            self.assertEqual(report["finish_reason"], "stop")
+            self.assertEqual(report["output_ids"], ids[:end + 1])
+            stopped.add(ids[end])
+        self.assertEqual(len(stopped), 2, "the checkpoint is made to meet two of its end tokens")
 
     def test_validation_loss(self):
         for dtype, tolerance in (("float32", 0.0005), ("bfloat16", 0.01), ("float16", 0.01)):
