@@ -127,7 +127,7 @@ class Ir(VinciTest):
         path = self.scratch / "good.mlir"
         path.write_text(self.good)
         self.expect_error(("run", path, "--prompt-ids", "1"), 1, "good.mlir", "cannot be run")
-        for section in ("--commands", "--kernels", "--memory", "--weights"):
+        for section in ("--commands", "--kernels", "--asm", "--memory", "--weights"):
             self.expect_error(("inspect", path, section), 1, "good.mlir", "compile it")
 
 

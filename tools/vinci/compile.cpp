@@ -41,6 +41,16 @@ static void writeText(const std::string &path, const std::string &text) {
     writeFile(path, std::as_bytes(std::span(text)));
 }
 
+/// Without a cache the plan is as good; only `run` will have to be told where the weights are.
+static void rememberModel(const Plan &plan, const fs::path &model) {
+  try {
+    PlanCache(cacheDirectory()).rememberModel(plan, model);
+  } catch (const Error &error) {
+    fmt::print(stderr, "warning: running this plan will take --model {}: {}\n", model.string(),
+               error.what());
+  }
+}
+
 static void writePlan(const CompileArguments &arguments, const Source &source,
                       CompileResult result) {
   const Plan plan = Plan::parse(std::move(result.plan), arguments.output);
@@ -59,7 +69,7 @@ static void writePlan(const CompileArguments &arguments, const Source &source,
   }
   writeFile(arguments.output, plan.bytes());
   if (source.kind == SourceKind::Model && !arguments.flags.noCache)
-    PlanCache(cacheDirectory()).rememberModel(plan, source.path);
+    rememberModel(plan, source.path);
 }
 
 static void compile(const CompileArguments &arguments) {

@@ -23,7 +23,7 @@ static void printIr(const std::string &ir, ReportFormat format) {
 }
 
 static void inspectModel(const Source &source, const InspectArguments &arguments) {
-  if (arguments.commands || arguments.kernels || arguments.memory)
+  if (arguments.commands || arguments.kernels || arguments.assembly || arguments.memory)
     fail(SourcePosition{source.path.string()},
          "a model has no commands, kernels or memory yet; compile it, then inspect the plan "
          "(of a model: --summary, --ir, --weights)");
@@ -57,7 +57,8 @@ static void inspectModel(const Source &source, const InspectArguments &arguments
 }
 
 static void inspectIr(const Source &source, const InspectArguments &arguments) {
-  if (arguments.commands || arguments.kernels || arguments.memory || arguments.weights)
+  if (arguments.commands || arguments.kernels || arguments.assembly || arguments.memory ||
+      arguments.weights)
     fail(SourcePosition{source.path.string()},
          "IR has no commands, kernels, memory or weights of its own; "
          "compile it, then inspect the plan");

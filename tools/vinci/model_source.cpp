@@ -58,8 +58,13 @@ static ReadyPlan prepareFinishedPlan(const fs::path &path, const std::string &mo
          "this plan is compiled already; compile options go with a model directory");
   Plan plan = Plan::open(path);
   fs::path cache = flags.noCache ? fs::path() : cacheDirectory();
-  if (!modelOption.empty())
-    return {std::move(plan), modelOption, cache};
+  if (!modelOption.empty()) {
+    const Source model = findSource(modelOption);
+    if (model.kind != SourceKind::Model)
+      fail(SourcePosition{model.path.string()},
+           "--model takes the folder of the plan's weights and tokenizer");
+    return {std::move(plan), model.path, cache};
+  }
   const auto model = PlanCache(cacheDirectory()).findModel(plan);
   if (!model)
     fail(SourcePosition{path.string()},
@@ -87,8 +92,13 @@ static ReadyPlan compileModel(const fs::path &directory, const CompileFlags &fla
     fmt::print(stderr, "using the plan compiled before, {}\n", plan->name());
     return {std::move(*plan), directory, cache.directory()};
   }
-  Plan plan = cache.store(key, compileNow());
-  return {std::move(plan), directory, cache.directory()};
+  std::vector<std::byte> bytes = compileNow();
+  try {
+    return {cache.store(key, bytes), directory, cache.directory()};
+  } catch (const Error &error) {
+    fmt::print(stderr, "warning: the compiled plan is not cached: {}\n", error.what());
+    return {Plan::parse(std::move(bytes), directory.string()), directory, {}};
+  }
 }
 
 ReadyPlan preparePlan(const std::string &argument, const std::string &modelOption,

@@ -7,6 +7,13 @@ namespace vinci {
 
 static constexpr int64_t defaultMaxTokens = 128;
 
+/// CLI11 reads "-1" into an unsigned number without a word. Returns the complaint, or nothing.
+static std::string notNegative(const std::string &text) {
+  if (!text.starts_with('-'))
+    return "";
+  return fmt::format("'{}' is negative; an integer from 0 is expected", text);
+}
+
 void addSamplingFlags(CLI::App &command, SamplingFlags &flags) {
   constexpr const char *group = "Sampling (default: greedy)";
   command
@@ -30,6 +37,7 @@ void addSamplingFlags(CLI::App &command, SamplingFlags &flags) {
       ->group(group);
   command
       .add_option("--seed", flags.given.seed, "The same seed gives the same tokens (default: 0)")
+      ->check(notNegative)
       ->group(group);
   command
       .add_option("--sampling", flags.mode,
@@ -117,8 +125,8 @@ EffectiveSampling resolveSampling(const SamplingFlags &flags, const fb::Generati
   resolution.take(prompt, "the prompts file", false);
   resolution.params.check();
   if (resolution.maxTokens < 1 || resolution.maxTokens > std::numeric_limits<int32_t>::max())
-    fail("--max-tokens {} is not a number of tokens to generate; at least 1 is expected",
-         resolution.maxTokens);
+    fail("--max-tokens {} is not a number of tokens to generate; 1 to {} are legal",
+         resolution.maxTokens, std::numeric_limits<int32_t>::max());
   return {resolution.params, uint32_t(resolution.maxTokens), resolution.report()};
 }
 
