@@ -1,8 +1,8 @@
 // Plans that lie: the reader and both verifiers, with hashes switched off. What they accept is then
 // walked over as the runtime would, but never executed.
 //
-// There is no corpus: an empty input becomes the sample plan of the unit tests, and mutation goes
-// on from there.
+// An empty input becomes the sample plan of the unit tests, which is smaller than any plan that the
+// compiler writes; mutation goes on from there, too.
 #include "runtime/plan/plan.h"
 #include "runtime/support/error.h"
 #include "tests/unit/plan/sample_plan.h"

@@ -1,5 +1,4 @@
-// Any bytes as a tokenizer.json: it must load and tokenise, or throw vinci::Error. Start from a corpus that holds a real
-// one, such as models/austen-qwen3/tokenizer.json cut to a few dozen merges, or tests/fuzz/text/corpus.
+// Any bytes as a tokenizer.json: it must load and tokenise, or throw vinci::Error.
 
 #include "runtime/support/error.h"
 #include "runtime/text/detokenizer.h"
