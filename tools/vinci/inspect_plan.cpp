@@ -158,13 +158,15 @@ Report planKernels(const Plan &file) {
 
 Report planMemory(const Plan &file) {
   const fb::Plan *plan = file.root();
-  std::vector<const fb::Buffer *> buffers(plan->buffers()->begin(), plan->buffers()->end());
-  std::stable_sort(buffers.begin(), buffers.end(),
-                   [](auto *a, auto *b) { return a->offset() < b->offset(); });
+  std::vector<std::pair<uint64_t, uint32_t>> byOffset;
+  for (uint32_t i = 0; i < plan->buffers()->size(); ++i)
+    byOffset.push_back({plan->buffers()->Get(i)->offset(), i});
+  std::sort(byOffset.begin(), byOffset.end());
   Report rows = Report::array();
   uint64_t sum = 0;
-  for (const fb::Buffer *buffer : buffers) {
-    rows.push_back({{"offset", buffer->offset()},
+  for (auto [offset, index] : byOffset) {
+    const fb::Buffer *buffer = plan->buffers()->Get(index);
+    rows.push_back({{"offset", offset},
                     {"bytes", buffer->bytes()},
                     {"buffer", buffer->name()->str()},
                     {"type", shapeText(buffer->dtype(), buffer->dims())}});
