@@ -36,7 +36,7 @@ MappedFile MappedFile::open(const std::filesystem::path &path) {
   if (::fstat(file.value, &status) != 0)
     fail(SourcePosition{path.string()}, "cannot read its size: {}", std::strerror(errno));
   if (!S_ISREG(status.st_mode))
-    fail(SourcePosition{path.string()}, "is not a regular file");
+    fail(SourcePosition{path.string()}, "this is not a regular file");
   MappedFile mapped;
   if (status.st_size == 0)
     return mapped;

@@ -26,7 +26,7 @@ bool looksLikePlan(std::span<const std::byte> bytes) {
 PlanHeader readPlanHeader(std::span<const std::byte> file, const std::string &name,
                           HashCheck hashes) {
   if (!looksLikePlan(file))
-    fail(SourcePosition{name}, "is not a plan: it does not begin with \"{}\"",
+    fail(SourcePosition{name}, "this is not a plan: it does not begin with \"{}\"",
          std::string_view(planMagic.data(), planMagic.size()));
   PlanHeader header;
   if (file.size() < sizeof header)

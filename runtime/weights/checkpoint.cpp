@@ -32,7 +32,7 @@ ShardMap readIndex(const fs::path &path) {
   JsonDocument document = JsonDocument::read(path, limits);
   std::optional<JsonValue> weightMap = document.root().find("weight_map");
   if (!weightMap || !weightMap->isObject() || weightMap->size() == 0)
-    fail(SourcePosition{path.string()}, "names no tensors: it has no weight_map");
+    fail(SourcePosition{path.string()}, "the index names no tensors: it has no weight_map");
   ShardMap shardOf;
   for (const auto &[tensor, shard] : weightMap->members()) {
     std::string name(tensor.toText("a tensor's name"));
@@ -54,16 +54,16 @@ std::vector<std::string> findShards(const fs::path &dir, const ShardMap *index) 
     return {"model.safetensors"};
   fs::directory_iterator entries(dir, error);
   if (error)
-    fail(SourcePosition{dir.string()}, "cannot be read: {}", error.message());
+    fail(SourcePosition{dir.string()}, "cannot read the folder: {}", error.message());
   for (const fs::directory_entry &entry : entries)
     if (entry.path().extension() == ".safetensors")
       names.insert(entry.path().filename().string());
   if (names.empty())
-    fail(SourcePosition{dir.string()}, "holds no weights: neither model.safetensors.index.json nor "
+    fail(SourcePosition{dir.string()}, "the folder holds no weights: neither model.safetensors.index.json nor "
                                        "a *.safetensors file");
   if (names.size() > 1)
     fail(SourcePosition{dir.string()},
-         "holds {} *.safetensors files, the first {} and {}, but no model.safetensors.index.json",
+         "the folder holds {} *.safetensors files, the first {} and {}, but no model.safetensors.index.json",
          names.size(), quote(*names.begin()), quote(*std::next(names.begin())));
   return {names.begin(), names.end()};
 }
@@ -77,7 +77,7 @@ std::span<const std::byte> asBytes(const std::string &text) {
 Checkpoint Checkpoint::open(const fs::path &modelDir) {
   std::error_code error;
   if (!fs::is_directory(modelDir, error))
-    fail(SourcePosition{modelDir.string()}, "is not a directory; expected one with *.safetensors");
+    fail(SourcePosition{modelDir.string()}, "this is not a directory; expected one with *.safetensors");
   Checkpoint checkpoint;
   checkpoint.name_ = modelDir.string();
   fs::path indexPath = modelDir / "model.safetensors.index.json";

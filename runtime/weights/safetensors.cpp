@@ -164,17 +164,17 @@ SafetensorsFile SafetensorsFile::open(const std::filesystem::path &path) {
 SafetensorsFile SafetensorsFile::parse(std::span<const std::byte> bytes, std::string name) {
   uint64_t length = 0;
   if (bytes.size() < lengthBytes)
-    fail(SourcePosition{name}, "is not a safetensors file: it has {} bytes", bytes.size());
+    fail(SourcePosition{name}, "this is not a safetensors file: it has {} bytes", bytes.size());
   std::memcpy(&length, bytes.data(), lengthBytes);
   if (length > maxSafetensorsHeaderBytes)
     fail(SourcePosition{name}, "its header claims {} bytes, the most that is legal is {}", length,
          maxSafetensorsHeaderBytes);
   if (length > bytes.size() - lengthBytes)
-    fail(SourcePosition{name}, "is truncated: its header has {} bytes, the file {}", length,
+    fail(SourcePosition{name}, "the file is truncated: its header has {} bytes, the file {}", length,
          bytes.size());
   std::span<const std::byte> json = bytes.subspan(lengthBytes, length);
   if (json.empty() || json.front() != std::byte{'{'})
-    fail(SourcePosition{name}, "is not a safetensors file: its header is no JSON object");
+    fail(SourcePosition{name}, "this is not a safetensors file: its header is no JSON object");
   JsonLimits limits;
   limits.maxDepth = 3;
   JsonDocument header = JsonDocument::parse(

@@ -144,7 +144,9 @@ std::vector<Compiler::Target> MlirCompiler::targets() {
 
 } // namespace vinci
 
-vinci::Compiler *vinciCompiler() {
+vinci::Compiler *vinciCompiler(uint32_t interface) {
+  if (interface != vinci::compilerInterface)
+    return nullptr;
   static vinci::MlirCompiler instance;
   return &instance;
 }

@@ -90,5 +90,12 @@ public:
 
 } // namespace vinci
 
-/// The library's one exported function; the object lives as long as the library.
-extern "C" vinci::Compiler *vinciCompiler();
+namespace vinci {
+/// Raise with every change of this header: the binary and the library come from one build, and a
+/// mix must not run.
+inline constexpr uint32_t compilerInterface = 1;
+} // namespace vinci
+
+/// The library's entry point; the object lives as long as the library. Null if it was built for
+/// another interface.
+extern "C" vinci::Compiler *vinciCompiler(uint32_t interface);

@@ -12,7 +12,10 @@ struct IrDump::State {
   fs::path directory;
   unsigned number = 0;
 
+  /// Passes on a part of the module dump all of it: only a whole module can be read back.
   void write(std::string_view name, mlir::Operation *op) {
+    while (mlir::Operation *parent = op->getParentOp())
+      op = parent;
     std::string text;
     llvm::raw_string_ostream stream(text);
     op->print(stream);

@@ -8,7 +8,8 @@
 
 namespace vinci {
 
-/// MLIR's parser recurses on brackets: too many of them would end the stack. And for a use of result
+/// MLIR's parser recurses on brackets: too many of them would end the stack. And for a use of
+/// result
 /// `%x#N` it allocates N entries before it knows how many results there are. What stands in strings
 /// counts too; no IR of ours comes near the limits.
 static void checkBeforeParsing(const std::string &file, std::string_view text) {

@@ -14,11 +14,16 @@ static Compiler &load() {
          "cannot load the compiler: {}; it is built beside the vinci binary "
          "(cmake --build build --target vinci)",
          dlerror());
-  auto entry = reinterpret_cast<Compiler *(*)()>(dlsym(library, "vinciCompiler"));
+  auto entry = reinterpret_cast<Compiler *(*)(uint32_t)>(dlsym(library, "vinciCompiler"));
   if (!entry)
     fail(SourcePosition{path.string()},
          "this library is not Vinci's compiler: it does not export vinciCompiler");
-  return *entry();
+  Compiler *compiler = entry(compilerInterface);
+  if (!compiler)
+    fail(SourcePosition{path.string()},
+         "this compiler belongs to another build of vinci; build both again "
+         "(cmake --build build --target vinci)");
+  return *compiler;
 }
 
 Compiler &compiler() {

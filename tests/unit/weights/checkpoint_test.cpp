@@ -130,7 +130,7 @@ TEST_F(Checkpoints, TensorsInTwoShards) {
 TEST_F(Checkpoints, ADamagedShardIsNamed) {
   writeShards(goodMap);
   write("two.safetensors", "short");
-  EXPECT_CONTAINS(errorOfOpen(), "two.safetensors: error: is not a safetensors file");
+  EXPECT_CONTAINS(errorOfOpen(), "two.safetensors: error: this is not a safetensors file");
 }
 
 TEST_F(Checkpoints, IdentityFollowsTheFiles) {
