@@ -201,7 +201,7 @@ TEST(Builder, CarriesTheLargestSizesThatTheReaderAccepts) {
   ConfigText config = qwen3Config()
                           .set("hidden_size", "4194304")
                           .set("vocab_size", "262144")
-                          .set("head_dim", "4096")
+                          .set("head_dim", "512")
                           .set("max_position_embeddings", "67108864")
                           .set("num_hidden_layers", "4096");
   Built built(parse(config));
