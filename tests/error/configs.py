@@ -64,7 +64,8 @@ DENSE_CASES = [
 ]
 
 MOE_CASES = [
-    ({"num_experts_per_tok": 100}, ["num_experts_per_tok 100", "num_experts"]),
+    ({"num_experts_per_tok": 50}, ["num_experts_per_tok 50", "num_experts"]),
+    ({"num_experts_per_tok": 100}, ["num_experts_per_tok is 100", "integer from 1 to 64"]),
     ({"num_experts_per_tok": 0}, ["num_experts_per_tok", "0", "integer from 1"]),
     ({"num_local_experts": 3}, ["num_local_experts", "3", "num_experts", "other spelling"]),
     ({"num_experts": DELETE}, ["num_experts", "missing"]),
