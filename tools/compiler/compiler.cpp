@@ -111,13 +111,9 @@ ModelSummary MlirCompiler::summarize(const fs::path &model) {
   summary.vocabSize = spec.vocabSize;
   summary.maxPositionEmbeddings = spec.maxPositionEmbeddings;
   summary.kvBytesPerToken = 2 * spec.keyValueWidth() * spec.numHiddenLayers * byteSize(spec.dtype);
-  for (const ExpectedTensor &tensor : expectedTensors(spec)) {
+  summary.parameters = uint64_t(checkpointSize(spec).parameters);
+  for (const ExpectedTensor &tensor : expectedTensors(spec))
     summary.tensors.push_back({tensor.name, tensor.shape});
-    uint64_t elements = 1;
-    for (const uint64_t dim : tensor.shape)
-      elements *= dim;
-    summary.parameters += elements;
-  }
   return summary;
 }
 
