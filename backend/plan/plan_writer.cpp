@@ -1,6 +1,5 @@
 #include "backend/plan/plan_writer.h"
 
-#include "runtime/plan/atomic_file.h"
 #include "runtime/plan/layout.h"
 #include "runtime/plan/plan.h"
 
@@ -62,17 +61,6 @@ std::vector<std::byte> serializePlan(fb::PlanT &plan, const std::vector<SegmentD
     throw Error(ErrorKind::Internal, error.position(), error.message());
   }
   return bytes;
-}
-
-void writeFileAtomically(const std::filesystem::path &path, const std::vector<std::byte> &bytes) {
-  AtomicFile file(path);
-  file.write(bytes);
-  file.commit();
-}
-
-void writePlan(const std::filesystem::path &path, fb::PlanT &plan,
-               const std::vector<SegmentData> &segments) {
-  writeFileAtomically(path, serializePlan(plan, segments));
 }
 
 } // namespace vinci

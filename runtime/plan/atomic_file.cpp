@@ -51,4 +51,10 @@ void AtomicFile::commit() {
   temporary_.clear();
 }
 
+void writeFileAtomically(const std::filesystem::path &path, std::span<const std::byte> bytes) {
+  AtomicFile file(path);
+  file.write(bytes);
+  file.commit();
+}
+
 } // namespace vinci

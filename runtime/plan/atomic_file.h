@@ -28,4 +28,7 @@ private:
   int descriptor_ = -1;
 };
 
+/// All at once: `path` holds `bytes` or, with an Error naming it, what it held before.
+void writeFileAtomically(const std::filesystem::path &path, std::span<const std::byte> bytes);
+
 } // namespace vinci

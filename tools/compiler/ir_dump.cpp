@@ -20,9 +20,8 @@ struct IrDump::State {
     llvm::raw_string_ostream stream(text);
     op->print(stream);
     text += "\n";
-    AtomicFile file(directory / fmt::format("{:02}-{}.mlir", number++, name));
-    file.write(std::as_bytes(std::span(text)));
-    file.commit();
+    writeFileAtomically(directory / fmt::format("{:02}-{}.mlir", number++, name),
+                        std::as_bytes(std::span(text)));
   }
 };
 

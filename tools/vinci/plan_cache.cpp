@@ -78,9 +78,7 @@ void writeFile(const fs::path &path, std::span<const std::byte> bytes) {
   if (error)
     fail(SourcePosition{path.string()}, "cannot create the folder {}: {}",
          path.parent_path().string(), error.message());
-  AtomicFile file(path);
-  file.write(bytes);
-  file.commit();
+  writeFileAtomically(path, bytes);
 }
 
 } // namespace vinci

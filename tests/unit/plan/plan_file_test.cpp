@@ -1,4 +1,5 @@
 // The file around the tables: round trip, truncation, flipped bits, versions.
+#include "runtime/plan/atomic_file.h"
 #include "runtime/plan/plan.h"
 #include "tests/unit/plan/sample_plan.h"
 
@@ -151,8 +152,8 @@ protected:
 TEST_F(PlanOnDisk, WrittenAndOpened) {
   fb::PlanT tables = sample::plan();
   std::filesystem::path path = folder / "a.plan";
-  writePlan(path, tables, sample::segments());
-  writePlan(path, tables, sample::segments()); // replaces
+  writeFileAtomically(path, serializePlan(tables, sample::segments()));
+  writeFileAtomically(path, serializePlan(tables, sample::segments())); // replaces
   Plan plan = Plan::open(path);
   EXPECT_EQ(plan.name(), path.string());
   EXPECT_TRUE(std::ranges::equal(plan.bytes(), sample::bytes()));
@@ -173,7 +174,7 @@ template <typename Action> std::string messageOf(Action action) {
 TEST_F(PlanOnDisk, UnreadableAndUnwritablePaths) {
   fb::PlanT tables = sample::plan();
   auto write = [&](const std::filesystem::path &path) {
-    return messageOf([&] { writePlan(path, tables, sample::segments()); });
+    return messageOf([&] { writeFileAtomically(path, serializePlan(tables, sample::segments())); });
   };
   EXPECT_CONTAINS(write(folder / "absent" / "a.plan"), "a.plan: error: cannot write: No such file");
   EXPECT_CONTAINS(write(folder), "cannot write: it is a folder");
