@@ -52,11 +52,12 @@ static CompileResult finish(mlir::ModuleOp module, const CompileOptions &options
   if (mlir::failed(passes.run(module)))
     diagnostics.throwError();
   CompileResult result;
-  result.ir = print(module, options.irLocations);
-  if (last == Phase::Plan) {
-    LoweredPlan lowered = lowerToPlan(module, resolveCpu(options.cpu));
-    result.plan = serializePlan(lowered.tables, lowered.segments);
+  if (last != Phase::Plan) {
+    result.ir = print(module, options.irLocations);
+    return result;
   }
+  LoweredPlan lowered = lowerToPlan(module, resolveCpu(options.cpu));
+  result.plan = serializePlan(lowered.tables, lowered.segments);
   return result;
 }
 

@@ -34,7 +34,7 @@ struct CompileOptions {
 
 struct CompileResult {
   std::vector<std::byte> plan; ///< empty if stopped before the phase `plan`
-  std::string ir;              ///< the module after the last phase that ran
+  std::string ir;              ///< the module after the last phase, if that was not `plan`
   std::vector<std::string> warnings;
 };
 
