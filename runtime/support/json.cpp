@@ -1,4 +1,5 @@
 #include "runtime/support/json.h"
+#include "runtime/support/json_tree.h"
 
 #include <algorithm>
 #include <fstream>
@@ -6,76 +7,97 @@
 
 namespace vinci {
 
+SourcePosition JsonTree::positionOf(size_t offset) const {
+  offset = std::min(offset, text.size());
+  std::string_view before(text.data(), offset);
+  size_t lines = std::count(before.begin(), before.end(), '\n');
+  size_t lastNewline = before.rfind('\n');
+  size_t column = lastNewline == std::string_view::npos ? offset : offset - lastNewline - 1;
+  return {fileName, uint32_t(lines + 1), uint32_t(column + 1)};
+}
+
+// --- the builder
+
+JsonTreeBuilder::JsonTreeBuilder(std::string text, std::string fileName, const JsonLimits &limits)
+    : tree_(std::make_unique<JsonTree>()), limits_(limits) {
+  size_t maxBytes = std::min(limits.maxBytes, largestJsonText);
+  if (text.size() > maxBytes)
+    fail(SourcePosition{fileName}, "the file has {} bytes; at most {} are read", text.size(),
+         maxBytes);
+  tree_->fileName = std::move(fileName);
+  tree_->text = std::move(text);
+}
+
+JsonNode &JsonTreeBuilder::add(JsonKind kind, size_t offset) {
+  if (tree_->nodes.size() >= limits_.maxValues)
+    fail(tree_->positionOf(offset), "the file has more than {} keys and values", limits_.maxValues);
+  const bool isKey = expectsKey();
+  if (!open_.empty() && !keyPending_)
+    ++tree_->nodes[open_.back()].extent.size;
+  keyPending_ = isKey;
+  return tree_->nodes.emplace_back(kind, offset);
+}
+
+void JsonTreeBuilder::string(size_t offset, std::string_view value) {
+  JsonNode &node = add(JsonKind::String, offset);
+  node.unescaped = 1;
+  node.slice = {uint32_t(tree_->unescaped.size()), uint32_t(value.size())};
+  tree_->unescaped += value;
+}
+
+void JsonTreeBuilder::slice(size_t offset, size_t begin, size_t size) {
+  add(JsonKind::String, offset).slice = {uint32_t(begin), uint32_t(size)};
+}
+
+void JsonTreeBuilder::open(JsonKind kind, size_t offset) {
+  add(kind, offset).extent = {0, 0};
+  keyPending_ = false;
+  if (open_.size() >= limits_.maxDepth)
+    fail(tree_->positionOf(offset), "arrays and objects nest deeper than {} levels",
+         limits_.maxDepth);
+  open_.push_back(uint32_t(tree_->nodes.size() - 1));
+}
+
+void JsonTreeBuilder::close() {
+  const uint32_t container = open_.back();
+  if (tree_->nodes[container].jsonKind() == JsonKind::Object)
+    refuseDuplicateKeys(container);
+  tree_->nodes[container].extent.end = uint32_t(tree_->nodes.size());
+  open_.pop_back();
+}
+
+void JsonTreeBuilder::refuseDuplicateKeys(uint32_t object) {
+  std::vector<uint32_t> keys;
+  keys.reserve(tree_->nodes[object].extent.size);
+  for (uint32_t i = object + 1; i < tree_->nodes.size(); i = tree_->next(i + 1))
+    keys.push_back(i);
+  auto text = [&](uint32_t key) { return tree_->string(tree_->nodes[key]); };
+  std::sort(keys.begin(), keys.end(), [&](uint32_t a, uint32_t b) {
+    int order = text(a).compare(text(b));
+    return order != 0 ? order < 0 : a < b;
+  });
+  auto same = [&](uint32_t a, uint32_t b) { return text(a) == text(b); };
+  auto found = std::adjacent_find(keys.begin(), keys.end(), same);
+  if (found == keys.end())
+    return;
+  SourcePosition first = tree_->positionOf(tree_->nodes[found[0]].offset);
+  fail(tree_->positionOf(tree_->nodes[found[1]].offset),
+       "the key {} stands twice in one object; it was first given at line {}, column {}",
+       quoteForMessage(text(found[0])), first.line, first.column);
+}
+
+JsonDocument JsonTreeBuilder::finish() {
+  return JsonDocument(std::move(tree_));
+}
+
+// --- JSON
+
 namespace {
 
-/// A text whose content stands in JsonTree::unescaped or, when the file had no escapes, in the
-/// file's own text.
-struct StringSlice {
-  uint32_t begin;
-  uint32_t size;
-};
-
-/// The tree stands flat, in the order of the file: a container is followed by its descendants (an
-/// object's keys are String nodes before their values) and knows where they end.
-struct Extent {
-  uint32_t end;  ///< index of the first node behind the container
-  uint32_t size; ///< elements or members
-};
-
-struct Node {
-  uint32_t offset : 29; ///< of the first byte, in the text (at most 256 MiB)
-  uint32_t kind : 3;
-  uint32_t unescaped = 0; ///< for a String: 1 if its slice is of JsonTree::unescaped
-  union {
-    bool boolean;
-    int64_t integer;
-    double number;
-    StringSlice slice;
-    Extent extent;
-  };
-
-  Node(JsonKind kind, size_t offset) : offset(uint32_t(offset)), kind(uint32_t(kind)), integer(0) {}
-  JsonKind jsonKind() const { return JsonKind(kind); }
-};
-static_assert(sizeof(Node) == 16);
-constexpr size_t largestText = (size_t(1) << 29) - 1;
-
-} // namespace
-
-struct JsonTree {
-  std::string fileName;
-  std::string text;
-  std::string unescaped;
-  std::vector<Node> nodes;
-
-  SourcePosition positionOf(size_t offset) const {
-    offset = std::min(offset, text.size());
-    std::string_view before(text.data(), offset);
-    size_t lines = std::count(before.begin(), before.end(), '\n');
-    size_t lastNewline = before.rfind('\n');
-    size_t column = lastNewline == std::string_view::npos ? offset : offset - lastNewline - 1;
-    return {fileName, uint32_t(lines + 1), uint32_t(column + 1)};
-  }
-
-  std::string_view string(const Node &node) const {
-    const std::string &source = node.unescaped ? unescaped : text;
-    return std::string_view(source).substr(node.slice.begin, node.slice.size);
-  }
-
-  /// The node behind the value at `index`.
-  uint32_t next(uint32_t index) const {
-    const Node &node = nodes[index];
-    bool container = node.jsonKind() == JsonKind::Array || node.jsonKind() == JsonKind::Object;
-    return container ? node.extent.end : index + 1;
-  }
-};
-
-namespace {
-
-/// Builds the tree from nlohmann's events. The events carry no positions, but they come in the
+/// Feeds nlohmann's events to the builder. The events carry no positions, but they come in the
 /// order of the text and only for tokens that were found valid, so a cursor that steps over
 /// separators and then over the token is exact.
-class TreeBuilder {
+class JsonEvents {
 public:
   using number_integer_t = nlohmann::json::number_integer_t;
   using number_unsigned_t = nlohmann::json::number_unsigned_t;
@@ -83,32 +105,33 @@ public:
   using string_t = nlohmann::json::string_t;
   using binary_t = nlohmann::json::binary_t;
 
-  TreeBuilder(JsonTree &tree, const JsonLimits &limits) : tree_(tree), limits_(limits) {
-    if (std::string_view(tree.text).substr(0, 3) == "\xEF\xBB\xBF")
-      cursor_ = 3;
+  JsonEvents(JsonTreeBuilder &builder, size_t begin)
+      : builder_(builder), text_(builder.tree().text), begin_(begin), cursor_(begin) {
+    if (std::string_view(text_).substr(begin, 3) == "\xEF\xBB\xBF")
+      cursor_ += 3;
   }
 
   bool null() {
-    addScalar(JsonKind::Null);
+    builder_.null(scalar());
     return true;
   }
   bool boolean(bool value) {
-    addScalar(JsonKind::Boolean).boolean = value;
+    builder_.boolean(scalar(), value);
     return true;
   }
   bool number_integer(number_integer_t value) {
-    addScalar(JsonKind::Integer).integer = value;
+    builder_.integer(scalar(), value);
     return true;
   }
   bool number_unsigned(number_unsigned_t value) {
     if (value <= number_unsigned_t(std::numeric_limits<int64_t>::max()))
-      addScalar(JsonKind::Integer).integer = int64_t(value);
+      builder_.integer(scalar(), int64_t(value));
     else
-      addScalar(JsonKind::Number).number = double(value);
+      builder_.number(scalar(), double(value));
     return true;
   }
   bool number_float(number_float_t value, const string_t &) {
-    addScalar(JsonKind::Number).number = value;
+    builder_.number(scalar(), value);
     return true;
   }
   bool string(string_t &value) {
@@ -116,16 +139,12 @@ public:
     return true;
   }
   bool binary(binary_t &) { failInternal("a JSON text gave a binary value"); }
-
   bool start_object(size_t) { return open(JsonKind::Object); }
   bool key(string_t &value) {
     addString(value);
     return true;
   }
-  bool end_object() {
-    refuseDuplicateKeys(open_.back());
-    return close();
-  }
+  bool end_object() { return close(); }
   bool start_array(size_t) { return open(JsonKind::Array); }
   bool end_array() { return close(); }
 
@@ -139,98 +158,65 @@ public:
       if (size_t end = message.find(": "); end != std::string_view::npos)
         message.remove_prefix(end + 2);
     std::string clean = quoteForMessage(message, 160);
-    fail(tree_.positionOf(read > 0 ? read - 1 : 0), "not valid JSON: {}",
+    fail(builder_.tree().positionOf(begin_ + (read > 0 ? read - 1 : 0)), "not valid JSON: {}",
          std::string_view(clean).substr(1, clean.size() - 2));
   }
 
 private:
-  /// Adds a node for the token that the parser has just accepted and moves the cursor to the
-  /// token's first byte.
-  Node &add(JsonKind kind) {
-    while (cursor_ < tree_.text.size() &&
-           std::string_view(" \t\r\n,:").find(tree_.text[cursor_]) != std::string_view::npos)
+  /// Moves the cursor to the first byte of the token that the parser has just accepted.
+  size_t start() {
+    while (cursor_ < text_.size() &&
+           std::string_view(" \t\r\n,:").find(text_[cursor_]) != std::string_view::npos)
       ++cursor_;
-    if (tree_.nodes.size() >= limits_.maxValues)
-      fail(tree_.positionOf(cursor_), "the file has more than {} keys and values",
-           limits_.maxValues);
-    if (!open_.empty() && !keyPending_)
-      ++tree_.nodes[open_.back()].extent.size;
-    return tree_.nodes.emplace_back(kind, cursor_);
+    return cursor_;
   }
 
-  Node &addScalar(JsonKind kind) {
-    Node &node = add(kind);
-    keyPending_ = false;
-    cursor_ = std::min(tree_.text.find_first_of(" \t\r\n,:]}", cursor_), tree_.text.size());
-    return node;
+  /// The place of a number, boolean or null; the cursor moves behind it.
+  size_t scalar() {
+    const size_t begin = start();
+    cursor_ = std::min(text_.find_first_of(" \t\r\n,:]}", cursor_), text_.size());
+    return begin;
   }
 
   void addString(const std::string &value) {
-    bool isKey =
-        !open_.empty() && tree_.nodes[open_.back()].jsonKind() == JsonKind::Object && !keyPending_;
-    Node &node = add(JsonKind::String);
-    keyPending_ = isKey;
-    size_t begin = cursor_ + 1;
-    size_t end = begin;
-    while (tree_.text[end] != '"')
-      end += tree_.text[end] == '\\' ? 2 : 1;
+    const size_t quote = start();
+    size_t end = quote + 1;
+    while (text_[end] != '"')
+      end += text_[end] == '\\' ? 2 : 1;
     cursor_ = end + 1;
-    if (value.size() == end - begin) { // every escape is longer than what it stands for
-      node.slice = {uint32_t(begin), uint32_t(value.size())};
-    } else {
-      node.unescaped = 1;
-      node.slice = {uint32_t(tree_.unescaped.size()), uint32_t(value.size())};
-      tree_.unescaped += value;
-    }
+    if (value.size() == end - quote - 1) // every escape is longer than what it stands for
+      builder_.slice(quote, quote + 1, value.size());
+    else
+      builder_.string(quote, value);
   }
 
   bool open(JsonKind kind) {
-    Node &node = add(kind);
-    keyPending_ = false;
-    node.extent = {0, 0};
-    if (open_.size() >= limits_.maxDepth)
-      fail(tree_.positionOf(cursor_), "arrays and objects nest deeper than {} levels",
-           limits_.maxDepth);
-    open_.push_back(uint32_t(tree_.nodes.size() - 1));
+    builder_.open(kind, start());
     ++cursor_;
     return true;
   }
 
   bool close() {
-    tree_.nodes[open_.back()].extent.end = uint32_t(tree_.nodes.size());
-    open_.pop_back();
-    cursor_ = tree_.text.find_first_of("]}", cursor_) + 1;
+    builder_.close();
+    cursor_ = text_.find_first_of("]}", cursor_) + 1;
     return true;
   }
 
-  void refuseDuplicateKeys(uint32_t object) {
-    std::vector<uint32_t> keys;
-    keys.reserve(tree_.nodes[object].extent.size);
-    for (uint32_t i = object + 1; i < tree_.nodes.size(); i = tree_.next(i + 1))
-      keys.push_back(i);
-    auto text = [&](uint32_t key) { return tree_.string(tree_.nodes[key]); };
-    std::sort(keys.begin(), keys.end(), [&](uint32_t a, uint32_t b) {
-      int order = text(a).compare(text(b));
-      return order != 0 ? order < 0 : a < b;
-    });
-    auto same = [&](uint32_t a, uint32_t b) { return text(a) == text(b); };
-    auto found = std::adjacent_find(keys.begin(), keys.end(), same);
-    if (found == keys.end())
-      return;
-    SourcePosition first = tree_.positionOf(tree_.nodes[found[0]].offset);
-    fail(tree_.positionOf(tree_.nodes[found[1]].offset),
-         "the key {} stands twice in one object; it was first given at line {}, column {}",
-         quoteForMessage(text(found[0])), first.line, first.column);
-  }
-
-  JsonTree &tree_;
-  const JsonLimits &limits_;
-  size_t cursor_ = 0;
-  std::vector<uint32_t> open_; ///< the containers around the cursor
-  bool keyPending_ = false;    ///< the last node is a key whose value is still to come
+  JsonTreeBuilder &builder_;
+  const std::string &text_;
+  size_t begin_;
+  size_t cursor_;
 };
 
 } // namespace
+
+void parseJsonInto(JsonTreeBuilder &builder, size_t begin, size_t end) {
+  JsonEvents events(builder, begin);
+  const char *text = builder.tree().text.data();
+  nlohmann::json::sax_parse(text + begin, text + end, &events);
+}
+
+// --- values
 
 JsonKind JsonValue::kind() const {
   return tree_->nodes[index_].jsonKind();
@@ -310,7 +296,7 @@ std::string_view JsonValue::toText(std::string_view name) const {
 }
 
 std::string JsonValue::describe() const {
-  const Node &node = tree_->nodes[index_];
+  const JsonNode &node = tree_->nodes[index_];
   switch (kind()) {
   case JsonKind::Null:
     return "null";
@@ -346,24 +332,18 @@ JsonDocument &JsonDocument::operator=(JsonDocument &&) noexcept = default;
 JsonDocument::~JsonDocument() = default;
 
 JsonDocument JsonDocument::parse(std::string text, std::string fileName, const JsonLimits &limits) {
-  size_t maxBytes = std::min(limits.maxBytes, largestText);
-  if (text.size() > maxBytes)
-    fail(SourcePosition{fileName}, "the file has {} bytes; at most {} are read", text.size(),
-         maxBytes);
-  auto tree = std::make_unique<JsonTree>();
-  tree->fileName = std::move(fileName);
-  tree->text = std::move(text);
+  JsonTreeBuilder builder(std::move(text), std::move(fileName), limits);
   // nlohmann's lexer takes a NUL byte for the end of the text and would not see what follows.
-  if (size_t nul = tree->text.find('\0'); nul != std::string::npos)
-    fail(tree->positionOf(nul), "not valid JSON: the text has a NUL byte");
-  TreeBuilder builder(*tree, limits);
-  const char *begin = tree->text.data();
-  nlohmann::json::sax_parse(begin, begin + tree->text.size(), &builder);
-  return JsonDocument(std::move(tree));
+  const JsonTree &tree = builder.tree();
+  if (size_t nul = tree.text.find('\0'); nul != std::string::npos)
+    fail(tree.positionOf(nul), "not valid JSON: the text has a NUL byte");
+  parseJsonInto(builder, 0, tree.text.size());
+  return builder.finish();
 }
 
 JsonDocument JsonDocument::read(const std::filesystem::path &path, const JsonLimits &limits) {
-  return parse(readTextFile(path, std::min(limits.maxBytes, largestText)), path.string(), limits);
+  return parse(readTextFile(path, std::min(limits.maxBytes, largestJsonText)), path.string(),
+               limits);
 }
 
 JsonValue JsonDocument::root() const {
@@ -408,6 +388,16 @@ static size_t characterLength(std::string_view text) {
     if ((text[i] & 0xC0) != 0x80)
       return 0;
   return length;
+}
+
+size_t findIllFormedUtf8(std::string_view text) {
+  for (size_t i = 0; i < text.size();) {
+    const size_t length = characterLength(text.substr(i));
+    if (length == 0)
+      return i;
+    i += length;
+  }
+  return std::string_view::npos;
 }
 
 std::string quoteForMessage(std::string_view text, size_t maxBytes) {

@@ -104,6 +104,7 @@ public:
   const std::string &fileName() const;
 
 private:
+  friend class JsonTreeBuilder;
   explicit JsonDocument(std::unique_ptr<JsonTree> tree);
 
   std::unique_ptr<JsonTree> tree_;
