@@ -1,4 +1,5 @@
 #include "frontend/checkpoint_weights.h"
+#include "frontend/huggingface/config_reader.h"
 
 #include <algorithm>
 
@@ -106,6 +107,24 @@ CheckpointSize checkpointSize(const ModelSpec &spec) {
   if (sparseLayers < spec.numHiddenLayers)
     add(layerWeights(spec, false), double(spec.numHiddenLayers - sparseLayers));
   return size;
+}
+
+std::optional<SizeProblem> findSizeProblem(const ModelSpec &spec) {
+  const CheckpointSize size = checkpointSize(spec);
+  if (size.tensors > ConfigCaps::tensors)
+    return SizeProblem{"num_hidden_layers",
+                       fmt::format("the model would have {:.0f} tensors; at most {:.0f} are read",
+                                   size.tensors, ConfigCaps::tensors)};
+  if (size.largestWeight > ConfigCaps::elements)
+    return SizeProblem{
+        "",
+        fmt::format("the largest weight would have {:.0f} elements; at most {:.0f} are supported",
+                    size.largestWeight, ConfigCaps::elements)};
+  if (size.parameters > ConfigCaps::parameters)
+    return SizeProblem{
+        "", fmt::format("the model would have {:.3g} parameters; at most {:.3g} are read",
+                        size.parameters, ConfigCaps::parameters)};
+  return std::nullopt;
 }
 
 } // namespace vinci

@@ -7,6 +7,7 @@
 #include "frontend/model_spec.h"
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -47,5 +48,13 @@ struct CheckpointSize {
       0; ///< used for one token: num_experts_per_tok of num_experts, everything else whole
 };
 CheckpointSize checkpointSize(const ModelSpec &spec);
+
+/// Why a model is larger than Vinci reads: the key of config.json to blame (empty: no single one), and
+/// a message with the limit.
+struct SizeProblem {
+  std::string key;
+  std::string message;
+};
+std::optional<SizeProblem> findSizeProblem(const ModelSpec &spec);
 
 } // namespace vinci

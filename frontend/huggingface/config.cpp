@@ -146,24 +146,6 @@ static void checkOtherKeys(ConfigReader &reader, const Family &family) {
   });
 }
 
-/// Every size is in its range; their products must be too, before anyone lists or allocates
-/// anything.
-static void checkTotals(ConfigReader &reader) {
-  CheckpointSize size = checkpointSize(reader.spec());
-  if (size.tensors > ConfigCaps::tensors)
-    fail(reader.position("num_hidden_layers"),
-         "the model would have {:.0f} tensors; at most {:.0f} are read", size.tensors,
-         ConfigCaps::tensors);
-  if (size.largestWeight > ConfigCaps::elements)
-    fail(reader.object().position(),
-         "the largest weight would have {:.0f} elements; at most {:.0f} are supported",
-         size.largestWeight, ConfigCaps::elements);
-  if (size.parameters > ConfigCaps::parameters)
-    fail(reader.object().position(),
-         "the model would have {:.3g} parameters; at most {:.3g} are read", size.parameters,
-         ConfigCaps::parameters);
-}
-
 static void resolveConfig(ConfigReader &reader) {
   ModelSpec &spec = reader.spec();
   if (!reader.object().isObject())
@@ -191,7 +173,11 @@ static void resolveConfig(ConfigReader &reader) {
     spec.eosTokenIds = {*family.eosTokenId};
 
   checkOtherKeys(reader, family);
-  checkTotals(reader);
+  // Every size is in its range; their products must be too, before anyone lists or allocates
+  // anything.
+  if (std::optional<SizeProblem> problem = findSizeProblem(spec))
+    fail(problem->key.empty() ? reader.object().position() : reader.position(problem->key), "{}",
+         problem->message);
   auto order = [](const Warning &warning) {
     return std::tie(warning.position.line, warning.position.column, warning.message);
   };
