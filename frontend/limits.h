@@ -20,13 +20,20 @@ struct Limits {
   int64_t maxBlocksPerSequence() const { return (maxSeqLen + blockSize - 1) / blockSize; }
 };
 
-/// What the user asked for; the rest is filled in.
+/// A limit that a flag or, with an origin, a file asks for.
+struct RequestedLimit {
+  std::optional<int64_t> value;
+  SourcePosition origin;
+
+  RequestedLimit() = default;
+  RequestedLimit(std::optional<int64_t> value) : value(value) {}
+  RequestedLimit(std::optional<int64_t> value, SourcePosition origin)
+      : value(value), origin(std::move(origin)) {}
+};
+
+/// What is asked for; the rest is filled in.
 struct RequestedLimits {
-  std::optional<int64_t> maxSeqLen = std::nullopt;
-  std::optional<int64_t> maxTokensPerStep = std::nullopt;
-  std::optional<int64_t> maxBatch = std::nullopt;
-  std::optional<int64_t> kvBlocks = std::nullopt;
-  std::optional<int64_t> blockSize = std::nullopt;
+  RequestedLimit maxSeqLen, maxTokensPerStep, maxBatch, kvBlocks, blockSize;
 };
 
 /// The requested limits, and for what is not requested:
@@ -36,8 +43,8 @@ struct RequestedLimits {
 ///   block-size            128
 ///   kv-blocks             one sequence of max-seq-len, plus max-batch sequences of 1024 tokens (of
 ///                         max-seq-len, if that is less)
-/// Fails, naming the flag, its value and what would be legal, where a limit is out of range or
-/// contradicts another.
+/// Fails, naming the flag (or the place in a file), its value and what would be legal, where a
+/// limit is out of range or contradicts another.
 Limits resolveLimits(const ModelSpec &spec, const RequestedLimits &requested = {});
 
 /// The limits without any request.

@@ -8,7 +8,7 @@ namespace vinci {
 
 namespace {
 
-const SourcePosition transformersDefault{"default of the family"};
+const SourcePosition transformersDefault{"default"};
 
 /// Moves the values of a ModelSpec into settings with the places they came from.
 struct ToSettings {

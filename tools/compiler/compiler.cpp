@@ -4,7 +4,8 @@
 #include "backend/plan/lower_to_plan.h"
 #include "frontend/builder/builder.h"
 #include "frontend/checkpoint_weights.h"
-#include "frontend/huggingface/config.h"
+#include "frontend/import/import.h"
+#include "frontend/settings/deployment_json.h"
 #include "passes/pipelines.h"
 #include "runtime/exec/cpu_features.h"
 #include "tools/compiler/diagnostics.h"
@@ -20,9 +21,12 @@ namespace {
 
 class MlirCompiler final : public Compiler {
 public:
-  CompileResult compile(const fs::path &model, const CompileOptions &options) override;
+  CompileResult compile(const ImportRequest &request, const CompileOptions &options) override;
   CompileResult compileIr(const fs::path &irFile, const CompileOptions &options) override;
-  ModelSummary summarize(const fs::path &model) override;
+  ModelSummary summarize(const ImportRequest &request) override;
+  std::string importFiles(const ImportRequest &request) override {
+    return writeDeploymentJson(vinci::importFiles(request));
+  }
   std::string printIr(const fs::path &irFile) override;
   std::string disassemble(const std::vector<std::byte> &object, std::string_view symbol) override {
     return vinci::disassemble(object, std::string(symbol));
@@ -61,21 +65,42 @@ static CompileResult finish(mlir::ModuleOp module, const CompileOptions &options
   return result;
 }
 
-CompileResult MlirCompiler::compile(const fs::path &model, const CompileOptions &options) {
-  const ModelSpec spec = readHuggingFaceConfig(model);
+/// A flag, or else what the deployment says.
+static RequestedLimit choose(const std::optional<int64_t> &flag, const Setting<int64_t> &setting) {
+  return flag ? RequestedLimit(flag) : RequestedLimit(setting.value, setting.origin);
+}
+
+static BuildOptions buildOptions(const ModelSpec &spec, const DeploymentSpec &deployment,
+                                 const CompileOptions &options) {
+  const DeploymentSpec::Scheduler &scheduler = deployment.scheduler;
   BuildOptions build;
-  build.dtype = options.dtype.value_or(spec.dtype);
-  build.limits = resolveLimits(spec, {.maxSeqLen = options.maxSeqLen,
-                                      .maxTokensPerStep = options.maxTokensPerStep,
-                                      .maxBatch = options.maxBatch,
-                                      .kvBlocks = options.kvBlocks,
-                                      .blockSize = options.blockSize});
+  build.dtype = options.dtype.value_or(
+      deployment.precision.compute ? *parseDType(*deployment.precision.compute) : spec.dtype);
+  build.limits = resolveLimits(spec, {.maxSeqLen = choose(options.maxSeqLen, scheduler.maxSeqLen),
+                                      .maxTokensPerStep = choose(options.maxTokensPerStep,
+                                                                 scheduler.maxNumBatchedTokens
+                                                                     ? scheduler.maxNumBatchedTokens
+                                                                     : scheduler.maxPrefillTokens),
+                                      .maxBatch = choose(options.maxBatch, scheduler.maxNumSeqs),
+                                      .kvBlocks = choose(options.kvBlocks, scheduler.numBlocks),
+                                      .blockSize = choose(options.blockSize, scheduler.blockSize)});
+  return build;
+}
+
+CompileResult MlirCompiler::compile(const ImportRequest &request, const CompileOptions &options) {
+  const Imported imported = vinci::importFiles(request);
+  const ModelSpec &spec = requireModel(imported, request);
+  const DeploymentSpec &deployment = imported.resolved.deployment;
   mlir::MLIRContext context(mlir::MLIRContext::Threading::DISABLED);
   DiagnosticCollector diagnostics(context);
-  const auto module = buildModel(context, spec, build);
+  const auto module = buildModel(context, spec, buildOptions(spec, deployment, options));
   CompileResult result = finish(*module, options, diagnostics);
-  for (const Warning &warning : spec.warnings)
-    result.warnings.push_back(toString(warning));
+  for (const Finding &finding : imported.findings.list())
+    result.warnings.push_back(toString(finding));
+  if (const Setting<int64_t> &world = deployment.parallel.worldSize; world && *world > 1)
+    result.warnings.push_back(
+        fmt::format("{}: note: the deployment has {} ranks; this plan is for one device",
+                    toString(world.origin), *world));
   return result;
 }
 
@@ -98,8 +123,9 @@ CompileResult MlirCompiler::compileIr(const fs::path &irFile, const CompileOptio
   }
 }
 
-ModelSummary MlirCompiler::summarize(const fs::path &model) {
-  const ModelSpec spec = readHuggingFaceConfig(model);
+ModelSummary MlirCompiler::summarize(const ImportRequest &request) {
+  const Imported imported = vinci::importFiles(request);
+  const ModelSpec &spec = requireModel(imported, request);
   ModelSummary summary;
   summary.name = spec.name;
   summary.architecture = toString(spec.architecture);

@@ -5,6 +5,7 @@
 // maps it.
 #pragma once
 
+#include "frontend/import/request.h"
 #include "runtime/support/dtype.h"
 
 #include <cstddef>
@@ -63,14 +64,16 @@ class Compiler {
 public:
   virtual ~Compiler() = default;
 
-  /// Compiles the model in `modelDirectory` (or its config.json). Reads no weights. Throws Error.
-  virtual CompileResult compile(const std::filesystem::path &modelDirectory,
-                                const CompileOptions &options) = 0;
+  /// Compiles the model that the files of `request` describe. What they say of limits and precision
+  /// holds where `options` is silent. Reads no weights. Throws Error.
+  virtual CompileResult compile(const ImportRequest &request, const CompileOptions &options) = 0;
   /// Compiles the phases that remain for an IR file of any phase (textual or bytecode). With the
   /// locations that `compile` writes, the plan is that of compiling the model directly.
   virtual CompileResult compileIr(const std::filesystem::path &irFile,
                                   const CompileOptions &options) = 0;
-  virtual ModelSummary summarize(const std::filesystem::path &modelDirectory) = 0;
+  virtual ModelSummary summarize(const ImportRequest &request) = 0;
+  /// What the files of `request` resolve to, in the form of deployment.json.
+  virtual std::string importFiles(const ImportRequest &request) = 0;
   /// Parses, verifies and prints an IR file.
   virtual std::string printIr(const std::filesystem::path &irFile) = 0;
   /// Assembly of the function `symbol` of an ELF object from a plan.
@@ -93,7 +96,7 @@ public:
 namespace vinci {
 /// Raise with every change of this header: the binary and the library come from one build, and a
 /// mix must not run.
-inline constexpr uint32_t compilerInterface = 1;
+inline constexpr uint32_t compilerInterface = 2;
 } // namespace vinci
 
 /// The library's entry point; the object lives as long as the library. Null if it was built for

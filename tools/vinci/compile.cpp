@@ -55,13 +55,13 @@ static void writePlan(const CompileArguments &arguments, const Source &source,
                       CompileResult result) {
   const Plan plan = Plan::parse(std::move(result.plan), arguments.output);
   if (source.kind == SourceKind::Model && !arguments.noWeights) {
-    if (hasWeights(source.path))
-      checkWeights(plan, Checkpoint::open(source.path));
+    if (const fs::path directory = source.directory(); hasWeights(directory))
+      checkWeights(plan, Checkpoint::open(directory));
     else
       fmt::print(
           stderr,
           "note: {} holds no weights; the plan is the same, weights are checked when it runs\n",
-          source.path.string());
+          directory.string());
   }
   if (arguments.output == "-") {
     std::fwrite(plan.bytes().data(), 1, plan.bytes().size(), stdout);
@@ -69,7 +69,7 @@ static void writePlan(const CompileArguments &arguments, const Source &source,
   }
   writeFile(arguments.output, plan.bytes());
   if (source.kind == SourceKind::Model && !arguments.flags.noCache)
-    rememberModel(plan, source.path);
+    rememberModel(plan, source.directory());
 }
 
 static void compile(const CompileArguments &arguments) {
@@ -87,8 +87,10 @@ static void compile(const CompileArguments &arguments) {
   if (source.kind == SourceKind::Plan)
     fail(SourcePosition{source.path.string()},
          "this is a plan already; compile takes a model directory or IR");
-  CompileResult result = source.kind == SourceKind::Ir ? compiler().compileIr(source.path, options)
-                                                       : compiler().compile(source.path, options);
+  CompileResult result =
+      source.kind == SourceKind::Ir
+          ? compiler().compileIr(source.path, options)
+          : compiler().compile(toImportRequest(source.path, arguments.flags), options);
   for (const std::string &warning : result.warnings)
     fmt::print(stderr, "{}\n", warning);
   if (result.plan.empty())
@@ -107,7 +109,9 @@ void addCompileCommand(CLI::App &app) {
   auto arguments = std::make_shared<CompileArguments>();
   command
       ->add_option("MODEL", arguments->model,
-                   "A model directory, its config.json, an IR file, or the name of a shipped model")
+                   "A model directory, a file that describes a model (config.json, predict_*.yaml, "
+                   "a recipe, "
+                   "deployment.json, …), an IR file, or the name of a shipped model")
       ->required();
   command
       ->add_option("-o,--output", arguments->output,
@@ -125,6 +129,7 @@ void addCompileCommand(CLI::App &app) {
       "Examples:\n"
       "  vinci compile models/austen-qwen3 -o austen.plan\n"
       "  vinci compile path/to/Qwen3-8B -o qwen.plan --dtype bfloat16 --cpu avx512 --no-weights\n"
+      "  vinci compile models/qwq-32b-mindie -o qwq.plan --no-weights --strict\n"
       "  vinci compile models/austen-qwen3 -o - --stop-after import");
   command->callback([arguments] { compile(*arguments); });
 }

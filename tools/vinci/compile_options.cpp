@@ -5,7 +5,7 @@ namespace vinci {
 
 bool CompileFlags::any() const {
   return !dtype.empty() || cpu != "native" || maxSeqLen || maxTokensPerStep || maxBatch ||
-         kvBlocks || blockSize;
+         kvBlocks || blockSize || !serveFlags.empty() || !target.empty() || strict;
 }
 
 void addCompileFlags(CLI::App &command, CompileFlags &flags) {
@@ -37,6 +37,17 @@ void addCompileFlags(CLI::App &command, CompileFlags &flags) {
   command.add_option("--block-size", flags.blockSize, "Tokens in a KV-cache block (default: 128)")
       ->group(group);
   command
+      .add_option("--target", flags.target,
+                  "The NPU: host, 310p3, 910b3 or a3 (default: what the deployment says)")
+      ->group(group);
+  command
+      .add_option("--from-vllm-args", flags.serveFlags,
+                  "The flags of a vLLM serve command, as one text: limits, degrees, memory")
+      ->group(group);
+  command
+      .add_flag("--strict", flags.strict, "Refuse a deployment whose files contradict each other")
+      ->group(group);
+  command
       .add_flag("--no-cache", flags.noCache,
                 "Neither read nor write the cache of plans and packed weights")
       ->group(group);
@@ -62,15 +73,23 @@ CompileOptions toCompileOptions(const CompileFlags &flags) {
   return options;
 }
 
-std::string canonicalText(const CompileOptions &options) {
+ImportRequest toImportRequest(const std::filesystem::path &path, const CompileFlags &flags) {
+  return {.files = {path},
+          .serveFlags = flags.serveFlags,
+          .target = flags.target,
+          .strict = flags.strict};
+}
+
+std::string canonicalText(const ImportRequest &request, const CompileOptions &options) {
   auto number = [](const std::optional<int64_t> &value) {
     return value ? std::to_string(*value) : std::string("default");
   };
   return fmt::format("dtype={} cpu={} max-seq-len={} max-tokens-per-step={} max-batch={} "
-                     "kv-blocks={} block-size={}",
+                     "kv-blocks={} block-size={} target={} serve={} strict={}",
                      options.dtype ? toString(*options.dtype) : "default", options.cpu,
                      number(options.maxSeqLen), number(options.maxTokensPerStep),
-                     number(options.maxBatch), number(options.kvBlocks), number(options.blockSize));
+                     number(options.maxBatch), number(options.kvBlocks), number(options.blockSize),
+                     request.target, request.serveFlags, request.strict);
 }
 
 } // namespace vinci

@@ -16,6 +16,9 @@ struct CompileFlags {
   std::optional<int64_t> maxBatch;
   std::optional<int64_t> kvBlocks;
   std::optional<int64_t> blockSize;
+  std::string serveFlags;
+  std::string target;
+  bool strict = false;
   bool noCache = false;
 
   /// True if any flag was given that changes what is compiled; a finished plan cannot take one.
@@ -29,7 +32,10 @@ void addCompileFlags(CLI::App &command, CompileFlags &flags);
 /// knows the model.
 CompileOptions toCompileOptions(const CompileFlags &flags);
 
+/// What to import for a model at `path`, a directory or a file.
+ImportRequest toImportRequest(const std::filesystem::path &path, const CompileFlags &flags);
+
 /// The options as one canonical line, for cache keys.
-std::string canonicalText(const CompileOptions &options);
+std::string canonicalText(const ImportRequest &request, const CompileOptions &options);
 
 } // namespace vinci

@@ -31,9 +31,9 @@ static void inspectModel(const Source &source, const InspectArguments &arguments
     CompileOptions options;
     options.stopAfter = "import";
     options.irLocations = false;
-    return printIr(compiler().compile(source.path, options).ir, arguments.format);
+    return printIr(compiler().compile({.files = {source.path}}, options).ir, arguments.format);
   }
-  const ModelSummary model = compiler().summarize(source.path);
+  const ModelSummary model = compiler().summarize({.files = {source.path}});
   if (arguments.weights) {
     Report rows = Report::array();
     for (const auto &tensor : model.tensors)

@@ -61,6 +61,7 @@ int main(int argc, char **argv) {
   app.require_subcommand(1);
   app.footer(examples);
   addCompileCommand(app);
+  addImportCommand(app);
   addRunCommand(app);
   addEvalCommand(app);
   addTokenizeCommand(app);

@@ -17,6 +17,16 @@ static bool startsAsPlan(const fs::path &path) {
   return start == planMagic;
 }
 
+static bool isModelFile(const fs::path &path) {
+  static constexpr const char *endings[] = {".json", ".yaml", ".yml", ".sh", ".env"};
+  return std::find(std::begin(endings), std::end(endings), path.extension()) != std::end(endings);
+}
+
+fs::path Source::directory() const {
+  std::error_code error;
+  return fs::is_directory(path, error) ? path : folderOf(path);
+}
+
 Source findSource(const std::string &argument) {
   const std::string name = argument.empty() ? defaultModel : argument;
   const fs::path path = name;
@@ -33,7 +43,9 @@ Source findSource(const std::string &argument) {
   if (fs::is_directory(path, error))
     return {SourceKind::Model, path};
   if (path.filename() == "config.json")
-    return {SourceKind::Model, path.has_parent_path() ? path.parent_path() : fs::path(".")};
+    return {SourceKind::Model, folderOf(path)};
+  if (isModelFile(path))
+    return {SourceKind::Model, path};
   if (path.extension() == ".mlir" || path.extension() == ".mlirbc")
     return {SourceKind::Ir, path};
   if (startsAsPlan(path) || path.extension() == ".plan")
@@ -48,7 +60,7 @@ fs::path findTokenizerDirectory(const std::string &argument) {
   if (source.kind != SourceKind::Model)
     fail(SourcePosition{source.path.string()},
          "a folder with a tokenizer (tokenizer.json, or vocab.json and merges.txt) is expected");
-  return source.path;
+  return source.directory();
 }
 
 static ReadyPlan prepareFinishedPlan(const fs::path &path, const std::string &modelOption,
@@ -63,7 +75,7 @@ static ReadyPlan prepareFinishedPlan(const fs::path &path, const std::string &mo
     if (model.kind != SourceKind::Model)
       fail(SourcePosition{model.path.string()},
            "--model takes the folder of the plan's weights and tokenizer");
-    return {std::move(plan), model.path, cache};
+    return {std::move(plan), model.directory(), cache};
   }
   const auto model = PlanCache(cacheDirectory()).findModel(plan);
   if (!model)
@@ -72,22 +84,24 @@ static ReadyPlan prepareFinishedPlan(const fs::path &path, const std::string &mo
   return {std::move(plan), *model, cache};
 }
 
-static ReadyPlan compileModel(const fs::path &directory, const CompileFlags &flags) {
+static ReadyPlan compileModel(const Source &source, const CompileFlags &flags) {
   const CompileOptions options = toCompileOptions(flags);
+  const ImportRequest request = toImportRequest(source.path, flags);
+  const fs::path directory = source.directory();
   auto compileNow = [&] {
     const auto start = std::chrono::steady_clock::now();
-    CompileResult result = compiler().compile(directory, options);
+    CompileResult result = compiler().compile(request, options);
     for (const std::string &warning : result.warnings)
       fmt::print(stderr, "{}\n", warning);
     const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - start;
-    fmt::print(stderr, "compiled {} in {:.2f} s\n", directory.string(), seconds.count());
+    fmt::print(stderr, "compiled {} in {:.2f} s\n", source.path.string(), seconds.count());
     return std::move(result.plan);
   };
   if (flags.noCache)
     return {Plan::parse(compileNow(), directory.string()), directory, {}};
 
   const PlanCache cache(cacheDirectory());
-  const std::string key = PlanCache::key(directory, options);
+  const std::string key = PlanCache::key(request, options);
   if (auto plan = cache.find(key)) {
     fmt::print(stderr, "using the plan compiled before, {}\n", plan->name());
     return {std::move(*plan), directory, cache.directory()};
@@ -111,7 +125,7 @@ ReadyPlan preparePlan(const std::string &argument, const std::string &modelOptio
     if (!modelOption.empty())
       fail("--model {} goes with a plan; {} is a model directory itself", modelOption,
            source.path.string());
-    return compileModel(source.path, flags);
+    return compileModel(source, flags);
   case SourceKind::Ir:
     fail(SourcePosition{source.path.string()},
          "IR cannot be run; run the model directory it was made from, or a plan");

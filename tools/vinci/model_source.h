@@ -16,11 +16,15 @@ enum class SourceKind { Model, Plan, Ir };
 
 struct Source {
   SourceKind kind = SourceKind::Model;
-  /// The plan or IR file, or the model's directory.
+  /// The plan or IR file, or the model's directory, or the file that describes it.
   std::filesystem::path path;
+
+  /// Where the weights of a model are: its directory, or that of its file.
+  std::filesystem::path directory() const;
 };
 
-/// Recognises a plan by its magic, IR by its ending (.mlir, .mlirbc), a model by config.json; a
+/// Recognises a plan by its magic, IR by its ending (.mlir, .mlirbc), a model by its folder or by the
+/// ending of the file that describes it (.json, .yaml, .yml, .sh, .env); a
 /// name without a path may be a model that ships with Vinci; empty is the default model. Throws
 /// Error if it is none of these.
 Source findSource(const std::string &argument);

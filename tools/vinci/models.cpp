@@ -9,7 +9,7 @@ static void printModels(ReportFormat format) {
   Report report = Report::array();
   for (const std::string &name : shippedModels()) {
     const auto directory = shippedModelsDirectory() / name;
-    const ModelSummary summary = compiler().summarize(directory);
+    const ModelSummary summary = compiler().summarize({.files = {directory}});
     report.push_back({{"model", name},
                       {"architecture", summary.architecture},
                       {"parameters", summary.parameters},

@@ -20,15 +20,30 @@ static uint64_t hashOfText(std::string_view text) {
   return hashBytes(std::as_bytes(std::span(text.data(), text.size())));
 }
 
-std::string PlanCache::key(const fs::path &model, const CompileOptions &options) {
-  const fs::path directory = fs::is_directory(model) ? model : model.parent_path();
-  std::string text = canonicalText(options);
+/// Every file of the folder that importing may read, in order.
+static std::vector<fs::path> configFiles(const fs::path &directory) {
+  std::vector<fs::path> files;
+  for (const auto &entry : fs::directory_iterator(directory)) {
+    const std::string ending = entry.path().extension().string();
+    const bool config = ending == ".json" || ending == ".yaml" || ending == ".yml" ||
+                        ending == ".sh" || ending == ".env";
+    if (config && entry.is_regular_file())
+      files.push_back(entry.path());
+  }
+  std::sort(files.begin(), files.end());
+  return files;
+}
+
+std::string PlanCache::key(const ImportRequest &request, const CompileOptions &options) {
+  const fs::path &model = request.files.front();
+  const bool isDirectory = fs::is_directory(model);
+  std::string text = canonicalText(request, options);
+  if (!isDirectory)
+    text += fmt::format(" file={}", model.filename().string());
   if (options.cpu == "native")
     text += fmt::format(" host={}", fmt::join(hostFeatures(), ","));
-  for (const char *name : {"config.json", "generation_config.json"}) {
-    const fs::path file = directory / name;
-    text += fmt::format(" {}={:016x}", name, fs::exists(file) ? hashOfFile(file) : 0);
-  }
+  for (const fs::path &file : configFiles(isDirectory ? model : folderOf(model)))
+    text += fmt::format(" {}={:016x}", file.filename().string(), hashOfFile(file));
   // A rebuilt compiler may compile differently: its own bytes are part of the key.
   text += fmt::format(" compiler={:016x}", hashOfFile(executableDirectory().parent_path() / "lib" /
                                                       "libvinci-compiler.so"));

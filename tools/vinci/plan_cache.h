@@ -20,10 +20,10 @@ class PlanCache {
 public:
   explicit PlanCache(std::filesystem::path directory) : directory_(std::move(directory)) {}
 
-  /// The key of compiling `model` with `options` on this machine with this build of the compiler: a
-  /// hash of the contents of the model's config files, of the options with `native` resolved, and
-  /// of the compiler library.
-  static std::string key(const std::filesystem::path &model, const CompileOptions &options);
+  /// The key of compiling `request` (one file or folder) with `options` on this machine with this
+  /// build of the compiler: a hash of the contents of the configs in the model's folder, of the
+  /// options with `native` resolved, and of the compiler library.
+  static std::string key(const ImportRequest &request, const CompileOptions &options);
 
   /// The plan under `key`; nullopt if there is none or if it does not verify (then it is as if it
   /// were not there).

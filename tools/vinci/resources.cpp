@@ -43,4 +43,8 @@ fs::path cacheDirectory() {
   fail("there is no cache folder: set VINCI_CACHE_DIR or HOME, or pass --no-cache");
 }
 
+std::filesystem::path folderOf(const std::filesystem::path &file) {
+  return file.has_parent_path() ? file.parent_path() : std::filesystem::path(".");
+}
+
 } // namespace vinci

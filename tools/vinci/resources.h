@@ -23,4 +23,7 @@ inline constexpr const char *defaultModel = "austen-qwen3";
 /// none of them is set.
 std::filesystem::path cacheDirectory();
 
+/// The folder that `file` is in; `.` for a bare name.
+std::filesystem::path folderOf(const std::filesystem::path &file);
+
 } // namespace vinci

@@ -1,0 +1,168 @@
+#include "frontend/import/import.h"
+#include "frontend/huggingface/config.h"
+#include "frontend/import/finish.h"
+#include "frontend/settings/deployment_json.h"
+#include "runtime/support/yaml.h"
+
+#include <algorithm>
+
+namespace vinci {
+namespace fs = std::filesystem;
+
+namespace {
+
+/// A file is read once its kind is known; models first, because all others are held against them.
+struct Source {
+  enum Kind { Model, Document } kind;
+  fs::path path;                        ///< Model: the directory or config.json
+  std::optional<JsonDocument> document; ///< Document
+  void (*read)(Import &, const JsonDocument &) = nullptr;
+};
+
+/// How a document is recognised and read; the first that fits reads it.
+struct Format {
+  std::string_view name;
+  bool (*fits)(const JsonValue &root);
+  void (*read)(Import &import, const JsonDocument &document);
+};
+
+constexpr Format formats[] = {
+    {"deployment.json", looksLikeDeploymentJson, readDeploymentJson},
+};
+
+constexpr JsonLimits fileLimits{.maxBytes = size_t(64) << 20, .maxValues = size_t(1) << 22};
+
+bool looksLikeHuggingFace(const JsonValue &root) {
+  return root.find("model_type") || root.find("architectures");
+}
+
+class Sources {
+public:
+  explicit Sources(Import &import) : import_(import) {}
+
+  void add(const fs::path &path) {
+    std::error_code error;
+    if (!fs::exists(path, error))
+      fail(SourcePosition{path.string()}, "there is no such file or folder");
+    if (fs::is_directory(path, error))
+      return addDirectory(path);
+    addFile(path);
+  }
+
+  /// A file that only says how a model is run stands beside the model's config.json.
+  void addModelBeside() {
+    for (const Source &source : list_)
+      if (source.kind == Source::Model)
+        return;
+    for (const Source &source : list_) {
+      const fs::path folder = source.path.has_parent_path() ? source.path.parent_path() : ".";
+      const fs::path config = folder / "config.json";
+      std::error_code error;
+      if (!fs::is_regular_file(config, error) || config == source.path)
+        continue;
+      if (looksLikeHuggingFace(JsonDocument::read(config, fileLimits).root())) {
+        list_.push_back({Source::Model, config, std::nullopt});
+        return;
+      }
+    }
+  }
+
+  void readAll(std::optional<ModelSpec> &model) {
+    auto models = std::stable_partition(list_.begin(), list_.end(),
+                                        [](const Source &s) { return s.kind == Source::Model; });
+    if (models - list_.begin() > 1)
+      fail(SourcePosition{list_[1].path.string()}, "this is a second model, beside {}",
+           list_[0].path.string());
+    for (Source &source : list_) {
+      if (source.kind == Source::Document) {
+        source.read(import_, *source.document);
+        continue;
+      }
+      model = readHuggingFaceConfig(source.path);
+      for (const Warning &warning : model->warnings)
+        import_.findings.add(FindingKind::Unknown, warning.position, warning.message);
+      const bool directory = fs::is_directory(source.path);
+      import_.resolved.model =
+          toSettings(*model, (directory ? source.path : source.path.parent_path()).string());
+    }
+  }
+
+private:
+  void addDirectory(const fs::path &directory) {
+    std::error_code error;
+    const bool config = fs::exists(directory / "config.json", error);
+    const bool deployment = fs::exists(directory / "deployment.json", error);
+    if (!config && !deployment)
+      fail(SourcePosition{directory.string()},
+           "the directory has neither config.json nor deployment.json");
+    if (config)
+      list_.push_back({Source::Model, directory, std::nullopt});
+    if (deployment)
+      addFile(directory / "deployment.json");
+  }
+
+  void addFile(const fs::path &path) {
+    const bool json = path.extension() == ".json";
+    JsonDocument document = json ? JsonDocument::read(path, fileLimits) : readYaml(path);
+    const JsonValue root = document.root();
+    if (looksLikeHuggingFace(root)) {
+      list_.push_back({Source::Model, path, std::nullopt});
+      return;
+    }
+    const auto format =
+        std::ranges::find_if(formats, [&](const Format &f) { return f.fits(root); });
+    if (format == std::end(formats))
+      fail(SourcePosition{path.string()}, "this is no kind of file that Vinci knows; {}",
+           knownKinds);
+    if (looksLikeDeploymentJson(root))
+      for (const std::string &name : deploymentSources(root))
+        add(path.parent_path() / name);
+    list_.push_back({Source::Document, path, std::move(document), format->read});
+  }
+
+  static constexpr std::string_view knownKinds =
+      "it reads config.json of Hugging Face and of MindIE, MindFormers and recipe YAML, serve "
+      "flags, "
+      "launch scripts, environment files and deployment.json";
+
+  Import &import_;
+  std::vector<Source> list_;
+};
+
+} // namespace
+
+Imported importFiles(const ImportRequest &request) {
+  Imported imported;
+  Sources sources(imported);
+  for (const fs::path &file : request.files)
+    sources.add(file);
+  sources.addModelBeside();
+  std::optional<ModelSpec> config;
+  sources.readAll(config);
+  if (!request.target.empty())
+    imported.resolved.deployment.target = {request.target, SourcePosition{"--target"},
+                                           Authority::Deployment};
+  // Before anything is derived: a model that is not consistent is an error of its own.
+  imported.model = toModelSpec(imported.resolved.model);
+  finishImport(imported);
+  if (imported.model && config)
+    imported.model->origins.merge(config->origins);
+  if (request.strict)
+    imported.findings.refuseContradictions();
+  return imported;
+}
+
+const ModelSpec &requireModel(const Imported &imported, const ImportRequest &request) {
+  if (imported.model)
+    return *imported.model;
+  const SourcePosition place{request.files.empty() ? "" : request.files.front().string()};
+  const Setting<std::string> &directory = imported.resolved.deployment.weights.directory;
+  if (directory)
+    fail(place,
+         "this says how to run a model, not what it is; {} names {}, which is not here: give the "
+         "model's folder, too",
+         toString(directory.origin), quoteForMessage(*directory));
+  fail(place, "this says how to run a model, not what it is: give the model's folder, too");
+}
+
+} // namespace vinci

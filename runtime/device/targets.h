@@ -1,0 +1,26 @@
+// The NPUs that Vinci compiles for: what a target can do, as far as compiling depends on it.
+#pragma once
+
+#include <span>
+#include <string>
+#include <string_view>
+
+namespace vinci {
+
+struct NpuTarget {
+  std::string_view name;
+  std::string_view description;
+  bool bfloat16 = true; ///< has arithmetic for it; a model in bfloat16 is run in float16 without
+  bool aivCollectives = true; ///< vector cores can run collectives
+};
+
+/// host, 310p3, 910b3, a3.
+std::span<const NpuTarget> targets();
+
+/// nullptr for an unknown one.
+const NpuTarget *findTarget(std::string_view name);
+
+/// "host, 310p3, 910b3, a3", for messages.
+std::string targetNames();
+
+} // namespace vinci
