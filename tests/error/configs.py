@@ -170,7 +170,7 @@ class Configs(VinciTest):
 
     def test_no_config(self):
         folder = self.folder("empty")
-        self.refused(folder, str(folder), "no config.json")
+        self.refused(folder, str(folder), "neither config.json nor deployment.json")
 
     def test_a_directory_in_place_of_the_config(self):
         folder = self.folder("directory")
