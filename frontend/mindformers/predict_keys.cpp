@@ -39,12 +39,12 @@ void readModelName(KeyReader &reader, const JsonValue &value, std::string_view k
     reader.assign("model.name", value, key);
 }
 
-void readNetworkType(KeyReader &, const JsonValue &value, std::string_view key) {
-  requireText(value, key, {"LlamaConfig"});
+void readNetworkType(KeyReader &, const JsonValue &value, std::string_view) {
+  requireText(value, "model_config.type", {"LlamaConfig"});
 }
 
-void readNetworkClass(KeyReader &, const JsonValue &value, std::string_view key) {
-  requireText(value, key, {"LlamaForCausalLM", "ParallelQwenForCausalLM"});
+void readNetworkClass(KeyReader &, const JsonValue &value, std::string_view) {
+  requireText(value, "arch.type", {"LlamaForCausalLM", "ParallelQwenForCausalLM"});
 }
 
 /// A mixture of experts in the older network, whose routing is not Qwen3's.
@@ -63,7 +63,7 @@ void readExtendMethod(KeyReader &, const JsonValue &value, std::string_view key)
 }
 
 void refuseQuantization(KeyReader &, const JsonValue &value, std::string_view key) {
-  value.failExpected(key, "a model that is not quantised, that is, no such key,");
+  fail(value.position(), "{} is given; quantised weights of these networks are not supported", key);
 }
 
 /// A whole number, or a list of them.

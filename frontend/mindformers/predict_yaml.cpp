@@ -138,7 +138,7 @@ void readFusedProjections(KeyReader &reader, const JsonValue &root) {
   const auto networkClass = findAt(root, "model.arch.type");
   if (ffn)
     ffn->toBoolean("ffn_concat");
-  const bool follows = qkv && networkClass && networkClass->toText("type") == "LlamaForCausalLM";
+  const bool follows = qkv && networkClass && networkClass->toText("arch.type") == "LlamaForCausalLM";
   if (!follows) {
     if (ffn)
       reader.assign("weights.ffn_concat", *ffn, "ffn_concat");

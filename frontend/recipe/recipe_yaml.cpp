@@ -98,8 +98,8 @@ void readCustomParameters(KeyReader &reader, const JsonValue &value, std::string
 }
 
 void readContextBatch(KeyReader &reader, const JsonValue &value, std::string_view key) {
-  value.toInteger(key, 0, 65536);
-  reader.report(FindingKind::NoEffect, value, "{} has no effect here", key);
+  if (value.toInteger(key, 0, 65536) > 0)
+    reader.report(FindingKind::NoEffect, value, "{} has no effect here", key);
 }
 
 // --- the two schemas
