@@ -36,6 +36,46 @@ std::string_view nearestName(std::string_view name, std::span<const std::string_
   return nearest;
 }
 
+std::optional<JsonValue> findAt(const JsonValue &object, std::string_view path) {
+  std::optional<JsonValue> found = object;
+  while (found && !path.empty()) {
+    const size_t end = std::min(path.find('.'), path.size());
+    found = found->find(path.substr(0, end));
+    path.remove_prefix(std::min(end + 1, path.size()));
+  }
+  return found && !found->isNull() ? found : std::nullopt;
+}
+
+JsonValue requireAt(const JsonValue &object, std::string_view path, std::string_view expected) {
+  if (std::optional<JsonValue> value = findAt(object, path))
+    return *value;
+  fail(object.position(), "{} is missing; {} is expected", path, expected);
+}
+
+/// Scalars; mappings and lists have no second spelling.
+static bool sameScalar(const JsonValue &a, const JsonValue &b) {
+  if (a.isString() && b.isString())
+    return a.toText("") == b.toText("");
+  const auto isNumber = [](const JsonValue &value) {
+    return value.isInteger() || value.kind() == JsonKind::Number;
+  };
+  if (isNumber(a) && isNumber(b))
+    return a.toNumber("") == b.toNumber("");
+  return a.kind() == b.kind() && a.describe() == b.describe();
+}
+
+void requireAgreement(const JsonValue &object, std::span<const TwoSpellings> pairs) {
+  for (const TwoSpellings &pair : pairs) {
+    const auto first = findAt(object, pair.first), second = findAt(object, pair.second);
+    if (!first || !second || sameScalar(*first, *second))
+      continue;
+    const auto name = [](std::string_view path) { return path.substr(path.rfind('.') + 1); };
+    fail(second->position(), "{} is {}, but {}, the same value, is {} at {}; one is expected",
+         name(pair.second), second->describe(), name(pair.first), first->describe(),
+         toString(first->position()));
+  }
+}
+
 void KeyReader::read(const JsonValue &object, std::span<const KeyRule> rules) {
   if (!object.isObject())
     object.failExpected(format_, "a mapping of keys");
@@ -102,9 +142,7 @@ void KeyReader::assignNamed(std::string_view setting, const JsonValue &value, st
   }
   const SettingRule &rule = settingRule(setting);
   if (std::holds_alternative<Setting<bool> &(*)(Resolved &)>(rule.access))
-    settle(import_.findings, key,
-           std::get<Setting<bool> &(*)(Resolved &)>(rule.access)(import_.resolved),
-           named->ours == "true", value.position(), authority_);
+    assignMeaning(setting, value, key, named->ours == "true");
   else
     assignText(import_, rule, std::string(named->ours), value.position(), authority_);
 }

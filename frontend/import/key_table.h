@@ -4,6 +4,7 @@
 
 #include "frontend/settings/assign.h"
 
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -56,6 +57,15 @@ public:
   /// Assigns whichever of our choices `value` stands for.
   void assignNamed(std::string_view setting, const JsonValue &value, std::string_view key,
                    std::span<const ValueName> values);
+  /// Puts `meaning`, which `value` stands for, into a setting of that type.
+  template <typename T>
+  void assignMeaning(std::string_view setting, const JsonValue &value, std::string_view key,
+                     T meaning) {
+    vinci::settle(
+        import_.findings, key,
+        std::get<Setting<T> &(*)(Resolved &)>(settingRule(setting).access)(import_.resolved),
+        std::move(meaning), value.position(), authority_);
+  }
   template <typename... Args>
   void report(FindingKind kind, const JsonValue &value, fmt::format_string<Args...> format,
               Args &&...args) {
@@ -73,6 +83,20 @@ private:
   Authority authority_;
   Spelling spelling_;
 };
+
+/// The value at `path` ("a.b.c") in `object`; nothing if it is absent or null.
+std::optional<JsonValue> findAt(const JsonValue &object, std::string_view path);
+
+/// The same, failing at `object` if it is absent or null.
+JsonValue requireAt(const JsonValue &object, std::string_view path, std::string_view expected);
+
+/// Two names that a file may have for the same value; those of one pair are in the same mapping.
+struct TwoSpellings {
+  std::string_view first, second; ///< paths
+};
+
+/// Fails at the second spelling if an object has both and they differ.
+void requireAgreement(const JsonValue &object, std::span<const TwoSpellings> pairs);
 
 /// The known name that `name` is probably meant to be, of those in `candidates`: at most two
 /// letters are missing, surplus, wrong or swapped, and fewer than a third of it. Empty if there is

@@ -354,6 +354,10 @@ const std::string &JsonDocument::fileName() const {
   return tree_->fileName;
 }
 
+const std::string &JsonDocument::text() const {
+  return tree_->text;
+}
+
 std::string readTextFile(const std::filesystem::path &path, size_t maxBytes) {
   std::error_code code;
   auto status = std::filesystem::status(path, code);

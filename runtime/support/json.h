@@ -102,6 +102,8 @@ public:
 
   JsonValue root() const;
   const std::string &fileName() const;
+  /// The text it was parsed from, comments of YAML included.
+  const std::string &text() const;
 
 private:
   friend class JsonTreeBuilder;
