@@ -1,6 +1,8 @@
 #include "frontend/import/import.h"
 #include "frontend/huggingface/config.h"
 #include "frontend/import/finish.h"
+#include "frontend/mindformers/predict_yaml.h"
+#include "frontend/recipe/recipe_yaml.h"
 #include "frontend/settings/deployment_json.h"
 #include "runtime/support/yaml.h"
 
@@ -28,6 +30,8 @@ struct Format {
 
 constexpr Format formats[] = {
     {"deployment.json", looksLikeDeploymentJson, readDeploymentJson},
+    {"a MindFormers YAML", looksLikePredictYaml, readPredictYaml},
+    {"a recipe", looksLikeRecipeYaml, readRecipeYaml},
 };
 
 constexpr JsonLimits fileLimits{.maxBytes = size_t(64) << 20, .maxValues = size_t(1) << 22};
