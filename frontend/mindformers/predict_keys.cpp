@@ -1,6 +1,7 @@
 #include "frontend/mindformers/predict_keys.h"
 #include "frontend/huggingface/config_reader.h"
 
+#include <algorithm>
 #include <charconv>
 #include <fmt/ranges.h>
 

@@ -2,6 +2,7 @@
 #include "frontend/huggingface/config_reader.h"
 #include "frontend/mindformers/predict_keys.h"
 
+#include <algorithm>
 #include <charconv>
 
 namespace vinci {
@@ -138,7 +139,8 @@ void readFusedProjections(KeyReader &reader, const JsonValue &root) {
   const auto networkClass = findAt(root, "model.arch.type");
   if (ffn)
     ffn->toBoolean("ffn_concat");
-  const bool follows = qkv && networkClass && networkClass->toText("arch.type") == "LlamaForCausalLM";
+  const bool follows =
+      qkv && networkClass && networkClass->toText("arch.type") == "LlamaForCausalLM";
   if (!follows) {
     if (ffn)
       reader.assign("weights.ffn_concat", *ffn, "ffn_concat");
@@ -194,8 +196,7 @@ bool looksLikePredictYaml(const JsonValue &root) {
 void readPredictYaml(Import &import, const JsonDocument &document) {
   const JsonValue root = document.root();
   KeyReader reader(import, format, authority);
-  if (root.isObject())
-    requireAgreement(root, predictSpellings());
+  requireAgreement(root, predictSpellings());
   reader.read(root, predictKeys());
   requireAt(root, "run_mode", "predict");
 

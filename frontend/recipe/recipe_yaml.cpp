@@ -15,7 +15,7 @@ void noteDefault(KeyReader &reader, const JsonValue &value, std::string_view key
   const std::string given = value.isString() ? std::string(value.toText(key)) : value.describe();
   if (given != documented)
     reader.report(FindingKind::Note, value,
-                  "{} is {}; the recipe's documentation calls {} the default; the file decides",
+                  "{} is {}; by the recipe's documentation its default is {}; the file decides",
                   key, value.describe(), documented);
 }
 

@@ -91,8 +91,9 @@ inline void expectFindings(Reader reader, const std::string &good,
     std::string added;
     for (const Finding &finding : after)
       if (std::ranges::none_of(before, [&](auto &old) { return old.message == finding.message; }))
-        added += toString(finding);
-    EXPECT_EQ(added, "f:" + change.message) << change.from << " -> " << change.to;
+        added += fmt::format("{}:{}: {}: {}", finding.position.line, finding.position.column,
+                             toString(finding.kind), finding.message);
+    EXPECT_EQ(added, change.message) << change.from << " -> " << change.to;
   }
 }
 

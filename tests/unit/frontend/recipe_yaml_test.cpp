@@ -207,17 +207,17 @@ TEST(RecipeYaml, ShippedFiles) {
 TEST(RecipeYaml, ShippedFilesDepartFromTheirDocumentation) {
   EXPECT_EQ(
       findings(importFile(reader, "recipe/older-16tp.yaml")),
-      R"(note 3:11 exe_mode is "ge_graph"; the recipe's documentation calls eager the default; the file decides
-note 11:12 dataset is "LongBench"; the recipe's documentation calls default the default; the file decides
-note 13:19 max_new_tokens is 16; the recipe's documentation calls 32 the default; the file decides
+      R"(note 3:11 exe_mode is "ge_graph"; by the recipe's documentation its default is eager; the file decides
+note 11:12 dataset is "LongBench"; by the recipe's documentation its default is default; the file decides
+note 13:19 max_new_tokens is 16; by the recipe's documentation its default is 32; the file decides
 )");
   EXPECT_EQ(
       findings(importFile(reader, "recipe/mxfp4-hadamard.yaml")),
       R"(no-effect 9:21 platform_version is 950, which is no target of Vinci; the target is left open
 no-effect 10:20 enable_hadamard is true, but MXFP4 weights with Hadamard rotations are not supported
 no-effect 11:25 hadamard_weight_path is not read: MXFP4 weights with Hadamard rotations are not supported
-note 13:12 dataset is "LongBench"; the recipe's documentation calls default the default; the file decides
-note 22:19 max_new_tokens is 256; the recipe's documentation calls 32 the default; the file decides
+note 13:12 dataset is "LongBench"; by the recipe's documentation its default is default; the file decides
+note 22:19 max_new_tokens is 256; by the recipe's documentation its default is 32; the file decides
 )");
 }
 
@@ -243,40 +243,40 @@ TEST(RecipeYaml, Findings) {
       reader, newer,
       {
           {"exe_mode: eager", "exe_mode: npugraph_ex",
-           "8:13: note: exe_mode is \"npugraph_ex\"; the recipe's documentation calls eager the "
-           "default; the file decides"},
+           "8:13: note: exe_mode is \"npugraph_ex\"; by the recipe's documentation its default is "
+           "eager; the file decides"},
           {"dataset: default", "dataset: LongBench",
-           "19:12: note: dataset is \"LongBench\"; the recipe's documentation calls default the "
+           "19:12: note: dataset is \"LongBench\"; by the recipe's documentation its default is "
            "default; the file decides"},
           {"max_new_tokens: 32", "max_new_tokens: 256",
-           "38:19: note: max_new_tokens is 256; the recipe's documentation calls 32 the default; "
+           "38:19: note: max_new_tokens is 256; by the recipe's documentation its default is 32; "
            "the file decides"},
-          {"next_n: 0", "next_n: 1", "7:11: warning: next_n is 1; Vinci does not speculate"},
+          {"next_n: 0", "next_n: 1", "7:11: no-effect: next_n is 1; Vinci does not speculate"},
           {"platform_version: A3", "platform_version: 950",
-           "15:21: warning: platform_version is 950, which is no target of Vinci; the target is "
+           "15:21: no-effect: platform_version is 950, which is no target of Vinci; the target is "
            "left open"},
           {"platform_version: A3", "platform_version: \"950\"",
-           "15:21: warning: platform_version is 950, which is no target of Vinci; the target is "
+           "15:21: no-effect: platform_version is 950, which is no target of Vinci; the target is "
            "left open"},
           {"enable_cache_compile: False", "enable_cache_compile: True",
-           "10:25: warning: enable_cache_compile is true, which has an effect only where exe_mode "
-           "is ge_graph; it is \"eager\""},
+           "10:25: no-effect: enable_cache_compile is true, which has an effect only where "
+           "exe_mode is ge_graph; it is \"eager\""},
           {"enable_dynamic_graph: False", "enable_dynamic_graph: True",
-           "11:25: warning: enable_dynamic_graph is true and has no effect here: graphs are of "
+           "11:25: no-effect: enable_dynamic_graph is true and has no effect here: graphs are of "
            "fixed batches"},
           {"enable_hadamard: False", "enable_hadamard: True",
-           "16:20: warning: enable_hadamard is true, but MXFP4 weights with Hadamard rotations are "
-           "not supported"},
+           "16:20: no-effect: enable_hadamard is true, but MXFP4 weights with Hadamard rotations "
+           "are not supported"},
           {"custom_params: {}", "hadamard_weight_path: /data/h",
-           "17:25: warning: hadamard_weight_path is not read: MXFP4 weights with Hadamard "
+           "17:25: no-effect: hadamard_weight_path is not read: MXFP4 weights with Hadamard "
            "rotations are not supported"},
           {"custom_params: {}", "custom_params: {a: 1}",
-           "17:18: warning: custom_params is not read"},
+           "17:18: no-effect: custom_params is not read"},
           {"custom_params: {}", "moe_chunk_max_len: 65536",
-           "17:3: warning: \"model_config.moe_chunk_max_len\" is not a key of a recipe that Vinci "
+           "17:3: unknown: \"model_config.moe_chunk_max_len\" is not a key of a recipe that Vinci "
            "knows and is ignored"},
           {"block_size: 64", "cp_mini_batch: 2",
-           "41:18: warning: cp_mini_batch has no effect here"},
+           "41:18: no-effect: cp_mini_batch has no effect here"},
       });
 }
 
