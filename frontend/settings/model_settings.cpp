@@ -131,7 +131,8 @@ void readExperts(const ModelSettings &s, ToSpec &to) {
 } // namespace
 
 std::optional<ModelSpec> toModelSpec(const ModelSettings &s) {
-  if (!s.architecture)
+  // A recipe names a family, a launch script not even that: neither describes a model.
+  if (!s.architecture || !(s.hiddenSize || s.numHiddenLayers || s.numAttentionHeads))
     return std::nullopt;
   ModelSpec spec;
   const SourcePosition &place = s.architecture.origin;
