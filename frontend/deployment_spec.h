@@ -52,7 +52,7 @@ struct DeploymentSpec {
     Setting<std::string> policy;
     Setting<int64_t> maxSeqLen, maxInputLen, maxOutputLen, maxNumSeqs, maxNumBatchedTokens,
         maxPrefillSeqs, maxPrefillTokens, blockSize, numBlocks, maxPreempted, prefillTimeMs,
-        decodeTimeMs, prefillPolicy, decodePolicy, maxQueueDelayUs, maxRequests,
+        decodeTimeMs, prefillPolicy, decodePolicy, maxQueueDelayUs, maxFirstTokenWaitMs, maxRequests,
         reservedDecodeTokens;
     Setting<bool> chunkedPrefill, prefixCaching, selectBatch, truncation;
   } scheduler;

@@ -88,15 +88,7 @@ void KeyReader::readObject(const JsonValue &object, const std::string &prefix,
     const std::string path = prefix + std::string(key.toText("a key"));
     const auto rule = std::ranges::find(rules, path, &KeyRule::path);
     if (rule != rules.end()) {
-      const std::string_view name = key.toText("a key");
-      if (value.isNull())
-        continue;
-      if (rule->read)
-        rule->read(*this, value, name);
-      else if (!rule->values.empty())
-        assignNamed(rule->setting, value, name, rule->values);
-      else if (!rule->setting.empty())
-        assign(rule->setting, value, name);
+      apply(*rule, value, key.toText("a key"));
       continue;
     }
     const std::string inside = path + ".";
@@ -109,6 +101,17 @@ void KeyReader::readObject(const JsonValue &object, const std::string &prefix,
     else if (!value.isNull())
       value.failExpected(path, "a mapping of keys");
   }
+}
+
+void KeyReader::apply(const KeyRule &rule, const JsonValue &value, std::string_view key) {
+  if (value.isNull())
+    return;
+  if (rule.read)
+    rule.read(*this, value, key);
+  else if (!rule.values.empty())
+    assignNamed(rule.setting, value, key, rule.values);
+  else if (!rule.setting.empty())
+    assign(rule.setting, value, key);
 }
 
 void KeyReader::unknown(const JsonValue &object, const JsonValue &key, const std::string &prefix,
@@ -140,6 +143,8 @@ void KeyReader::assignNamed(std::string_view setting, const JsonValue &value, st
       legal.push_back(name.theirs);
     value.failExpected(key, fmt::format("one of {}", fmt::join(legal, ", ")));
   }
+  if (setting.empty() || named->ours.empty())
+    return;
   const SettingRule &rule = settingRule(setting);
   if (std::holds_alternative<Setting<bool> &(*)(Resolved &)>(rule.access))
     assignMeaning(setting, value, key, named->ours == "true");

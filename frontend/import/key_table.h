@@ -16,8 +16,8 @@ class KeyReader;
 
 /// A value of the file's and the choice of ours that it stands for.
 struct ValueName {
-  std::string_view theirs; ///< as a message shows it without quotes: eager, 0, true
-  std::string_view ours;
+  std::string_view theirs;    ///< as a message shows it without quotes: eager, 0, true
+  std::string_view ours = {}; ///< empty: it is legal and says nothing
 };
 
 struct KeyRule {
@@ -25,7 +25,8 @@ struct KeyRule {
   std::string_view path;
   /// The setting that takes the value; empty if it is none.
   std::string_view setting = {};
-  /// For settings with choices, where the file has other words for them.
+  /// For settings with choices, where the file has other words for them; without a setting, what is
+  /// legal.
   std::vector<ValueName> values = {};
   /// Reads what is no plain value of one setting.
   void (*read)(KeyReader &reader, const JsonValue &value, std::string_view key) = nullptr;
@@ -48,13 +49,16 @@ public:
   /// absent key. Other unknown keys are findings.
   void read(const JsonValue &object, std::span<const KeyRule> rules);
 
+  /// Reads one value by its rule.
+  void apply(const KeyRule &rule, const JsonValue &value, std::string_view key);
+
   Import &import() { return import_; }
   Authority authority() const { return authority_; }
   /// Assigns to a setting, as a table's row would.
   void assign(std::string_view setting, const JsonValue &value, std::string_view key) {
     vinci::assign(import_, settingRule(setting), value, key, authority_, spelling_);
   }
-  /// Assigns whichever of our choices `value` stands for.
+  /// Assigns whichever of our choices `value` stands for; only checks it if `setting` is empty.
   void assignNamed(std::string_view setting, const JsonValue &value, std::string_view key,
                    std::span<const ValueName> values);
   /// Puts `meaning`, which `value` stands for, into a setting of that type.

@@ -241,6 +241,8 @@ void addScheduler(std::vector<SettingRule> &rules) {
               "as prefill_policy"));
   add(integer("scheduler.max_queue_delay_us", DEPLOYMENT(scheduler.maxQueueDelayUs), 500, 1000000,
               "longest wait for a fuller batch, us"));
+  add(integer("scheduler.max_first_token_wait_ms", DEPLOYMENT(scheduler.maxFirstTokenWaitMs), 0,
+              largestInteger, "longest wait for prefill under select_batch, ms"));
   add(integer("scheduler.max_requests", DEPLOYMENT(scheduler.maxRequests), 1, 1 << 20,
               "accepted at once; more are rejected"));
   add(integer("scheduler.reserved_decode_tokens", DEPLOYMENT(scheduler.reservedDecodeTokens), 0,
