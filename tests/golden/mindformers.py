@@ -1,4 +1,5 @@
 """Checkpoints in MindFormers' names and layouts give what their Hugging Face originals give, to the bit."""
+import hashlib
 import json
 import pathlib
 import sys
@@ -14,11 +15,11 @@ MODELS = TRAINED + [DATA / name for name in ("llama-hidden80", "llama-head6", "q
 
 class MindFormers(VinciTest):
     def generate(self, model, *options):
-        """Ids and logits, whose file is compared as it is."""
+        """Ids, and a digest of the logits: a difference of megabytes would keep unittest busy for minutes."""
         file = self.scratch / "logits.npy"
         result = self.succeed("run", model, "--prompt-ids", "1,20,3,47,5", "--max-tokens", 8, "--ignore-eos", "--logits", file,
                               "--format", "json", *options)
-        return json.loads(result.stdout)["output_ids"], file.read_bytes()
+        return json.loads(result.stdout)["output_ids"], hashlib.sha256(file.read_bytes()).hexdigest()
 
     def convert(self, model, layout, **options):
         """A folder with the model in `layout`; made once for each choice of options."""
@@ -71,7 +72,7 @@ class MindFormers(VinciTest):
                 result = self.succeed("compile", folder, "-o", self.scratch / "x.plan")
                 self.assertNotIn("holds no weights", result.stderr)
                 self.succeed("compile", model, "-o", self.scratch / "expected.plan")
-                self.assertEqual((self.scratch / "x.plan").read_bytes(), (self.scratch / "expected.plan").read_bytes())
+                self.assertTrue((self.scratch / "x.plan").read_bytes() == (self.scratch / "expected.plan").read_bytes())
 
     def test_eval_and_inspect(self):
         for model, layout in zip(TRAINED, LAYOUTS[1:]):
