@@ -1,7 +1,10 @@
 #include "frontend/import/import.h"
 #include "frontend/huggingface/config.h"
 #include "frontend/import/finish.h"
+#include "frontend/launch/script.h"
+#include "frontend/launch/serve.h"
 #include "frontend/mindformers/predict_yaml.h"
+#include "frontend/mindie/config_json.h"
 #include "frontend/recipe/recipe_yaml.h"
 #include "frontend/settings/deployment_json.h"
 #include "runtime/support/yaml.h"
@@ -32,8 +35,11 @@ constexpr Format formats[] = {
     {"deployment.json", looksLikeDeploymentJson, readDeploymentJson},
     {"a MindFormers YAML", looksLikePredictYaml, readPredictYaml},
     {"a recipe", looksLikeRecipeYaml, readRecipeYaml},
+    {"MindIE's config.json", looksLikeMindieConfig, readMindieConfig},
+    {"a serve command", looksLikeServe, readServe},
 };
 
+constexpr size_t largestScript = size_t(1) << 20;
 constexpr JsonLimits fileLimits{.maxBytes = size_t(64) << 20, .maxValues = size_t(1) << 22};
 
 bool looksLikeHuggingFace(const JsonValue &root) {
@@ -106,8 +112,7 @@ private:
   }
 
   void addFile(const fs::path &path) {
-    const bool json = path.extension() == ".json";
-    JsonDocument document = json ? JsonDocument::read(path, fileLimits) : readYaml(path);
+    JsonDocument document = parse(path);
     const JsonValue root = document.root();
     if (looksLikeHuggingFace(root)) {
       list_.push_back({Source::Model, path, std::nullopt});
@@ -122,6 +127,15 @@ private:
       for (const std::string &name : deploymentSources(root))
         add(path.parent_path() / name);
     list_.push_back({Source::Document, path, std::move(document), format->read});
+  }
+
+  JsonDocument parse(const fs::path &path) {
+    const std::string ending = path.extension().string();
+    if (ending == ".json")
+      return JsonDocument::read(path, fileLimits);
+    if (ending == ".yaml" || ending == ".yml")
+      return readYaml(path);
+    return parseLaunchScript(readTextFile(path, largestScript), path.string(), import_.findings);
   }
 
   static constexpr std::string_view knownKinds =
@@ -143,6 +157,9 @@ Imported importFiles(const ImportRequest &request) {
   sources.addModelBeside();
   std::optional<ModelSpec> config;
   sources.readAll(config);
+  if (!request.serveFlags.empty())
+    readServe(imported,
+              parseServeCommand(request.serveFlags, "--from-vllm-args", imported.findings));
   if (!request.target.empty())
     imported.resolved.deployment.target = {request.target, SourcePosition{"--target"},
                                            Authority::Deployment};

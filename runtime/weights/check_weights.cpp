@@ -1,9 +1,11 @@
 #include "runtime/weights/check_weights.h"
 
 #include "runtime/plan/quote.h"
+#include "runtime/weights/naming.h"
 #include "runtime/weights/packing.h"
 #include "runtime/weights/stack.h"
 
+#include <algorithm>
 #include <set>
 
 namespace vinci {
@@ -28,6 +30,105 @@ bool isMeaningless(std::string_view tensor) {
   return tensor.ends_with("rotary_emb.inv_freq") || tensor == "lm_head.weight";
 }
 
+using Required = std::map<std::string_view, const RequiredTensor *>;
+
+/// The naming that `checkpoint` has: Hugging Face's unless names of another are there.
+const Naming &namingOf(const Checkpoint &checkpoint, const Required &required) {
+  const Naming *found = nullptr;
+  std::string_view evidence;
+  for (const Naming &naming : namings()) {
+    const bool isHuggingFace = &naming == &namings().front();
+    for (const auto &[name, tensor] : checkpoint.tensors()) {
+      // The head has the same name in two of them.
+      if (name == "lm_head.weight" ||
+          !(isHuggingFace ? required.contains(name) : holdingOf(naming, name).has_value()))
+        continue;
+      if (found)
+        fail(SourcePosition{checkpoint.name()},
+             "the checkpoint mixes names of {} ({}) and of {} ({}); all must be of one naming",
+             found->title, quote(evidence), naming.title, quote(name));
+      found = &naming;
+      evidence = name;
+      break;
+    }
+  }
+  return found ? *found : namings().front();
+}
+
+/// A tensor of the checkpoint and the required tensors that it holds.
+struct Holder {
+  const TensorView &tensor;
+  std::vector<std::string> parts; ///< with "{}" for the expert in a stack
+  JoinedTensors joined;
+};
+
+/// nullopt if `tensor` is not all made of required tensors.
+std::optional<Holder> holderOf(const TensorView &tensor, const Naming &naming,
+                               const Required &required, uint64_t keyValueHeads) {
+  std::optional<Holding> holding = holdingOf(naming, tensor.name);
+  if (!holding)
+    return std::nullopt;
+  Holder holder{tensor, holding->parts, {holding->layout, {}, 1, keyValueHeads}};
+  auto shapeOf = [&](const std::string &part, uint64_t expert) {
+    auto found = required.find(stackSource(part, expert));
+    return found == required.end() ? nullptr : &found->second->shape;
+  };
+  for (const std::string &part : holder.parts) {
+    const std::vector<uint64_t> *shape = shapeOf(part, 0);
+    if (!shape)
+      return std::nullopt;
+    holder.joined.shapes.push_back(*shape);
+  }
+  if (holding->layout == Layout::TransposedStack)
+    while (std::ranges::all_of(holder.parts, [&](const std::string &part) {
+      const std::vector<uint64_t> *shape = shapeOf(part, holder.joined.experts);
+      return shape && *shape == *shapeOf(part, 0);
+    }))
+      ++holder.joined.experts;
+  return holder;
+}
+
+/// `"w_qkv" [90, 7] does not divide into "q_proj" [42, 7] and …; [84, 7] is expected`.
+std::string describeMisfit(const Holder &holder,
+                           const std::optional<std::vector<uint64_t>> &expected) {
+  const JoinedTensors &joined = holder.joined;
+  if (joined.layout == Layout::Rows && holder.parts.size() == 1)
+    return fmt::format("{} is {}, expected {}", describeSource(holder.tensor.name, holder.parts[0]),
+                       shapeToString(holder.tensor.shape), shapeToString(*expected));
+  std::vector<std::string> parts;
+  for (size_t i = 0; i < holder.parts.size(); ++i)
+    parts.push_back(fmt::format("{} {}", quote(holder.parts[i]), shapeToString(joined.shapes[i])));
+  return fmt::format("{} {} does not divide into {}{}{}", quote(holder.tensor.name),
+                     shapeToString(holder.tensor.shape), fmt::join(parts, " and "),
+                     joined.layout == Layout::TransposedStack
+                         ? fmt::format(", transposed, of {} experts", joined.experts)
+                     : joined.layout == Layout::RowsPerKeyValueHead
+                         ? fmt::format(" by {} KV heads", joined.keyValueHeads)
+                         : "",
+                     expected ? fmt::format("; {} is expected", shapeToString(*expected)) : "");
+}
+
+/// `"w1" or "w_gate_hidden" for "gate_proj"`, the same tensors of the checkpoint but once.
+std::vector<std::string> describeMissing(std::span<const RequiredTensor> required,
+                                         const WeightSources &found, const Naming &naming) {
+  std::vector<std::string> items;
+  std::set<std::string> known;
+  for (const RequiredTensor &tensor : required) {
+    if (found.contains(tensor.name))
+      continue;
+    std::vector<std::string> names;
+    for (const std::string &name : holdersOf(naming, tensor.name))
+      names.push_back(quote(name));
+    std::string text = fmt::format("{}", fmt::join(names, " or "));
+    if (names.empty())
+      text = quote(tensor.name);
+    if (!known.insert(text).second)
+      continue;
+    items.push_back(text == quote(tensor.name) ? text : text + " for " + quote(tensor.name));
+  }
+  return items;
+}
+
 } // namespace
 
 std::string stackSource(std::string_view source, uint64_t index) {
@@ -38,45 +139,76 @@ std::string stackSource(std::string_view source, uint64_t index) {
                      source.substr(placeholder + 2));
 }
 
+std::string describeSource(std::string_view tensor, std::string_view required) {
+  return tensor == required ? quote(tensor)
+                            : fmt::format("{} for {}", quote(tensor), quote(required));
+}
+
 std::vector<RequiredTensor> requiredTensors(const fb::Plan &plan) {
   std::vector<RequiredTensor> required;
-  std::set<std::string> seen;
+  std::map<std::string, std::vector<uint64_t>> shapes;
   for (const fb::Weight *weight : *plan.weights())
     for (uint32_t i = 0; i < stackCount(*weight); ++i) {
       std::string name = stackSource(weight->source()->string_view(), i);
-      if (seen.insert(name).second)
-        required.push_back({name, {weight->shape()->begin(), weight->shape()->end()}});
+      std::vector<uint64_t> shape(weight->shape()->begin(), weight->shape()->end());
+      auto [known, isNew] = shapes.emplace(name, shape);
+      if (isNew)
+        required.push_back({name, shape});
+      else if (known->second != shape)
+        fail("two weights of the plan make tensor {} of shape {} and of {}", quote(name),
+             shapeToString(known->second), shapeToString(shape));
     }
   return required;
 }
 
-void checkWeights(std::span<const RequiredTensor> required, const Checkpoint &checkpoint) {
-  std::vector<std::string> missing, surplus, misshapen, unusable;
-  std::set<std::string_view> names;
-  for (const RequiredTensor &tensor : required) {
-    names.insert(tensor.name);
-    const TensorView *found = checkpoint.find(tensor.name);
-    if (!found)
-      missing.push_back(quote(tensor.name));
-    else if (found->shape != tensor.shape)
-      misshapen.push_back(fmt::format("{} is {}, expected {}", quote(tensor.name),
-                                      shapeToString(found->shape), shapeToString(tensor.shape)));
-    else if (!found->dtype || !isConvertible(*found->dtype, DType::Float32))
-      unusable.push_back(fmt::format("{} is {}", quote(tensor.name), found->dtypeName));
+WeightSources checkWeights(std::span<const RequiredTensor> required, uint64_t keyValueHeads,
+                           const Checkpoint &checkpoint) {
+  Required byName;
+  for (const RequiredTensor &tensor : required)
+    byName.emplace(tensor.name, &tensor);
+  const Naming &naming = namingOf(checkpoint, byName);
+
+  WeightSources sources;
+  std::vector<std::string> surplus, twice, misshapen, unusable;
+  for (const auto &[name, tensor] : checkpoint.tensors()) {
+    std::optional<Holder> holder = holderOf(*tensor, naming, byName, keyValueHeads);
+    if (!holder) {
+      std::optional<Holding> holding = holdingOf(naming, name);
+      if (!isMeaningless(holding ? holding->parts[0] : name))
+        surplus.push_back(quote(name));
+      continue;
+    }
+    std::optional<std::vector<uint64_t>> shape = holder->joined.shape();
+    const bool isFitting = tensor->shape == shape;
+    const bool isUsable = tensor->dtype && isConvertible(*tensor->dtype, DType::Float32);
+    if (!isFitting)
+      misshapen.push_back(describeMisfit(*holder, shape));
+    else if (!isUsable)
+      unusable.push_back(
+          fmt::format("{} is {}", describeSource(name, holder->parts[0]), tensor->dtypeName));
+    for (size_t part = 0; part < holder->parts.size(); ++part)
+      for (uint64_t expert = 0; expert < holder->joined.experts; ++expert) {
+        WeightSource source{tensor, {}};
+        if (isFitting && isUsable)
+          source.slice = holder->joined.slice(tensor->bytes.data(), *tensor->dtype, part, expert);
+        auto [other, isNew] = sources.emplace(stackSource(holder->parts[part], expert), source);
+        if (!isNew && expert == 0)
+          twice.push_back(fmt::format("{} in {} and {}", quote(holder->parts[part]),
+                                      quote(other->second.tensor->name), quote(name)));
+      }
   }
-  for (const auto &[name, tensor] : checkpoint.tensors())
-    if (!names.contains(name) && !isMeaningless(name))
-      surplus.push_back(quote(name));
-  if (missing.empty() && surplus.empty() && misshapen.empty() && unusable.empty())
-    return;
-  fail(SourcePosition{checkpoint.name()}, "the checkpoint does not fit the model{}{}{}{}",
-       paragraph("missing", missing), paragraph("surplus", surplus),
+  std::vector<std::string> missing = describeMissing(required, sources, naming);
+  if (missing.empty() && surplus.empty() && twice.empty() && misshapen.empty() && unusable.empty())
+    return sources;
+  fail(SourcePosition{checkpoint.name()}, "the checkpoint does not fit the model{}{}{}{}{}",
+       paragraph("missing", missing), paragraph("surplus", surplus), paragraph("held twice", twice),
        paragraph("of another shape", misshapen),
        paragraph("of a dtype other than F32, F16 and BF16", unusable));
 }
 
-void checkWeights(const Plan &plan, const Checkpoint &checkpoint) {
-  checkWeights(requiredTensors(*plan.root()), checkpoint);
+WeightSources checkWeights(const Plan &plan, const Checkpoint &checkpoint) {
+  return checkWeights(requiredTensors(*plan.root()), plan.root()->kv_cache()->num_key_value_heads(),
+                      checkpoint);
 }
 
 } // namespace vinci

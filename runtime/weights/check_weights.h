@@ -1,31 +1,50 @@
-// Compares what a model needs with what a checkpoint holds, and reports every difference at once.
+// Compares what a model needs with what a checkpoint holds, reports every difference at once, and
+// says where each tensor lies.
 #pragma once
 
 #include "runtime/plan/plan.h"
 #include "runtime/weights/checkpoint.h"
+#include "runtime/weights/tensor_slice.h"
 
 #include <cstdint>
+#include <map>
 #include <span>
 #include <string>
 #include <vector>
 
 namespace vinci {
 
-/// A tensor that must be in the checkpoint.
+/// A tensor that must be in the checkpoint, by its Hugging Face name.
 struct RequiredTensor {
   std::string name;
   std::vector<uint64_t> shape;
 };
 
-/// The checkpoint tensors that `plan` packs: stacks written out, each once, in the order of the
-/// plan.
+/// Where a required tensor lies.
+struct WeightSource {
+  const TensorView *tensor = nullptr; ///< of the checkpoint: it, or one that holds it
+  TensorSlice slice;                  ///< a required tensor of shape [n] or [n, k] has n rows
+};
+
+/// By required name.
+using WeightSources = std::map<std::string, WeightSource, std::less<>>;
+
+/// The tensors that `plan` packs: stacks written out, each once, in the order of the plan. Throws
+/// Error if two weights give one tensor different shapes.
 std::vector<RequiredTensor> requiredTensors(const fb::Plan &plan);
 
-/// Throws one Error that lists all tensors that are missing, surplus, misshapen or of a dtype Vinci
-/// cannot convert (the first ten of each, and how many there are). Surplus is allowed for what
+/// Finds all `required` tensors in a checkpoint of any naming (naming.h); the tensors that are
+/// there tell which. Throws one Error that lists all that are missing, surplus, held twice, of
+/// another shape or of a dtype Vinci cannot convert (the first ten of each, and how many there
+/// are), or one that names two tensors if the checkpoint mixes namings. Surplus is allowed for what
 /// checkpoints carry without meaning: rotary `inv_freq` tables, and `lm_head.weight` if it is not
 /// required (the head is tied to the embedding).
-void checkWeights(std::span<const RequiredTensor> required, const Checkpoint &checkpoint);
-void checkWeights(const Plan &plan, const Checkpoint &checkpoint);
+WeightSources checkWeights(std::span<const RequiredTensor> required, uint64_t keyValueHeads,
+                           const Checkpoint &checkpoint);
+WeightSources checkWeights(const Plan &plan, const Checkpoint &checkpoint);
+
+/// A source for messages: `"model.norm_out.weight" for "model.norm.weight"`, or one name if they
+/// are the same.
+std::string describeSource(std::string_view tensor, std::string_view required);
 
 } // namespace vinci

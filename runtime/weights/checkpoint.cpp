@@ -25,14 +25,37 @@ void checkShardPath(const std::string &shard, const std::string &index) {
     fail(SourcePosition{index}, "shard {} is not a file inside the model directory", quote(shard));
 }
 
-/// {"metadata": {…}, "weight_map": {"tensor": "shard file", …}}
+constexpr const char *huggingFaceIndex = "model.safetensors.index.json";
+constexpr const char *mindFormersIndex = "param_name_map.json";
+
+/// The index in `dir`; nullopt if there is none.
+std::optional<fs::path> findIndex(const fs::path &dir) {
+  std::optional<fs::path> found;
+  std::error_code error;
+  for (const char *name : {huggingFaceIndex, mindFormersIndex}) {
+    if (!fs::exists(dir / name, error))
+      continue;
+    if (found)
+      fail(SourcePosition{dir.string()}, "the folder holds both {} and {}; one of them must go",
+           huggingFaceIndex, mindFormersIndex);
+    found = dir / name;
+  }
+  return found;
+}
+
+/// Hugging Face: {"metadata": {…}, "weight_map": {"tensor": "shard file", …}}. MindFormers: the
+/// inner object alone, or the same.
 ShardMap readIndex(const fs::path &path) {
   JsonLimits limits;
   limits.maxBytes = maxSafetensorsHeaderBytes;
   JsonDocument document = JsonDocument::read(path, limits);
   std::optional<JsonValue> weightMap = document.root().find("weight_map");
+  const bool isMindFormers = path.filename() == mindFormersIndex;
+  if (!weightMap && isMindFormers)
+    weightMap = document.root();
   if (!weightMap || !weightMap->isObject() || weightMap->size() == 0)
-    fail(SourcePosition{path.string()}, "the index names no tensors: it has no weight_map");
+    fail(SourcePosition{path.string()}, "the index names no tensors: it {}",
+         isMindFormers ? "is no object of tensors and their shards" : "has no weight_map");
   ShardMap shardOf;
   for (const auto &[tensor, shard] : weightMap->members()) {
     std::string name(tensor.toText("a tensor's name"));
@@ -59,12 +82,12 @@ std::vector<std::string> findShards(const fs::path &dir, const ShardMap *index) 
     if (entry.path().extension() == ".safetensors")
       names.insert(entry.path().filename().string());
   if (names.empty())
-    fail(SourcePosition{dir.string()}, "the folder holds no weights: neither model.safetensors.index.json nor "
-                                       "a *.safetensors file");
+    fail(SourcePosition{dir.string()}, "the folder holds no weights: neither {} nor {} nor a *.safetensors file",
+         huggingFaceIndex, mindFormersIndex);
   if (names.size() > 1)
     fail(SourcePosition{dir.string()},
-         "the folder holds {} *.safetensors files, the first {} and {}, but no model.safetensors.index.json",
-         names.size(), quote(*names.begin()), quote(*std::next(names.begin())));
+         "the folder holds {} *.safetensors files, the first {} and {}, but neither {} nor {}", names.size(),
+         quote(*names.begin()), quote(*std::next(names.begin())), huggingFaceIndex, mindFormersIndex);
   return {names.begin(), names.end()};
 }
 
@@ -80,9 +103,10 @@ Checkpoint Checkpoint::open(const fs::path &modelDir) {
     fail(SourcePosition{modelDir.string()}, "this is not a directory; expected one with *.safetensors");
   Checkpoint checkpoint;
   checkpoint.name_ = modelDir.string();
-  fs::path indexPath = modelDir / "model.safetensors.index.json";
+  const std::optional<fs::path> foundIndex = findIndex(modelDir);
+  const fs::path indexPath = foundIndex.value_or(fs::path());
   std::optional<ShardMap> index;
-  if (fs::exists(indexPath, error))
+  if (foundIndex)
     index.emplace(readIndex(indexPath));
 
   std::vector<std::string> shards = findShards(modelDir, index ? &*index : nullptr);

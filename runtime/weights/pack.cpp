@@ -7,9 +7,10 @@
 #include "runtime/weights/packing.h"
 #include "runtime/weights/stack.h"
 
-#include <atomic>
 #include <cerrno>
 #include <cstring>
+#include <map>
+#include <set>
 #include <sys/mman.h>
 #include <tbb/parallel_for.h>
 #include <unistd.h>
@@ -24,13 +25,25 @@ std::span<const uint64_t> shapeOf(const fb::Weight &weight) {
   return {weight.shape()->data(), weight.shape()->size()};
 }
 
-/// A hash of everything that decides what the packed bytes are, besides the checkpoint.
-uint64_t hashWeightTable(const fb::Plan &plan) {
+std::string sourceOf(const fb::Weight &weight, uint32_t i) {
+  return stackSource(weight.source()->string_view(), i);
+}
+
+/// A hash of everything that decides what the packed bytes are, besides the checkpoint's files: the
+/// plan's weights, and where in the files each lies, which depends on the plan's KV heads, too.
+uint64_t hashWeightTable(const fb::Plan &plan, const WeightSources &sources) {
   std::string text;
-  for (const fb::Weight *weight : *plan.weights())
+  for (const fb::Weight *weight : *plan.weights()) {
     text += fmt::format("{} {} {} {} {} {}\n", quote(weight->source()->string_view()),
                         weight->count(), fmt::join(shapeOf(*weight), ","),
                         unsigned(weight->dtype()), unsigned(weight->packing()), weight->bytes());
+    for (uint32_t i = 0; i < stackCount(*weight); ++i) {
+      const auto &[tensor, slice] = sources.at(sourceOf(*weight, i));
+      text +=
+          fmt::format("{} {} {} {} {} {}\n", quote(tensor->name), slice.data - tensor->bytes.data(),
+                      slice.run, slice.period, slice.rowStride, slice.columnStride);
+    }
+  }
   return hashBytes(std::as_bytes(std::span(text.data(), text.size())));
 }
 
@@ -56,17 +69,62 @@ std::byte *allocate(uint64_t bytes) {
   return reinterpret_cast<std::byte *>(aligned);
 }
 
-void packWeight(const fb::Weight &weight, const Checkpoint &checkpoint, std::byte *to) {
-  DType dtype = toDType(weight.dtype());
-  uint64_t slice = *packedBytes(shapeOf(weight), dtype, weight.packing());
+/// Values that a cast lost, over all tensors.
+struct Losses {
+  uint64_t values = 0, tensors = 0, most = 0;
+  std::string worst; ///< the tensor with the most, for messages
+  std::string file;  ///< which it is in
+
+  void add(uint64_t lost, const WeightSource &source, const std::string &required) {
+    if (lost == 0)
+      return;
+    values += lost;
+    ++tensors;
+    if (lost > most) {
+      most = lost;
+      worst = describeSource(source.tensor->name, required);
+      file = source.tensor->file;
+    }
+  }
+};
+
+/// What happened to the values that were cast to one dtype.
+struct Cast {
+  std::set<std::string> tensors; ///< a tied embedding is packed twice, and counts once
+  uint64_t values = 0;
+  Losses overflows, underflows;
+
+  /// "cast to float16: 3 of 6000 values (in 2 tensors; most in tensor "a")".
+  std::string describe(DType dtype, const Losses &losses) const {
+    return fmt::format("cast to {}: {} of {} values (in {} tensor{}; most in tensor {})",
+                       toString(dtype), losses.values, values, losses.tensors,
+                       losses.tensors == 1 ? "" : "s", losses.worst);
+  }
+};
+
+using Casts = std::map<DType, Cast>;
+
+void packWeight(const fb::Weight &weight, const WeightSources &sources, std::byte *to,
+                Casts &casts) {
+  const DType dtype = toDType(weight.dtype());
+  const uint64_t slice = *packedBytes(shapeOf(weight), dtype, weight.packing());
+  std::vector<CastLoss> losses(stackCount(weight));
   tbb::parallel_for(uint32_t(0), stackCount(weight), [&](uint32_t i) {
-    const TensorView *tensor = checkpoint.find(stackSource(weight.source()->string_view(), i));
-    uint64_t overflows = packTensor(tensor->bytes.data(), *tensor->dtype, shapeOf(weight),
-                                    to + i * slice, dtype, weight.packing());
-    if (overflows != 0)
-      fail(SourcePosition{tensor->file}, "tensor {}: {} of its {} values overflow {}",
-           quote(tensor->name), overflows, *elementCount(shapeOf(weight)), toString(dtype));
+    losses[i] =
+        packTensor(sources.at(sourceOf(weight, i)).slice, to + i * slice, dtype, weight.packing());
   });
+  for (uint32_t i = 0; i < stackCount(weight); ++i) {
+    const std::string required = sourceOf(weight, i);
+    const WeightSource &source = sources.at(required);
+    if (source.slice.dtype == dtype)
+      continue;
+    Cast &cast = casts[dtype];
+    if (!cast.tensors.insert(required).second)
+      continue;
+    cast.values += source.slice.rows * source.slice.columns;
+    cast.overflows.add(losses[i].overflows, source, required);
+    cast.underflows.add(losses[i].underflows, source, required);
+  }
 }
 
 } // namespace
@@ -102,7 +160,7 @@ Pack::~Pack() {
 }
 
 Pack Pack::create(const Plan &plan, const Checkpoint &checkpoint, const PackOptions &options) {
-  checkWeights(plan, checkpoint);
+  const WeightSources sources = checkWeights(plan, checkpoint);
   Pack pack(*plan.root());
   auto progress = [&](uint64_t done) {
     if (options.progress)
@@ -114,7 +172,7 @@ Pack Pack::create(const Plan &plan, const Checkpoint &checkpoint, const PackOpti
   };
 
   PackHeader header;
-  header.weightTable = hashWeightTable(*plan.root());
+  header.weightTable = hashWeightTable(*plan.root(), sources);
   header.checkpoint = checkpoint.identity();
   header.weights = pack.size();
   header.imageBytes = pack.totalBytes_;
@@ -136,9 +194,18 @@ Pack Pack::create(const Plan &plan, const Checkpoint &checkpoint, const PackOpti
     }
   }
 
+  Casts casts;
   for (size_t i = 0; i < pack.size(); ++i) {
-    packWeight(*plan.root()->weights()->Get(uint32_t(i)), checkpoint, pack.weight(i));
+    packWeight(*plan.root()->weights()->Get(uint32_t(i)), sources, pack.weight(i), casts);
     progress(pack.offsets_[i] + roundUp(pack.sizes_[i], bufferAlignment));
+  }
+  for (const auto &[dtype, cast] : casts) {
+    if (cast.overflows.values != 0)
+      fail(SourcePosition{cast.overflows.file},
+           "{} overflow; compile the model for a dtype of a larger range",
+           cast.describe(dtype, cast.overflows));
+    if (cast.underflows.values != 0)
+      warn(cast.describe(dtype, cast.underflows) + " become zero");
   }
   if (options.cacheDir) {
     try {

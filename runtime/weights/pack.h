@@ -24,15 +24,15 @@ struct PackOptions {
   std::optional<std::filesystem::path> cacheDir;
   /// Called now and then, from the calling thread, with bytes of packed weights done and in all.
   std::function<void(uint64_t done, uint64_t total)> progress;
-  /// Called with a sentence when the cache cannot be used or written; the pack itself is sound
-  /// then, too.
+  /// Called with a sentence when the cache cannot be used or written (the pack itself is sound
+  /// then, too), and when packing made values zero that are not.
   std::function<void(const std::string &message)> warning;
 };
 
 class Pack {
 public:
-  /// Packs every weight of `plan`, after checkWeights. Throws Error on a checkpoint that does not
-  /// fit, values that overflow the plan's dtype, or too little memory.
+  /// Packs every weight of `plan` from wherever checkWeights finds it. Throws Error on a checkpoint
+  /// that does not fit, values that overflow the plan's dtype, or too little memory.
   static Pack create(const Plan &plan, const Checkpoint &checkpoint,
                      const PackOptions &options = {});
 

@@ -19,7 +19,7 @@ namespace vinci {
 struct PackHeader {
   std::array<char, 8> magic = {'V', 'I', 'N', 'C', 'I', 'P', 'C', 'K'};
   uint64_t version = 1;     ///< raised whenever a packing or this layout changes
-  uint64_t weightTable = 0; ///< hash of what the plan says of its weights
+  uint64_t weightTable = 0; ///< hash of the plan's weights and of where each lies
   uint64_t checkpoint = 0;  ///< Checkpoint::identity
   uint64_t weights = 0;
   uint64_t imageBytes = 0;

@@ -3,12 +3,11 @@
 #include "runtime/support/error.h"
 
 #include <algorithm>
-#include <atomic>
 #include <bit>
 #include <cmath>
 #include <cstring>
 #include <tbb/blocked_range.h>
-#include <tbb/parallel_for.h>
+#include <tbb/parallel_reduce.h>
 
 namespace vinci {
 
@@ -76,40 +75,61 @@ template <> struct Element<DType::Float32> {
 };
 template <> struct Element<DType::BFloat16> {
   using Storage = uint16_t;
+  static constexpr uint16_t infinity = 0x7f80;
   static float toFloat(uint16_t bits) { return bfloat16ToFloat(bits); }
   static uint16_t fromFloat(float value) { return floatToBFloat16(value); }
 };
 template <> struct Element<DType::Float16> {
   using Storage = uint16_t;
+  static constexpr uint16_t infinity = 0x7c00;
   static float toFloat(uint16_t bits) { return float16ToFloat(bits); }
   static uint16_t fromFloat(float value) { return floatToFloat16(value); }
 };
 
+/// At most 2^32 - 1 elements: counters of 32 bits keep the loop in vectors of 32-bit lanes.
 /// Checkpoint data need not be aligned to its element size, hence memcpy; compilers make plain
 /// loads of it.
 template <DType fromType, DType toType>
-uint64_t convert(const std::byte *from, std::byte *to, uint64_t count) {
+CastLoss convertPiece(const std::byte *from, std::byte *to, uint64_t count) {
   using From = Element<fromType>;
   using To = Element<toType>;
-  if constexpr (fromType == toType) {
-    if (count != 0)
-      std::memcpy(to, from, count * sizeof(typename To::Storage));
-    return 0;
-  }
-  uint64_t overflows = 0;
+  uint32_t overflows = 0, underflows = 0;
   for (uint64_t i = 0; i < count; ++i) {
     typename From::Storage in;
     std::memcpy(&in, from + i * sizeof in, sizeof in);
-    float value = From::toFloat(in);
-    typename To::Storage out = To::fromFloat(value);
-    overflows += std::isinf(To::toFloat(out)) && !std::isinf(value);
+    const float value = From::toFloat(in);
+    const typename To::Storage out = To::fromFloat(value);
+    if constexpr (toType != DType::Float32) {
+      const uint32_t magnitude = std::bit_cast<uint32_t>(value) & 0x7fffffff;
+      const uint32_t rounded = out & 0x7fff;
+      overflows += uint32_t(rounded == To::infinity) & uint32_t(magnitude < 0x7f800000);
+      if constexpr (toType == DType::Float16)
+        underflows += uint32_t(rounded == 0) & uint32_t(magnitude != 0);
+    }
     std::memcpy(to + i * sizeof out, &out, sizeof out);
   }
-  return overflows;
+  return {overflows, underflows};
+}
+
+template <DType fromType, DType toType>
+CastLoss convert(const std::byte *from, std::byte *to, uint64_t count) {
+  constexpr uint64_t fromSize = sizeof(typename Element<fromType>::Storage);
+  constexpr uint64_t toSize = sizeof(typename Element<toType>::Storage);
+  if constexpr (fromType == toType) {
+    if (count != 0)
+      std::memcpy(to, from, count * toSize);
+    return {};
+  }
+  constexpr uint64_t piece = 1 << 20;
+  CastLoss loss;
+  for (uint64_t done = 0; done < count; done += piece)
+    loss += convertPiece<fromType, toType>(from + done * fromSize, to + done * toSize,
+                                           std::min(piece, count - done));
+  return loss;
 }
 
 template <DType fromType>
-uint64_t convertFrom(const std::byte *from, std::byte *to, DType toType, uint64_t count) {
+CastLoss convertFrom(const std::byte *from, std::byte *to, DType toType, uint64_t count) {
   switch (toType) {
   case DType::Float32:
     return convert<fromType, DType::Float32>(from, to, count);
@@ -146,25 +166,53 @@ void transposeFloats(const float *rows, uint64_t steps, float *out) {
       *out++ = rows[column * kBlock + k];
 }
 
+template <typename Storage>
+void gather(const TensorSlice &from, uint64_t row, uint64_t rows, uint64_t column, uint64_t columns,
+            std::byte *to) {
+  const std::byte *begins[32];
+  for (uint64_t i = 0; i < rows; ++i)
+    begins[i] = from.at(row + i, column);
+  // In a transposed tensor the rows of one column lie side by side.
+  for (uint64_t j = 0; j < columns; ++j)
+    for (uint64_t i = 0; i < rows; ++i)
+      std::memcpy(to + (i * kBlock + j) * sizeof(Storage),
+                  begins[i] + j * from.columnStride * sizeof(Storage), sizeof(Storage));
+}
+
+/// Converts a block of at most 32 rows and kBlock columns; its rows begin `toStride` bytes apart.
+CastLoss convertBlock(const TensorSlice &from, uint64_t row, uint64_t rows, uint64_t column,
+                      uint64_t columns, std::byte *to, uint64_t toStride, DType toType) {
+  alignas(64) std::byte gathered[32 * kBlock * sizeof(float)];
+  const uint64_t size = byteSize(from.dtype);
+  if (from.columnStride != 1 && size == sizeof(float))
+    gather<float>(from, row, rows, column, columns, gathered);
+  else if (from.columnStride != 1)
+    gather<uint16_t>(from, row, rows, column, columns, gathered);
+  CastLoss loss;
+  for (uint64_t i = 0; i < rows; ++i) {
+    const std::byte *begin =
+        from.columnStride == 1 ? from.at(row + i, column) : gathered + i * kBlock * size;
+    loss += convertElements(begin, from.dtype, to + i * toStride, toType, columns);
+  }
+  return loss;
+}
+
 /// One panel: output columns panel*32 .. +32 over all of K.
-uint64_t packPanel(const std::byte *from, DType fromType, uint64_t n, uint64_t k, uint64_t panel,
-                   std::byte *to, DType toType) {
+CastLoss packPanel(const TensorSlice &from, uint64_t panel, std::byte *to, DType toType) {
   alignas(64) std::byte rows[32 * kBlock * sizeof(float)];
   const uint64_t outSize = byteSize(toType);
-  const uint64_t paddedK = roundUp(k, panelWidth);
-  uint64_t overflows = 0;
-  std::byte *out = to + panel * panelWidth * paddedK * outSize;
+  const uint64_t paddedK = roundUp(from.columns, panelWidth);
+  const uint64_t first = panel * panelWidth;
+  const uint64_t validRows = std::min(panelWidth, from.rows - first);
+  CastLoss loss;
+  std::byte *out = to + first * paddedK * outSize;
   for (uint64_t begin = 0; begin < paddedK; begin += kBlock) {
-    uint64_t width = std::min(kBlock, paddedK - begin);
-    uint64_t valid = std::min(kBlock, k - begin);
-    for (uint64_t row = 0; row < 32; ++row) {
-      std::byte *target = rows + row * kBlock * outSize;
-      uint64_t column = panel * panelWidth + row;
-      uint64_t count = column < n ? valid : 0;
-      if (count != 0)
-        overflows += convertElements(from + (column * k + begin) * byteSize(fromType), fromType,
-                                     target, toType, count);
-      std::memset(target + count * outSize, 0, (width - count) * outSize);
+    const uint64_t width = std::min(kBlock, paddedK - begin);
+    const uint64_t valid = std::min(kBlock, from.columns - begin);
+    loss += convertBlock(from, first, validRows, begin, valid, rows, kBlock * outSize, toType);
+    for (uint64_t row = 0; row < panelWidth; ++row) {
+      const uint64_t converted = row < validRows ? valid : 0;
+      std::memset(rows + (row * kBlock + converted) * outSize, 0, (width - converted) * outSize);
     }
     if (outSize == sizeof(float))
       transposeFloats(reinterpret_cast<const float *>(rows), width / 32,
@@ -174,12 +222,39 @@ uint64_t packPanel(const std::byte *from, DType fromType, uint64_t n, uint64_t k
                      reinterpret_cast<uint16_t *>(out));
     out += width * panelWidth * outSize;
   }
-  return overflows;
+  return loss;
+}
+
+/// 32 rows, packed as Rows.
+CastLoss packRows(const TensorSlice &from, uint64_t row, std::byte *to, DType toType) {
+  const uint64_t outSize = byteSize(toType);
+  const uint64_t rows = std::min(panelWidth, from.rows - row);
+  CastLoss loss;
+  for (uint64_t begin = 0; begin < from.columns; begin += kBlock)
+    loss +=
+        convertBlock(from, row, rows, begin, std::min(kBlock, from.columns - begin),
+                     to + (row * from.columns + begin) * outSize, from.columns * outSize, toType);
+  return loss;
+}
+
+/// Calls `pack(begin, end)` for pieces of 0 .. count from several threads and adds up what is lost.
+template <typename PackRange>
+CastLoss packInParallel(uint64_t count, uint64_t grain, const PackRange &pack) {
+  return tbb::parallel_reduce(
+      tbb::blocked_range<uint64_t>(0, count, grain), CastLoss(),
+      [&](const auto &range, CastLoss loss) { return loss += pack(range.begin(), range.end()); },
+      [](CastLoss a, const CastLoss &b) { return a += b; });
 }
 
 } // namespace
 
-uint64_t convertElements(const std::byte *from, DType fromType, std::byte *to, DType toType,
+CastLoss &CastLoss::operator+=(const CastLoss &other) {
+  overflows += other.overflows;
+  underflows += other.underflows;
+  return *this;
+}
+
+CastLoss convertElements(const std::byte *from, DType fromType, std::byte *to, DType toType,
                          uint64_t count) {
   switch (fromType) {
   case DType::Float32:
@@ -195,27 +270,20 @@ uint64_t convertElements(const std::byte *from, DType fromType, std::byte *to, D
   failInternal("weights of dtype {} cannot be read", toString(fromType));
 }
 
-uint64_t packPanel32(const std::byte *from, DType fromType, uint64_t n, uint64_t k, std::byte *to,
-                     DType toType) {
-  std::atomic<uint64_t> overflows = 0;
-  tbb::parallel_for(uint64_t(0), roundUp(n, panelWidth) / panelWidth, [&](uint64_t panel) {
-    overflows += packPanel(from, fromType, n, k, panel, to, toType);
-  });
-  return overflows;
-}
-
-uint64_t packTensor(const std::byte *from, DType fromType, std::span<const uint64_t> shape,
-                    std::byte *to, DType toType, fb::Packing packing) {
-  if (packing == fb::Packing::Panel32)
-    return packPanel32(from, fromType, shape[0], shape[1], to, toType);
-  constexpr uint64_t grain = 1 << 18;
-  std::atomic<uint64_t> overflows = 0;
-  tbb::parallel_for(
-      tbb::blocked_range<uint64_t>(0, *elementCount(shape), grain), [&](const auto &range) {
-        overflows += convertElements(from + range.begin() * byteSize(fromType), fromType,
-                                     to + range.begin() * byteSize(toType), toType, range.size());
+CastLoss packTensor(const TensorSlice &from, std::byte *to, DType toType, fb::Packing packing) {
+  if (packing == fb::Packing::Rows && from.isContiguous())
+    return packInParallel(from.rows * from.columns, 1 << 18, [&](uint64_t begin, uint64_t end) {
+      return convertElements(from.data + begin * byteSize(from.dtype), from.dtype,
+                             to + begin * byteSize(toType), toType, end - begin);
+    });
+  return packInParallel(
+      roundUp(from.rows, panelWidth) / panelWidth, 1, [&](uint64_t begin, uint64_t end) {
+        CastLoss loss;
+        for (uint64_t panel = begin; panel < end; ++panel)
+          loss += packing == fb::Packing::Panel32 ? packPanel(from, panel, to, toType)
+                                                  : packRows(from, panel * panelWidth, to, toType);
+        return loss;
       });
-  return overflows;
 }
 
 } // namespace vinci

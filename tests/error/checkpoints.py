@@ -6,7 +6,8 @@ import sys
 import unittest
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
-from harness import DATA, VinciTest  # noqa: E402
+from golden.mindformers_layouts import convert, read_model, write_model, write_safetensors, write_shards  # noqa: E402
+from harness import DATA, VinciTest, read_json  # noqa: E402
 
 SINGLE = DATA / "llama-plain"
 SHARDED = DATA / "qwen3-wide"
@@ -33,10 +34,13 @@ class Checkpoints(VinciTest):
         self.file = Safetensors(self.model / "model.safetensors")
         self.tensors = [name for name in self.file.header if name != "__metadata__"]
 
+    def refused_by_run(self, *words, model=None):
+        """For what both say alike: compiling takes time."""
+        self.expect_error(("run", model or self.model, "--prompt-ids", "1,2", "--max-tokens", "1"), 1, *words)
+
     def refused(self, *words, model=None):
-        for command in (("run", model or self.model, "--prompt-ids", "1,2", "--max-tokens", "1"),
-                        ("compile", model or self.model, "-o", self.scratch / "x.plan")):
-            self.expect_error(command, 1, *words)
+        self.refused_by_run(*words, model=model)
+        self.expect_error(("compile", model or self.model, "-o", self.scratch / "x.plan"), 1, *words)
 
     def test_missing_tensor(self):
         name = "model.layers.1.self_attn.k_proj.weight"
@@ -153,6 +157,95 @@ class Checkpoints(VinciTest):
         model = self.copy_model(SHARDED)
         (model / "model.safetensors.index.json").write_text("{")
         self.refused("model.safetensors.index.json", model=model)
+
+    def test_several_files_without_an_index(self):
+        model = write_model(SINGLE, self.scratch / "no-index", "separate", shards=2)
+        self.refused_by_run("holds 2 *.safetensors files", "neither model.safetensors.index.json nor param_name_map.json", model=model)
+
+    def test_two_indexes(self):
+        model = self.copy_model(SHARDED)
+        (model / "param_name_map.json").write_text("{}")
+        self.refused_by_run("holds both model.safetensors.index.json and param_name_map.json", model=model)
+
+    def test_name_map_alone(self):
+        self.file.path.rename(self.model / "elsewhere")
+        (self.model / "param_name_map.json").write_text(json.dumps({"model.norm_out.weight": "model.safetensors"}))
+        self.refused("param_name_map.json", "model.safetensors")
+
+    def mindformers(self, layout, change):
+        """llama-plain in `layout` with {name: Tensor} changed."""
+        tensors = convert(read_model(SINGLE), read_json(SINGLE / "config.json"), layout)
+        change(tensors)
+        write_shards(self.model, tensors)
+
+    def test_mixed_namings(self):
+        self.mindformers("separate", lambda tensors: tensors.update(read_model(SINGLE)))
+        self.refused_by_run("mixes names of Hugging Face", "MindFormers", "all must be of one naming")
+        self.mindformers("separate", lambda tensors: tensors.update({"decoder.final_layernorm.weight": tensors.pop("model.norm_out.weight")}))
+        self.refused_by_run("mixes names of MindFormers", "MindFormers mcore", "decoder.final_layernorm.weight")
+
+    def test_missing_mindformers_tensor(self):
+        self.mindformers("qkv_concat", lambda tensors: tensors.pop("model.layers.1.attention.w_qkv.weight"))
+        self.refused('missing (3): "model.layers.1.attention.wq.weight" or "model.layers.1.attention.w_qkv.weight" '
+                     'for "model.layers.1.self_attn.q_proj.weight"')
+
+    def test_mindformers_tensor_held_twice(self):
+        self.mindformers("separate", lambda tensors: tensors.update(
+            {"model.layers.0.feed_forward.w_gate_hidden.weight": tensors["model.layers.0.feed_forward.w1.weight"]}))
+        self.refused_by_run('held twice (2): "model.layers.0.mlp.gate_proj.weight"', "w_gate_hidden.weight", "w1.weight")
+
+    def test_joined_tensors_that_do_not_divide(self):
+        def cut(name):
+            def change(tensors):
+                tensor = tensors[name]
+                size = len(tensor.data) // tensor.shape[0]
+                tensor.shape[0] -= 1
+                tensor.data = tensor.data[:-size]
+            return change
+
+        for layout, name, parts in (
+                ("qkv_concat", "model.layers.0.attention.w_qkv.weight", ("q_proj.weight\" [64, 64]", "by 4 KV heads", "[192, 64] is expected")),
+                ("qkv_ffn_concat", "model.layers.0.feed_forward.w_gate_hidden.weight", ("gate_proj", "up_proj", "[352, 64] is expected")),
+                ("mcore", "decoder.layers.0.self_attention.linear_qkv.weight", ("[191, 64] does not divide into", "v_proj"))):
+            with self.subTest(layout=layout):
+                self.mindformers(layout, cut(name))
+                self.refused_by_run("of another shape (1)", name, "does not divide into", *parts)
+
+    def test_experts_that_are_not_transposed(self):
+        source = DATA / "qwen3moe-13"
+        model = self.copy_model(source)
+        tensors = convert(read_model(source), read_json(source / "config.json"), "mcore")
+        name = "decoder.layers.1.mlp.experts.weight1"
+        tensors[name].shape = [13, 34, 36]
+        write_safetensors(model / "model.safetensors", tensors)
+        self.refused_by_run(name, "[13, 34, 36] does not divide into", "transposed, of 13 experts; [13, 36, 34] is expected", model=model)
+
+    def test_mindformers_dtype(self):
+        def change(tensors):
+            tensors["model.norm_out.weight"].dtype = "I16"
+        self.mindformers("separate", change)
+        self.refused_by_run('"model.norm_out.weight" for "model.norm.weight" is I16')
+
+    def test_values_beyond_float16(self):
+        def change(tensors):
+            tensor = tensors["model.layers.0.attention.w_qkv.weight"]
+            tensor.data = struct.pack("<3H", 0x7f00, 0xff00, 0x7f00) + tensor.data[6:]
+        self.mindformers("qkv_concat", change)
+        self.assertIn("BF16", self.file.header["model.norm.weight"]["dtype"])
+        self.expect_error(("run", self.model, "--dtype", "float16", "--prompt-ids", "1", "--max-tokens", "1"), 1,
+                          "model.safetensors: error: cast to float16: 3 of ", 'values (in 1 tensor; most in tensor '
+                          '"model.layers.0.attention.w_qkv.weight" for "model.layers.0.self_attn.q_proj.weight") overflow')
+
+    def test_values_that_become_zero_are_a_warning(self):
+        begin, _ = self.file.header["model.norm.weight"]["data_offsets"]
+        self.file.data = self.file.data[:begin] + struct.pack("<2H", 0x0080, 0x8080) + self.file.data[begin + 4:]
+        self.file.write()
+        command = ("run", self.model, "--dtype", "float16", "--prompt-ids", "1", "--max-tokens", "1")
+        first = self.succeed(*command).stderr
+        self.assertIn("warning: cast to float16: ", first)
+        self.assertIn("become zero", first)
+        self.assertEqual(first.count("warning"), 1)
+        self.assertNotIn("warning", self.succeed(*command).stderr)
 
     def test_a_damaged_pack_is_made_again(self):
         command = ("run", self.model, "--prompt-ids", "1,2", "--max-tokens", "3", "--ignore-eos", "--format", "json")

@@ -28,7 +28,8 @@ struct CompileArguments {
 static bool hasWeights(const fs::path &directory) {
   for (const auto &entry : fs::directory_iterator(directory)) {
     const std::string name = entry.path().filename().string();
-    if (entry.path().extension() == ".safetensors" || name.ends_with(".safetensors.index.json"))
+    if (entry.path().extension() == ".safetensors" || name.ends_with(".safetensors.index.json") ||
+        name == "param_name_map.json")
       return true;
   }
   return false;

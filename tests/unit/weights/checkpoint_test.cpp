@@ -1,4 +1,3 @@
-#include "runtime/weights/check_weights.h"
 #include "runtime/weights/checkpoint.h"
 #include "tests/unit/weights/temporary_folder.h"
 
@@ -78,7 +77,8 @@ TEST_F(Checkpoints, SeveralFilesWithoutIndex) {
   write("a.safetensors", "");
   write("b.safetensors", "");
   EXPECT_CONTAINS(errorOfOpen(), "holds 2 *.safetensors files, the first \"a.safetensors\" and "
-                                 "\"b.safetensors\", but no model.safetensors.index.json");
+                                 "\"b.safetensors\", but neither model.safetensors.index.json nor "
+                                 "param_name_map.json");
 }
 
 TEST_F(Checkpoints, IndexMustMakeSense) {
@@ -100,6 +100,53 @@ TEST_F(Checkpoints, IndexMustMakeSense) {
     EXPECT_CONTAINS(errorOfOpen(), index);
     EXPECT_CONTAINS(errorOfOpen(), message);
   }
+}
+
+TEST_F(Checkpoints, MindFormersIndex) {
+  for (const std::string &content :
+       {std::string(goodMap), std::string(R"({"weight_map":)") + goodMap + "}"}) {
+    writeShards(goodMap);
+    std::filesystem::remove(folder / "model.safetensors.index.json");
+    write("param_name_map.json", content);
+    write("hyper_param.safetensors", "not named, not looked at");
+    Checkpoint checkpoint = Checkpoint::open(folder);
+    EXPECT_EQ(checkpoint.files().size(), 2u);
+    EXPECT_EQ(checkpoint.tensors().size(), 3u);
+    EXPECT_EQ(checkpoint.find("c")->file, (folder / "two.safetensors").string());
+  }
+}
+
+TEST_F(Checkpoints, MindFormersIndexMustMakeSense) {
+  const std::string index = "param_name_map.json";
+  struct {
+    std::string content;
+    const char *message;
+  } cases[] = {
+      {"{", "not valid JSON"},
+      {"[]", "it is no object of tensors and their shards"},
+      {"{}", "it is no object of tensors and their shards"},
+      {R"({"weight_map":3})", "it is no object of tensors and their shards"},
+      {R"({"a":3})", "the shard of tensor \"a\" is 3"},
+      {R"({"a":"../one.safetensors"})", "is not a file inside the model directory"},
+      {R"({"a":"three.safetensors"})", "shard \"three.safetensors\" does not exist"},
+      {R"({"a":"one.safetensors","d":"one.safetensors"})",
+       "tensor \"d\" is not in shard \"one.safetensors\""},
+  };
+  writeShards(goodMap);
+  std::filesystem::remove(folder / "model.safetensors.index.json");
+  for (const auto &[content, message] : cases) {
+    write(index, content);
+    EXPECT_CONTAINS(errorOfOpen(), index);
+    EXPECT_CONTAINS(errorOfOpen(), message);
+  }
+}
+
+TEST_F(Checkpoints, OneIndexOnly) {
+  writeShards(goodMap);
+  write("param_name_map.json", goodMap);
+  EXPECT_EQ(errorOfOpen(), folder.string() +
+                               ": error: the folder holds both model.safetensors.index.json and "
+                               "param_name_map.json; one of them must go");
 }
 
 TEST_F(Checkpoints, IndexMayNotLeaveTheFolder) {
@@ -143,33 +190,6 @@ TEST_F(Checkpoints, IdentityFollowsTheFiles) {
   write("two.safetensors", safetensors(std::vector{tensor("c", 3, "F16"), tensor("d", 1)}));
   std::filesystem::last_write_time(folder / "two.safetensors", time);
   EXPECT_NE(Checkpoint::open(folder).identity(), before);
-}
-
-TEST_F(Checkpoints, FittingWeights) {
-  write("model.safetensors",
-        safetensors(std::vector{tensor("a", 1), tensor("b", 2, "BF16"), tensor("lm_head.weight", 2),
-                                tensor("model.layers.0.self_attn.rotary_emb.inv_freq", 3)}));
-  const std::vector<RequiredTensor> required = {{"a", {1}}, {"b", {2}}};
-  EXPECT_NO_THROW(checkWeights(required, Checkpoint::open(folder)));
-}
-
-TEST_F(Checkpoints, EveryDifferenceIsNamedAtOnce) {
-  std::vector<TestTensor> tensors = {tensor("a", 1), tensor("b", 2), tensor("i", 3, "I16")};
-  for (int i = 0; i < 12; ++i)
-    tensors.push_back(tensor("surplus." + std::to_string(10 + i), 1));
-  write("model.safetensors", safetensors(tensors));
-  const std::vector<RequiredTensor> required = {
-      {"a", {1}}, {"b", {1, 2}}, {"c", {1}}, {"d", {1}}, {"i", {3}}};
-  std::string message = messageOf([&] { checkWeights(required, Checkpoint::open(folder)); });
-  EXPECT_EQ(message,
-            folder.string() +
-                ": error: the checkpoint does not fit the model"
-                "\n  missing (2): \"c\", \"d\""
-                "\n  surplus (12): \"surplus.10\", \"surplus.11\", \"surplus.12\", \"surplus.13\", "
-                "\"surplus.14\", \"surplus.15\", \"surplus.16\", \"surplus.17\", \"surplus.18\", "
-                "\"surplus.19\" and 2 more"
-                "\n  of another shape (1): \"b\" is [2], expected [1, 2]"
-                "\n  of a dtype other than F32, F16 and BF16 (1): \"i\" is I16");
 }
 
 } // namespace

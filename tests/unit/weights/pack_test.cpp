@@ -8,6 +8,7 @@
 #include "tests/unit/weights/temporary_folder.h"
 
 #include <algorithm>
+#include <cmath>
 #include <gtest/gtest.h>
 #include <thread>
 
@@ -175,22 +176,219 @@ TEST_F(Packs, WeightsThatDoNotFit) {
   EXPECT_CONTAINS(message, "\"model.norm.weight\" is [2], expected [32]");
 }
 
-TEST_F(Packs, ValuesThatOverflow) {
-  std::vector<TestTensor> tensors;
-  for (const RequiredTensor &required : requiredTensors(*plan.root())) {
-    std::vector<float> values(*elementCount(required.shape), 0.0f);
-    if (required.name == "model.norm.weight")
-      values[3] = values[9] = 1e30f;
-    tensors.push_back({required.name, "F32", required.shape, bytesOf(values)});
-  }
-  write("model.safetensors", safetensors(tensors));
+TEST_F(Packs, OneTensorInTwoShapes) {
   fb::PlanT tables = sample::plan();
   for (auto &weight : tables.weights)
+    if (weight->name == "layers.0.k")
+      weight->source = "model.layers.0.q.weight";
+  plan = Plan::parse(serializePlan(tables, sample::segments()), "shapes.plan");
+  EXPECT_EQ(messageOf([&] { pack(); }),
+            "error: two weights of the plan make tensor "
+            "\"model.layers.0.q.weight\" of shape [32, 32] and of [16, 32]");
+}
+
+class HalfPacks : public Packs {
+protected:
+  void SetUp() override {
+    Packs::SetUp();
+    fb::PlanT tables = sample::plan();
+    for (auto &weight : tables.weights)
+      weight->dtype = fb::DType::Float16;
+    plan = Plan::parse(serializePlan(tables, sample::segments()), "half.plan");
+  }
+
+  /// Ones, but for the first `count` values of the tensors named.
+  struct Values {
+    std::string name;
+    size_t count;
+    float value;
+  };
+  void writeValues(const std::vector<Values> &exceptions, const std::string &dtype = "F32") {
+    std::vector<TestTensor> tensors;
+    for (const RequiredTensor &required : requiredTensors(*plan.root())) {
+      std::vector<float> values(*elementCount(required.shape), 1.0f);
+      for (const Values &exception : exceptions)
+        if (exception.name == required.name)
+          std::fill_n(values.begin(), exception.count, exception.value);
+      std::string data = bytesOf(values);
+      if (dtype == "F16") {
+        data.resize(values.size() * 2);
+        convertElements(std::as_bytes(std::span(values)).data(), DType::Float32,
+                        reinterpret_cast<std::byte *>(data.data()), DType::Float16, values.size());
+      }
+      tensors.push_back({required.name, dtype, required.shape, data});
+    }
+    write("model.safetensors", safetensors(tensors));
+  }
+};
+
+/// Values of all tensors, each once.
+uint64_t totalValues(const Plan &plan) {
+  uint64_t total = 0;
+  for (const RequiredTensor &required : requiredTensors(*plan.root()))
+    total += *elementCount(required.shape);
+  return total;
+}
+
+TEST_F(HalfPacks, ValuesThatOverflow) {
+  writeValues({{"model.norm.weight", 2, 1e30f}});
+  EXPECT_EQ(
+      messageOf([&] { pack(); }),
+      (folder / "model.safetensors").string() +
+          fmt::format(
+              ": error: cast to float16: 2 of {} values (in 1 tensor; most in tensor "
+              "\"model.norm.weight\") overflow; compile the model for a dtype of a larger range",
+              totalValues(plan)));
+  writeValues({{"model.norm.weight", 2, 1e30f},
+               {"model.experts.1.weight", 5, -7e4f},
+               {"lm_head.weight", 4, 65520}});
+  EXPECT_CONTAINS(
+      messageOf([&] { pack(); }),
+      fmt::format(
+          "11 of {} values (in 3 tensors; most in tensor \"model.experts.1.weight\") overflow",
+          totalValues(plan)));
+  EXPECT_TRUE(warnings.empty());
+  EXPECT_FALSE(std::filesystem::exists(cache));
+}
+
+TEST_F(HalfPacks, ValuesThatBecomeZeroAreAWarningOnce) {
+  writeValues({{"model.norm.weight", 2, 1e-30f},
+               {"model.experts.0.weight", 3, -1e-9f},
+               {"lm_head.weight", 3, 0}});
+  EXPECT_FALSE(pack().fromCache());
+  ASSERT_EQ(warnings.size(), 1u);
+  EXPECT_EQ(warnings[0],
+            fmt::format("cast to float16: 5 of {} values (in 2 tensors; most in tensor "
+                        "\"model.experts.0.weight\") become zero",
+                        totalValues(plan)));
+  EXPECT_TRUE(pack().fromCache());
+  EXPECT_TRUE(warnings.empty());
+}
+
+TEST_F(HalfPacks, ATiedEmbeddingCountsOnce) {
+  fb::PlanT tables = sample::plan();
+  for (auto &weight : tables.weights) {
     weight->dtype = fb::DType::Float16;
-  plan = Plan::parse(serializePlan(tables, sample::segments()), "half.plan");
-  EXPECT_CONTAINS(messageOf([&] { pack(); }), "model.safetensors: error: tensor "
-                                              "\"model.norm.weight\": 2 of its 32 values overflow "
-                                              "float16");
+    if (weight->source == "lm_head.weight")
+      weight->source = "model.embed_tokens.weight";
+  }
+  plan = Plan::parse(serializePlan(tables, sample::segments()), "tied.plan");
+  writeValues({{"model.embed_tokens.weight", 4, 1e-30f}});
+  pack();
+  ASSERT_EQ(warnings.size(), 1u);
+  EXPECT_CONTAINS(warnings[0], fmt::format("4 of {} values (in 1 tensor;", totalValues(plan)));
+}
+
+TEST_F(HalfPacks, NothingLostNothingSaid) {
+  writeValues({{"model.norm.weight", 2, 6e-8f}});
+  pack();
+  EXPECT_TRUE(warnings.empty());
+}
+
+TEST_F(HalfPacks, WhatIsNotCastIsNotCounted) {
+  writeValues({{"model.norm.weight", 2, INFINITY}}, "F16");
+  pack();
+  EXPECT_TRUE(warnings.empty());
+}
+
+TEST_F(Packs, OtherDtypesDoNotWarn) {
+  std::vector<TestTensor> tensors;
+  for (const RequiredTensor &required : requiredTensors(*plan.root()))
+    tensors.push_back({required.name, "F32", required.shape,
+                       bytesOf(std::vector<float>(*elementCount(required.shape), 1e-30f))});
+  write("model.safetensors", safetensors(tensors));
+  pack();
+  EXPECT_TRUE(warnings.empty());
+}
+
+/// The sample plan with Hugging Face's names for its attention, in `heads` KV heads; and its
+/// tensors in one layer's w_qkv. What the heads are changes no shape, but where the rows lie.
+class JoinedPacks : public Packs {
+protected:
+  void SetUp() override {
+    TemporaryFolder::SetUp();
+    cache = folder / "cache";
+    plan = planOf(1);
+    std::vector<TestTensor> tensors;
+    auto add = [&](const std::string &name, std::vector<uint64_t> shape) {
+      std::vector<float> values(*elementCount(shape));
+      for (size_t i = 0; i < values.size(); ++i)
+        values[i] = float(i / shape.back() % 128);
+      tensors.push_back({name, "F32", shape, bytesOf(values)});
+    };
+    add("model.tok_embeddings.embedding_weight", {sample::vocabulary, sample::hidden});
+    add("model.norm_out.weight", {sample::hidden});
+    add("lm_head.weight", {sample::vocabulary, sample::hidden});
+    for (int i = 0; i < 2; ++i) {
+      std::string layer = fmt::format("model.layers.{}.", i);
+      add(layer + "attention_norm.weight", {sample::hidden});
+      add(layer + "attention.w_qkv.weight", {sample::hidden + 2 * sample::headDim, sample::hidden});
+      add(layer + "attention.wo.weight", {sample::hidden, sample::hidden});
+    }
+    write("model.safetensors", safetensors(tensors));
+  }
+
+  static Plan planOf(uint32_t heads) {
+    fb::PlanT tables = sample::plan();
+    tables.weights.pop_back(); // the stack
+    tables.kv_cache->num_key_value_heads = heads;
+    tables.kv_cache->head_dim = sample::headDim / heads;
+    tables.kv_cache->bytes_per_block =
+        *kvBlockBytes(heads, sample::headDim / heads, tables.kv_cache->block_size, DType::BFloat16);
+    for (auto &weight : tables.weights)
+      for (auto [from, to] : {std::pair{"0.norm", "0.input_layernorm"},
+                              {"1.norm", "1.input_layernorm"},
+                              {".q.", ".self_attn.q_proj."},
+                              {".k.", ".self_attn.k_proj."},
+                              {".v.", ".self_attn.v_proj."},
+                              {".o.", ".self_attn.o_proj."}})
+        if (size_t at = weight->source.find(from); at != std::string::npos)
+          weight->source.replace(at, std::strlen(from), to);
+    return Plan::parse(serializePlan(tables, sample::segments()), "joined.plan");
+  }
+
+  /// Column 0 of a Panel32 weight of layer 0: the numbers of the file's rows.
+  std::vector<float> rowsOf(const Pack &pack, const std::string &name, size_t rows) const {
+    size_t index = 0;
+    while (plan.root()->weights()->Get(uint32_t(index))->name()->string_view() !=
+           "layers.0." + name)
+      ++index;
+    std::vector<float> found;
+    for (size_t row = 0; row < rows; ++row) {
+      uint16_t bits;
+      std::memcpy(&bits, pack.weight(index) + 2 * (row / 16 * 512 + row % 16 * 2), sizeof bits);
+      found.push_back(floatOfBFloat16(bits));
+    }
+    return found;
+  }
+};
+
+std::vector<float> range(float first, float count) {
+  std::vector<float> values;
+  for (float value = first; value < first + count; ++value)
+    values.push_back(value);
+  return values;
+}
+
+TEST_F(JoinedPacks, RowsComeFromTheirHeads) {
+  Pack oneHead = pack();
+  EXPECT_EQ(rowsOf(oneHead, "q", 32), range(0, 32));
+  EXPECT_EQ(rowsOf(oneHead, "k", 16), range(32, 16));
+  EXPECT_EQ(rowsOf(oneHead, "v", 16), range(48, 16));
+  plan = planOf(2);
+  Pack twoHeads = pack();
+  EXPECT_FALSE(twoHeads.fromCache()); // same shapes, same file
+  std::vector<float> expected = range(0, 16), second = range(32, 16);
+  expected.insert(expected.end(), second.begin(), second.end());
+  EXPECT_EQ(rowsOf(twoHeads, "q", 32), expected);
+  expected = range(24, 8), second = range(56, 8);
+  expected.insert(expected.end(), second.begin(), second.end());
+  EXPECT_EQ(rowsOf(twoHeads, "v", 16), expected);
+  EXPECT_TRUE(pack().fromCache());
+  plan = planOf(1);
+  Pack again = pack();
+  EXPECT_TRUE(again.fromCache());
+  EXPECT_EQ(rowsOf(again, "v", 16), range(48, 16));
 }
 
 } // namespace

@@ -38,11 +38,11 @@ TEST(Packing, EveryFloat16AndBFloat16BecomesItsFloat) {
   std::vector<uint16_t> halves = allHalves();
   std::vector<float> floats(halves.size());
   EXPECT_EQ(convertElements(bytes(halves), DType::Float16, bytes(floats), DType::Float32, 65536),
-            0u);
+            CastLoss());
   for (uint32_t i = 0; i < 65536; ++i)
     expectSameFloat(floats[i], floatOfFloat16(uint16_t(i)), i);
   EXPECT_EQ(convertElements(bytes(halves), DType::BFloat16, bytes(floats), DType::Float32, 65536),
-            0u);
+            CastLoss());
   for (uint32_t i = 0; i < 65536; ++i)
     expectSameFloat(floats[i], floatOfBFloat16(uint16_t(i)), i);
 }
@@ -86,15 +86,47 @@ TEST(Packing, OverflowsAreCounted) {
   std::vector<uint16_t> halves(floats.size());
   EXPECT_EQ(
       convertElements(bytes(floats), DType::Float32, bytes(halves), DType::Float16, floats.size()),
-      3u);
+      (CastLoss{3, 0}));
   EXPECT_EQ(halves[2], 0x7bff);
   EXPECT_EQ(halves[3], 0x7c00);
   EXPECT_EQ(
       convertElements(bytes(floats), DType::Float32, bytes(halves), DType::BFloat16, floats.size()),
-      1u); // 3.4e38 is beyond bfloat16's largest
+      (CastLoss{1, 0})); // 3.4e38 is beyond bfloat16's largest
   std::vector<uint16_t> wide = {bfloat16OfFloat(1e5f), bfloat16OfFloat(1.0f)}, narrow(2);
-  EXPECT_EQ(convertElements(bytes(wide), DType::BFloat16, bytes(narrow), DType::Float16, 2), 1u);
+  EXPECT_EQ(convertElements(bytes(wide), DType::BFloat16, bytes(narrow), DType::Float16, 2),
+            (CastLoss{1, 0}));
   EXPECT_EQ(narrow[1], 0x3c00);
+}
+
+TEST(Packing, UnderflowsToFloat16AreCounted) {
+  const float half = 0x1p-25f; // half of the least subnormal: a tie, to even, which is zero
+  std::vector<float> floats = {0,      -0.0f,  half,     -half, std::nextafter(half, 1.0f),
+                               1e-30f, 1e-45f, 0x1p-24f, 6e-5f, INFINITY,
+                               NAN};
+  std::vector<uint16_t> halves(floats.size());
+  auto convertTo = [&](DType type) {
+    return convertElements(bytes(floats), DType::Float32, bytes(halves), type, floats.size());
+  };
+  EXPECT_EQ(convertTo(DType::BFloat16).underflows, 0u);
+  EXPECT_EQ(convertTo(DType::Float16), (CastLoss{0, 4}));
+  EXPECT_EQ(halves[3], 0x8000);
+  EXPECT_EQ(halves[4], 1);
+  std::vector<uint16_t> small = {bfloat16OfFloat(1e-9f), bfloat16OfFloat(1.0f)}, narrow(2);
+  EXPECT_EQ(convertElements(bytes(small), DType::BFloat16, bytes(narrow), DType::Float16, 2),
+            (CastLoss{0, 1}));
+}
+
+TEST(Packing, LossesOfAllThreadsAreAddedUp) {
+  const uint64_t rows = 1000, columns = 1200; // more than one piece of work, and of a counter
+  std::vector<float> weights(rows * columns, 1.0f);
+  for (size_t i = 0; i < weights.size(); i += 100)
+    weights[i] = 1e-20f, weights[i + 7] = -1e20f, weights[i + 9] = 1e20f;
+  std::vector<uint16_t> halves(1024 * 1216);
+  const std::array<uint64_t, 2> shape = {rows, columns};
+  for (fb::Packing packing : {fb::Packing::Rows, fb::Packing::Panel32})
+    EXPECT_EQ(packTensor(wholeTensor(bytes(weights), DType::Float32, shape), bytes(halves),
+                         DType::Float16, packing),
+              (CastLoss{24000, 12000}));
 }
 
 TEST(Packing, DataNeedNotBeAligned) {
@@ -129,9 +161,9 @@ TEST_P(Panel32, ElementsLieWhereTheFormulaSays) {
   std::vector<uint16_t> halves(paddedN * paddedK, 0xffff);
   const std::array<uint64_t, 2> shape = {n, k};
   EXPECT_EQ(packedBytes(shape, DType::Float32, fb::Packing::Panel32), floats.size() * 4);
-  packTensor(bytes(weights), DType::Float32, shape, bytes(floats), DType::Float32,
-             fb::Packing::Panel32);
-  packPanel32(bytes(weights), DType::Float32, n, k, bytes(halves), DType::BFloat16);
+  const TensorSlice tensor = wholeTensor(bytes(weights), DType::Float32, shape);
+  packTensor(tensor, bytes(floats), DType::Float32, fb::Packing::Panel32);
+  packTensor(tensor, bytes(halves), DType::BFloat16, fb::Packing::Panel32);
   uint64_t zeros = 0;
   for (uint64_t row = 0; row < paddedN; ++row)
     for (uint64_t column = 0; column < paddedK; ++column) {
@@ -150,6 +182,51 @@ INSTANTIATE_TEST_SUITE_P(Shapes, Panel32,
                          testing::Values(Shape{1, 1}, Shape{32, 32}, Shape{33, 31}, Shape{40, 70},
                                          Shape{64, 256}, Shape{31, 257}, Shape{80, 600}));
 
+/// A part of a joined tensor is packed as if it lay there alone.
+TEST(Packing, PartsArePackedInPlace) {
+  const std::vector<uint64_t> wide = {70, 300}, narrow = {35, 300};
+  struct {
+    JoinedTensors joined;
+    size_t part;
+    uint64_t expert;
+  } cases[] = {
+      {{Layout::Rows, {wide, narrow}, 1, 1}, 1, 0},
+      {{Layout::AlternatingRows, {wide, wide}, 1, 1}, 1, 0},
+      {{Layout::RowsPerKeyValueHead, {wide, narrow, narrow}, 1, 5}, 0, 0},
+      {{Layout::RowsPerKeyValueHead, {{70}, {10}, {10}}, 1, 5}, 2, 0},
+      {{Layout::TransposedStack, {wide, narrow}, 3, 1}, 0, 2},
+      {{Layout::TransposedStack, {wide, narrow}, 3, 1}, 1, 1},
+      {{Layout::TransposedStack, {{33, 1}}, 2, 1}, 0, 1},
+  };
+  for (const auto &[joined, part, expert] : cases)
+    for (DType fromType : {DType::Float32, DType::BFloat16, DType::Float16})
+      for (DType toType : {DType::Float32, DType::BFloat16, DType::Float16}) {
+        uint64_t count = *elementCount(*joined.shape());
+        const uint64_t size = byteSize(fromType);
+        std::vector<float> values(count);
+        for (uint64_t i = 0; i < count; ++i)
+          values[i] = float(i % 251);
+        std::vector<std::byte> file(count * size + 1); // not aligned
+        convertElements(bytes(values), DType::Float32, file.data() + 1, fromType, count);
+        const TensorSlice slice = joined.slice(file.data() + 1, fromType, part, expert);
+        std::vector<std::byte> alone;
+        for (uint64_t row = 0; row < slice.rows; ++row)
+          for (uint64_t column = 0; column < slice.columns; ++column)
+            alone.insert(alone.end(), slice.at(row, column), slice.at(row, column) + size);
+        const std::vector<uint64_t> &shape = joined.shapes[part];
+        for (fb::Packing packing : {fb::Packing::Rows, fb::Packing::Panel32}) {
+          if (packing == fb::Packing::Panel32 && shape.size() != 2)
+            continue;
+          const uint64_t packed = *packedBytes(shape, toType, packing);
+          std::vector<std::byte> found(packed, std::byte{1}), expected(packed, std::byte{2});
+          packTensor(slice, found.data(), toType, packing);
+          packTensor(wholeTensor(alone.data(), fromType, shape), expected.data(), toType, packing);
+          EXPECT_TRUE(found == expected)
+              << int(joined.layout) << " " << part << " " << int(fromType) << " " << int(toType);
+        }
+      }
+}
+
 TEST(Packing, RowsKeepTheOrder) {
   const uint64_t count = 700000; // more than one grain of work
   std::vector<float> weights(count);
@@ -157,9 +234,9 @@ TEST(Packing, RowsKeepTheOrder) {
     weights[i] = float(i % 255);
   std::vector<uint16_t> halves(count);
   const std::array<uint64_t, 2> shape = {7000, 100};
-  EXPECT_EQ(packTensor(bytes(weights), DType::Float32, shape, bytes(halves), DType::BFloat16,
-                       fb::Packing::Rows),
-            0u);
+  EXPECT_EQ(packTensor(wholeTensor(bytes(weights), DType::Float32, shape), bytes(halves),
+                       DType::BFloat16, fb::Packing::Rows),
+            CastLoss());
   for (size_t i = 0; i < count; ++i)
     ASSERT_EQ(floatOfBFloat16(halves[i]), weights[i]);
 }
