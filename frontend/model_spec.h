@@ -24,13 +24,17 @@ enum class Architecture { Llama, Qwen2, Qwen3, Qwen3Moe };
 /// "llama", "qwen2", "qwen3", "qwen3_moe".
 std::string_view toString(Architecture architecture);
 
-/// Sampling defaults of generation_config.json; absent where the file does not say.
+/// Sampling defaults of generation_config.json, and what a deployment says of prompts; absent where
+/// no file does.
 struct GenerationDefaults {
   std::optional<bool> doSample;
   std::optional<double> temperature;
   std::optional<int64_t> topK;
   std::optional<double> topP;
   std::optional<double> repetitionPenalty;
+  std::optional<std::string> chatTemplate; ///< in place of the tokenizer's
+  std::vector<std::string> prompts;        ///< for a run that is given none
+  std::optional<int64_t> maxTokens;        ///< of each of them
 };
 
 /// The mixture of experts of a sparse layer.

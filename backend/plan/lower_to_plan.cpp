@@ -131,6 +131,13 @@ void Lowering::lowerGeneration(llm::GenerationAttr attr) {
     generation->top_p = attr.getTopP().getValueAsDouble();
   if (attr.getRepetitionPenalty())
     generation->repetition_penalty = attr.getRepetitionPenalty().getValueAsDouble();
+  if (attr.getChatTemplate())
+    generation->chat_template = attr.getChatTemplate().str();
+  if (attr.getPrompts())
+    for (mlir::Attribute prompt : attr.getPrompts())
+      generation->prompts.push_back(llvm::cast<mlir::StringAttr>(prompt).str());
+  if (attr.getMaxTokens())
+    generation->max_tokens = uint32_t(*attr.getMaxTokens());
   plan_.generation = std::move(generation);
 }
 

@@ -37,10 +37,14 @@ static llm::ModelAttr modelAttr(OpBuilder &builder, const ModelSpec &spec, Type 
   };
   const GenerationDefaults &defaults = spec.generation;
   BoolAttr doSample = defaults.doSample ? builder.getBoolAttr(*defaults.doSample) : BoolAttr();
+  StringAttr chatTemplate =
+      defaults.chatTemplate ? builder.getStringAttr(*defaults.chatTemplate) : StringAttr();
+  SmallVector<StringRef> prompts(defaults.prompts.begin(), defaults.prompts.end());
   auto generation = llm::GenerationAttr::get(
       builder.getContext(), spec.eosTokenIds, spec.bosTokenId, spec.padTokenId, doSample,
       number(defaults.temperature), defaults.topK, number(defaults.topP),
-      number(defaults.repetitionPenalty));
+      number(defaults.repetitionPenalty), chatTemplate,
+      prompts.empty() ? ArrayAttr() : builder.getStrArrayAttr(prompts), defaults.maxTokens);
   return llm::ModelAttr::get(builder.getContext(), spec.name, toString(spec.architecture),
                              spec.vocabSize, spec.hiddenSize, spec.numHiddenLayers,
                              spec.maxPositionEmbeddings, dtype,

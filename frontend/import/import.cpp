@@ -149,6 +149,13 @@ private:
 
 } // namespace
 
+/// What of a deployment goes with the model to wherever it generates.
+static void addDeployment(const DeploymentSpec &deployment, GenerationDefaults &generation) {
+  generation.chatTemplate = deployment.tokenizer.chatTemplate.value;
+  generation.prompts = deployment.workload.prompts.valueOr({});
+  generation.maxTokens = deployment.workload.maxTokens.value;
+}
+
 Imported importFiles(const ImportRequest &request) {
   Imported imported;
   Sources sources(imported);
@@ -166,6 +173,8 @@ Imported importFiles(const ImportRequest &request) {
   // Before anything is derived: a model that is not consistent is an error of its own.
   imported.model = toModelSpec(imported.resolved.model);
   finishImport(imported);
+  if (imported.model)
+    addDeployment(imported.resolved.deployment, imported.model->generation);
   if (imported.model && config)
     imported.model->origins.merge(config->origins);
   if (request.strict)

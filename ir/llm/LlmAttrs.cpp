@@ -98,7 +98,8 @@ LogicalResult GenerationAttr::verify(EmitError emitError, ArrayRef<int64_t> eosT
                                      std::optional<int64_t> bosTokenId,
                                      std::optional<int64_t> padTokenId, BoolAttr,
                                      FloatAttr temperature, std::optional<int64_t> topK,
-                                     FloatAttr topP, FloatAttr repetitionPenalty) {
+                                     FloatAttr topP, FloatAttr repetitionPenalty, StringAttr,
+                                     ArrayAttr prompts, std::optional<int64_t> maxTokens) {
   for (int64_t id : eosTokenIds)
     if (failed(checkRange(emitError, "eos_token_ids entry", id, 0, maxInt32)))
       return failure();
@@ -111,6 +112,11 @@ LogicalResult GenerationAttr::verify(EmitError emitError, ArrayRef<int64_t> eosT
     if (value && !(std::isfinite(value.getValueAsDouble()) && value.getValueAsDouble() >= 0))
       return emitError() << name << " is " << value.getValueAsDouble()
                          << "; it must be finite and not negative";
+  for (Attribute prompt : prompts ? prompts.getValue() : ArrayRef<Attribute>())
+    if (!llvm::isa<StringAttr>(prompt))
+      return emitError() << "prompts holds " << prompt << "; its elements must be strings";
+  if (maxTokens && failed(checkRange(emitError, "max_tokens", *maxTokens, 1, maxInt32)))
+    return failure();
   return success();
 }
 

@@ -46,7 +46,9 @@ def Llm_RealParameter : OptionalParameter<"::mlir::FloatAttr"> {
 def Llm_GenerationAttr : Llm_Attr<"Generation", "generation"> {
   let summary = "What generation needs to know of a model.";
   let description = [{
-    The special token ids and the sampling defaults of generation_config.json. What is absent was not said by the model.
+    The special token ids and the sampling defaults of generation_config.json; of a deployment, the chat template that takes
+    the place of the tokenizer's, and the prompts and the most tokens of the load that it is measured under. What is absent
+    was not said.
 
     ```mlir
     #llm.generation<eos_token_ids = [2, 5], bos_token_id = 1, do_sample = true, temperature = 0.7, top_k = 20, top_p = 0.8>
@@ -60,7 +62,10 @@ def Llm_GenerationAttr : Llm_Attr<"Generation", "generation"> {
     Llm_RealParameter:$temperature,
     OptionalParameter<"::std::optional<int64_t>">:$top_k,
     Llm_RealParameter:$top_p,
-    Llm_RealParameter:$repetition_penalty);
+    Llm_RealParameter:$repetition_penalty,
+    OptionalParameter<"::mlir::StringAttr">:$chat_template,
+    OptionalParameter<"::mlir::ArrayAttr", "strings">:$prompts,
+    OptionalParameter<"::std::optional<int64_t>">:$max_tokens);
   let assemblyFormat = "`<` struct(params) `>`";
   let genVerifyDecl = 1;
 }

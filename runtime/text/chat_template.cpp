@@ -40,6 +40,21 @@ static nlohmann::ordered_json readSpecialTokens(const JsonField &config) {
   return tokens;
 }
 
+ChatTemplate ChatTemplate::fromText(std::string text, const std::string &name,
+                                    const std::string &directory) {
+  ChatTemplate result;
+  result.isJinjaFile_ = true; // its lines are those of the text
+  result.specialTokens_ = nlohmann::ordered_json::object();
+  const std::filesystem::path config = std::filesystem::path(directory) / "tokenizer_config.json";
+  std::error_code ignored;
+  if (std::filesystem::exists(config, ignored)) {
+    const JsonDocument document = JsonDocument::read(config);
+    result.specialTokens_ = readSpecialTokens(JsonField(document));
+  }
+  result.variants_.push_back({"default", std::move(text), {name}});
+  return result;
+}
+
 ChatTemplate ChatTemplate::fromDirectory(const std::string &directory) {
   std::filesystem::path folder(directory);
   std::string jinjaFile = (folder / "chat_template.jinja").string();

@@ -39,6 +39,9 @@ public:
   /// all others. The special tokens (bos_token, eos_token, …) come from tokenizer_config.json. A
   /// directory with no template is an error.
   static ChatTemplate fromDirectory(const std::string &directory);
+  /// The template `text`, which `name` stands for in messages, with the special tokens of `directory`.
+  static ChatTemplate fromText(std::string text, const std::string &name,
+                               const std::string &directory);
 
   /// The text of the conversation. What the template refuses (raise_exception) or cannot do is an
   /// error with the template's file, its line and its message.

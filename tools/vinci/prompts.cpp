@@ -28,7 +28,10 @@ Prompt PromptEncoder::fromText(const std::string &text) {
 
 Prompt PromptEncoder::fromChat(const ChatRequest &request) {
   if (!template_)
-    template_.emplace(ChatTemplate::fromDirectory(directory_.string()));
+    template_.emplace(chatTemplate_.empty()
+                          ? ChatTemplate::fromDirectory(directory_.string())
+                          : ChatTemplate::fromText(chatTemplate_, "the plan's chat template",
+                                                   directory_.string()));
   std::string text = template_->render(request);
   std::vector<int32_t> ids = tokenizer().encode(text);
   return {std::move(ids), std::move(text)};

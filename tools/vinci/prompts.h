@@ -20,8 +20,9 @@ struct Prompt {
 
 class PromptEncoder {
 public:
-  explicit PromptEncoder(std::filesystem::path modelDirectory)
-      : directory_(std::move(modelDirectory)) {}
+  /// `chatTemplate` is used in place of the directory's; empty: the directory's.
+  explicit PromptEncoder(std::filesystem::path modelDirectory, std::string chatTemplate = "")
+      : directory_(std::move(modelDirectory)), chatTemplate_(std::move(chatTemplate)) {}
 
   /// Throws Error if the model has no tokenizer.
   const Tokenizer &tokenizer();
@@ -34,6 +35,7 @@ public:
 
 private:
   std::filesystem::path directory_;
+  std::string chatTemplate_;
   std::optional<Tokenizer> tokenizer_;
   std::optional<ChatTemplate> template_;
 };

@@ -48,10 +48,33 @@ static PromptRecord chatRecord(const RunArguments &arguments) {
   return record;
 }
 
-/// The prompts as the command line gives them, in order.
-static std::vector<PromptRecord> collectPrompts(const RunArguments &arguments) {
+/// Many prompts, from a file or the deployment's own; one prompt is streamed instead.
+static bool isBatch(const RunArguments &arguments) {
+  return !arguments.prompt && !arguments.promptIds && !arguments.chat;
+}
+
+/// The prompts of the load that the deployment is measured under.
+static std::vector<PromptRecord> workloadPrompts(const fb::Generation &generation) {
+  if (!generation.prompts())
+    throw Error(ErrorKind::Usage, {},
+                "run needs one of --prompt, --prompt-ids, --chat and --prompts: the deployment has no "
+                "prompts of its own");
+  std::vector<PromptRecord> records;
+  for (const auto *prompt : *generation.prompts()) {
+    PromptRecord &record = records.emplace_back();
+    record.kind = PromptRecord::Kind::Text;
+    record.text = prompt->str();
+  }
+  return records;
+}
+
+/// The prompts as the command line gives them, in order, or those of the deployment.
+static std::vector<PromptRecord> collectPrompts(const RunArguments &arguments,
+                                                const fb::Generation &generation) {
   if (!arguments.prompts.empty())
     return readPromptFile(arguments.prompts);
+  if (isBatch(arguments))
+    return workloadPrompts(generation);
   PromptRecord record;
   if (arguments.prompt) {
     record.kind = PromptRecord::Kind::Text;
@@ -84,7 +107,7 @@ static void fitPrompt(Prompt &prompt, const SourcePosition &position, uint32_t m
 static std::vector<Job> prepareJobs(const RunArguments &arguments, const fb::Plan *plan,
                                     PromptEncoder &encoder) {
   std::vector<Job> jobs;
-  for (const PromptRecord &record : collectPrompts(arguments)) {
+  for (const PromptRecord &record : collectPrompts(arguments, *plan->generation())) {
     Job job{encoder.fromRecord(record),
             resolveSampling(arguments.sampling, *plan->generation(), record.sampling)};
     fitPrompt(job.prompt, SourcePosition{arguments.prompts, record.line},
@@ -122,7 +145,7 @@ static Report resultReport(const Job &job, const Result &result, const Tokenizer
 static void printResults(const RunArguments &arguments, const std::vector<Job> &jobs,
                          const std::vector<Result> &results, const Tokenizer *tokenizer,
                          double loadMs) {
-  const bool batch = !arguments.prompts.empty();
+  const bool batch = isBatch(arguments);
   if (arguments.format == ReportFormat::Json) {
     Report reports = Report::array();
     for (size_t i = 0; i < jobs.size(); ++i)
@@ -143,7 +166,8 @@ static void run(const RunArguments &arguments) {
   ReadyPlan ready = preparePlan(arguments.model, arguments.load.model, arguments.compile);
   const fb::Plan *plan = ready.plan.root(); // stays where it is when the plan moves
   checkPrefillChunk(arguments, plan->limits());
-  PromptEncoder encoder(ready.modelDirectory);
+  const auto *chatTemplate = plan->generation()->chat_template();
+  PromptEncoder encoder(ready.modelDirectory, chatTemplate ? chatTemplate->str() : "");
   const std::vector<Job> jobs = prepareJobs(arguments, plan, encoder);
   const Tokenizer *tokenizer = encoder.tokenizerIfAny();
   std::optional<NpyWriter> logits;
@@ -153,7 +177,7 @@ static void run(const RunArguments &arguments) {
   const std::chrono::duration<double, std::milli> loadTime =
       std::chrono::steady_clock::now() - start;
 
-  const bool stream = arguments.prompts.empty() && arguments.format == ReportFormat::Text;
+  const bool stream = !isBatch(arguments) && arguments.format == ReportFormat::Text;
   std::optional<Detokenizer> detokenizer;
   if (tokenizer)
     detokenizer.emplace(*tokenizer, /*skipSpecialTokens=*/true);
@@ -193,7 +217,7 @@ void addRunCommand(CLI::App &app) {
   command->add_option(
       "MODEL|PLAN", arguments->model,
       "A model directory, a plan, or a shipped model's name (default: austen-qwen3)");
-  auto *source = command->add_option_group("Prompt", "One of");
+  auto *source = command->add_option_group("Prompt", "One of; none: the deployment's own prompts");
   source->add_option("--prompt", arguments->prompt, "Text to continue");
   source->add_option("--prompt-ids", arguments->promptIds,
                      "Token ids to continue, as 1,2,3; needs no tokenizer");
@@ -202,7 +226,7 @@ void addRunCommand(CLI::App &app) {
   auto *prompts = source->add_option(
       "--prompts", arguments->prompts,
       "A JSON or JSONL file of prompts, run as one continuous batch; results come in its order");
-  source->require_option(1);
+  source->require_option(0, 1);
   command->add_option("--system", arguments->system, "A system message")->needs(chat);
   command->add_flag("--truncation", arguments->truncation,
                     "Keep the end of a prompt that is too long instead of refusing it");

@@ -113,6 +113,8 @@ static SamplingOverrides modelDefaults(const fb::Generation &model) {
 EffectiveSampling resolveSampling(const SamplingFlags &flags, const fb::Generation &model,
                                   const SamplingOverrides &prompt) {
   Resolution resolution;
+  if (const auto maxTokens = model.max_tokens())
+    resolution.take({.maxTokens = int64_t(*maxTokens)}, "deployment", false);
   if (flags.mode == "model")
     resolution.take(modelDefaults(model), "generation_config.json", false);
   else if (flags.mode == "greedy") {
