@@ -41,6 +41,21 @@ ShardMap readIndex(const fs::path &path) {
   return shardOf;
 }
 
+/// model.safetensors.index.json, or where there is no model.safetensors either, the only index of
+/// another name.
+std::optional<fs::path> findIndex(const fs::path &dir) {
+  std::error_code error;
+  if (fs::path usual = dir / "model.safetensors.index.json"; fs::exists(usual, error))
+    return usual;
+  if (fs::exists(dir / "model.safetensors", error))
+    return std::nullopt;
+  std::vector<fs::path> found;
+  for (const fs::directory_entry &entry : fs::directory_iterator(dir, error))
+    if (entry.path().filename().string().ends_with(".safetensors.index.json"))
+      found.push_back(entry.path());
+  return found.size() == 1 ? std::optional(found.front()) : std::nullopt;
+}
+
 /// The file names of the model's shards, sorted.
 std::vector<std::string> findShards(const fs::path &dir, const ShardMap *index) {
   std::set<std::string> names;
@@ -80,9 +95,9 @@ Checkpoint Checkpoint::open(const fs::path &modelDir) {
     fail(SourcePosition{modelDir.string()}, "this is not a directory; expected one with *.safetensors");
   Checkpoint checkpoint;
   checkpoint.name_ = modelDir.string();
-  fs::path indexPath = modelDir / "model.safetensors.index.json";
+  const fs::path indexPath = findIndex(modelDir).value_or(fs::path());
   std::optional<ShardMap> index;
-  if (fs::exists(indexPath, error))
+  if (!indexPath.empty())
     index.emplace(readIndex(indexPath));
 
   std::vector<std::string> shards = findShards(modelDir, index ? &*index : nullptr);

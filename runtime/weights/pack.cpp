@@ -56,13 +56,25 @@ std::byte *allocate(uint64_t bytes) {
   return reinterpret_cast<std::byte *>(aligned);
 }
 
+/// The float32 that int64 elements carry in their lower halves.
+std::vector<std::byte> lowerHalves(std::span<const std::byte> elements) {
+  std::vector<std::byte> halves(elements.size() / 2);
+  for (size_t i = 0; i < halves.size(); i += 4)
+    std::memcpy(halves.data() + i, elements.data() + 2 * i, 4);
+  return halves;
+}
+
 void packWeight(const fb::Weight &weight, const Checkpoint &checkpoint, std::byte *to) {
   DType dtype = toDType(weight.dtype());
   uint64_t slice = *packedBytes(shapeOf(weight), dtype, weight.packing());
   tbb::parallel_for(uint32_t(0), stackCount(weight), [&](uint32_t i) {
     const TensorView *tensor = checkpoint.find(stackSource(weight.source()->string_view(), i));
-    uint64_t overflows = packTensor(tensor->bytes.data(), *tensor->dtype, shapeOf(weight),
-                                    to + i * slice, dtype, weight.packing());
+    std::span<const std::byte> elements = tensor->bytes;
+    std::vector<std::byte> floats;
+    if (tensor->dtypeName == "I64") // a deq_scale
+      elements = floats = lowerHalves(elements);
+    uint64_t overflows = packTensor(elements.data(), tensor->dtype.value_or(DType::Float32),
+                                    shapeOf(weight), to + i * slice, dtype, weight.packing());
     if (overflows != 0)
       fail(SourcePosition{tensor->file}, "tensor {}: {} of its {} values overflow {}",
            quote(tensor->name), overflows, *elementCount(shapeOf(weight)), toString(dtype));

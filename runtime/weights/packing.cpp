@@ -12,13 +12,6 @@
 
 namespace vinci {
 
-bool isConvertible(DType from, DType to) {
-  auto isFloat = [](DType type) {
-    return type == DType::Float32 || type == DType::BFloat16 || type == DType::Float16;
-  };
-  return isFloat(from) && isFloat(to);
-}
-
 namespace {
 
 // As in runtime/support/half.h, but without branches, so that loops over them become vector code.
@@ -84,6 +77,10 @@ template <> struct Element<DType::Float16> {
   static float toFloat(uint16_t bits) { return float16ToFloat(bits); }
   static uint16_t fromFloat(float value) { return floatToFloat16(value); }
 };
+template <> struct Element<DType::Int8> {
+  using Storage = int8_t;
+  static float toFloat(int8_t value) { return value; }
+};
 
 /// Checkpoint data need not be aligned to its element size, hence memcpy; compilers make plain
 /// loads of it.
@@ -91,11 +88,6 @@ template <DType fromType, DType toType>
 uint64_t convert(const std::byte *from, std::byte *to, uint64_t count) {
   using From = Element<fromType>;
   using To = Element<toType>;
-  if constexpr (fromType == toType) {
-    if (count != 0)
-      std::memcpy(to, from, count * sizeof(typename To::Storage));
-    return 0;
-  }
   uint64_t overflows = 0;
   for (uint64_t i = 0; i < count; ++i) {
     typename From::Storage in;
@@ -140,6 +132,15 @@ void transposePairs(const uint16_t *rows, uint64_t steps, uint16_t *out) {
         }
 }
 
+/// The same for int8: k-steps of 64, k in fours.
+void transposeFours(const std::byte *rows, uint64_t steps, std::byte *out) {
+  for (uint64_t step = 0; step < steps; ++step)
+    for (uint64_t half = 0; half < 2; ++half)
+      for (uint64_t k = step * 64; k < step * 64 + 64; k += 4)
+        for (uint64_t column = half * 16; column < half * 16 + 16; ++column, out += 4)
+          std::memcpy(out, rows + column * kBlock + k, 4);
+}
+
 void transposeFloats(const float *rows, uint64_t steps, float *out) {
   for (uint64_t k = 0; k < steps * 32; ++k)
     for (uint64_t column = 0; column < 32; ++column)
@@ -151,7 +152,7 @@ uint64_t packPanel(const std::byte *from, DType fromType, uint64_t n, uint64_t k
                    std::byte *to, DType toType) {
   alignas(64) std::byte rows[32 * kBlock * sizeof(float)];
   const uint64_t outSize = byteSize(toType);
-  const uint64_t paddedK = roundUp(k, panelWidth);
+  const uint64_t paddedK = roundUp(k, panelDepth(toType));
   uint64_t overflows = 0;
   std::byte *out = to + panel * panelWidth * paddedK * outSize;
   for (uint64_t begin = 0; begin < paddedK; begin += kBlock) {
@@ -169,9 +170,11 @@ uint64_t packPanel(const std::byte *from, DType fromType, uint64_t n, uint64_t k
     if (outSize == sizeof(float))
       transposeFloats(reinterpret_cast<const float *>(rows), width / 32,
                       reinterpret_cast<float *>(out));
-    else
+    else if (outSize == sizeof(uint16_t))
       transposePairs(reinterpret_cast<const uint16_t *>(rows), width / 32,
                      reinterpret_cast<uint16_t *>(out));
+    else
+      transposeFours(rows, width / 64, out);
     out += width * panelWidth * outSize;
   }
   return overflows;
@@ -181,6 +184,11 @@ uint64_t packPanel(const std::byte *from, DType fromType, uint64_t n, uint64_t k
 
 uint64_t convertElements(const std::byte *from, DType fromType, std::byte *to, DType toType,
                          uint64_t count) {
+  if (fromType == toType) {
+    if (count != 0)
+      std::memcpy(to, from, count * byteSize(toType));
+    return 0;
+  }
   switch (fromType) {
   case DType::Float32:
     return convertFrom<DType::Float32>(from, to, toType, count);
@@ -188,8 +196,9 @@ uint64_t convertElements(const std::byte *from, DType fromType, std::byte *to, D
     return convertFrom<DType::BFloat16>(from, to, toType, count);
   case DType::Float16:
     return convertFrom<DType::Float16>(from, to, toType, count);
-  case DType::Int32:
   case DType::Int8:
+    return convertFrom<DType::Int8>(from, to, toType, count);
+  case DType::Int32:
     break;
   }
   failInternal("weights of dtype {} cannot be read", toString(fromType));
