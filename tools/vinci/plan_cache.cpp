@@ -25,7 +25,7 @@ std::string PlanCache::key(const fs::path &model, const CompileOptions &options)
   std::string text = canonicalText(options);
   if (options.cpu == "native")
     text += fmt::format(" host={}", fmt::join(hostFeatures(), ","));
-  for (const char *name : {"config.json", "generation_config.json"}) {
+  for (const char *name : {"config.json", "generation_config.json", "quant_model_description.json"}) {
     const fs::path file = directory / name;
     text += fmt::format(" {}={:016x}", name, fs::exists(file) ? hashOfFile(file) : 0);
   }
