@@ -2,6 +2,7 @@
 #include "frontend/huggingface/config_reader.h"
 
 #include <algorithm>
+#include <map>
 
 namespace vinci {
 
@@ -15,44 +16,84 @@ std::vector<WeightSpec> modelWeights(const ModelSpec &spec) {
   return weights;
 }
 
-std::vector<WeightSpec> layerWeights(const ModelSpec &spec, bool sparse) {
-  std::vector<WeightSpec> weights;
-  const std::string layer = "model.layers.{layer}.";
-  auto norm = [&](const std::string &symbol, const std::string &path, int64_t size) {
-    weights.push_back({symbol, layer + path + ".weight", {size}});
-  };
-  auto linear = [&](const std::string &symbol, const std::string &path, int64_t out, int64_t in,
-                    bool bias, int64_t stack = 0) {
-    weights.push_back({symbol, layer + path + ".weight", {out, in}, stack});
+namespace {
+
+/// Lists the weights of a layer.
+class LayerList {
+public:
+  void norm(const std::string &symbol, const std::string &path, int64_t size) {
+    add({.symbol = symbol, .source = "model.layers.{layer}." + path + ".weight", .shape = {size}});
+  }
+
+  void linear(const std::string &symbol, const std::string &path, int64_t out, int64_t in,
+              bool bias, QuantScheme scheme = QuantScheme::Float, int64_t stack = 0) {
+    auto tensor = [&](const std::string &name, std::vector<int64_t> shape,
+                      std::optional<DType> dtype = std::nullopt, bool unread = false) {
+      add({.symbol = name == "weight" ? symbol : symbol + "." + name,
+           .source = "model.layers.{layer}." + path + "." + name,
+           .shape = std::move(shape),
+           .stack = stack,
+           .dtype = dtype,
+           .scheme = scheme,
+           .unread = unread});
+    };
+    switch (scheme) {
+    case QuantScheme::Float:
+      tensor("weight", {out, in});
+      break;
+    case QuantScheme::W8A8:
+      tensor("weight", {out, in}, DType::Int8);
+      tensor("input_scale", {1}, DType::Float32);
+      tensor("input_offset", {1}, DType::Float32);
+      tensor("quant_bias", {out}, DType::Int32);
+      tensor("deq_scale", {out}, DType::Float32);
+      return; // the bias is in quant_bias
+    case QuantScheme::W8A8Dynamic:
+      tensor("weight", {out, in}, DType::Int8);
+      tensor("weight_scale", {out, 1}, DType::Float32);
+      tensor("weight_offset", {out, 1}, DType::Float32, /*unread=*/true);
+      break;
+    }
     if (bias)
-      weights.push_back({symbol + ".bias", layer + path + ".bias", {out}});
-  };
+      tensor("bias", {out});
+  }
 
+  std::vector<WeightSpec> take() { return std::move(weights_); }
+
+private:
+  void add(WeightSpec weight) { weights_.push_back(std::move(weight)); }
+
+  std::vector<WeightSpec> weights_;
+};
+
+} // namespace
+
+std::vector<WeightSpec> layerWeights(const ModelSpec &spec, const LayerKind &kind) {
+  LayerList list;
   const int64_t hidden = spec.hiddenSize;
-  norm("input_layernorm", "input_layernorm", hidden);
-  linear("q_proj", "self_attn.q_proj", spec.queryWidth(), hidden, spec.qkvBias);
-  linear("k_proj", "self_attn.k_proj", spec.keyValueWidth(), hidden, spec.qkvBias);
-  linear("v_proj", "self_attn.v_proj", spec.keyValueWidth(), hidden, spec.qkvBias);
+  const LayerQuant &quant = kind.quant;
+  list.norm("input_layernorm", "input_layernorm", hidden);
+  list.linear("q_proj", "self_attn.q_proj", spec.queryWidth(), hidden, spec.qkvBias, quant.qkv);
+  list.linear("k_proj", "self_attn.k_proj", spec.keyValueWidth(), hidden, spec.qkvBias, quant.qkv);
+  list.linear("v_proj", "self_attn.v_proj", spec.keyValueWidth(), hidden, spec.qkvBias, quant.qkv);
   if (spec.qkNorm) {
-    norm("q_norm", "self_attn.q_norm", spec.headDim);
-    norm("k_norm", "self_attn.k_norm", spec.headDim);
+    list.norm("q_norm", "self_attn.q_norm", spec.headDim);
+    list.norm("k_norm", "self_attn.k_norm", spec.headDim);
   }
-  linear("o_proj", "self_attn.o_proj", hidden, spec.queryWidth(), spec.outputBias);
-  norm("post_attention_layernorm", "post_attention_layernorm", hidden);
+  list.linear("o_proj", "self_attn.o_proj", hidden, spec.queryWidth(), spec.outputBias,
+              quant.output);
+  list.norm("post_attention_layernorm", "post_attention_layernorm", hidden);
 
-  if (sparse) {
-    const int64_t width = spec.moe->moeIntermediateSize;
-    const int64_t experts = spec.moe->numExperts;
-    linear("router", "mlp.gate", experts, hidden, false);
-    linear("gate_proj", "mlp.experts.{}.gate_proj", width, hidden, false, experts);
-    linear("up_proj", "mlp.experts.{}.up_proj", width, hidden, false, experts);
-    linear("down_proj", "mlp.experts.{}.down_proj", hidden, width, false, experts);
-  } else {
-    linear("gate_proj", "mlp.gate_proj", spec.intermediateSize, hidden, spec.mlpBias);
-    linear("up_proj", "mlp.up_proj", spec.intermediateSize, hidden, spec.mlpBias);
-    linear("down_proj", "mlp.down_proj", hidden, spec.intermediateSize, spec.mlpBias);
-  }
-  return weights;
+  const int64_t experts = kind.sparse ? spec.moe->numExperts : 0;
+  const int64_t width = kind.sparse ? spec.moe->moeIntermediateSize : spec.intermediateSize;
+  const bool bias = !kind.sparse && spec.mlpBias;
+  const std::string mlp = kind.sparse ? "mlp.experts.{}." : "mlp.";
+  if (kind.sparse)
+    list.linear("router", "mlp.gate", experts, hidden, false);
+  list.linear("gate_proj", mlp + "gate_proj", width, hidden, bias, quant.gateUp, experts);
+  list.linear("up_proj", mlp + "up_proj", width, hidden, bias, quant.gateUp, experts);
+  list.linear("down_proj", mlp + "down_proj", hidden, width, bias, quant.down, experts);
+  return list.take();
 }
 
 /// `pattern` with the first `placeholder`, if there is one, replaced by `index`.
@@ -67,20 +108,27 @@ std::vector<ExpectedTensor> expectedTensors(const ModelSpec &spec) {
   auto add = [&](const WeightSpec &weight, const std::string &source) {
     std::vector<uint64_t> shape(weight.shape.begin(), weight.shape.end());
     if (weight.stack == 0)
-      tensors.push_back({source, shape});
+      tensors.push_back({source, shape, weight.dtype, weight.unread});
     for (int64_t i = 0; i < weight.stack; ++i)
-      tensors.push_back({substitute(source, "{}", i), shape});
+      tensors.push_back({substitute(source, "{}", i), shape, weight.dtype, weight.unread});
   };
   std::vector<WeightSpec> outer = modelWeights(spec);
   add(outer.front(), outer.front().source);
-  const std::vector<WeightSpec> dense = layerWeights(spec, false);
-  const std::vector<WeightSpec> sparse = spec.moe ? layerWeights(spec, true) : dense;
+  std::map<LayerKind, std::vector<WeightSpec>> weightsOf;
+  for (const auto &[kind, layers] : spec.layerKinds())
+    weightsOf[kind] = layerWeights(spec, kind);
   for (int64_t layer = 0; layer < spec.numHiddenLayers; ++layer)
-    for (const WeightSpec &weight : spec.isSparseLayer(layer) ? sparse : dense)
+    for (const WeightSpec &weight : weightsOf.at(spec.layerKind(layer)))
       add(weight, substitute(weight.source, "{layer}", layer));
   for (size_t i = 1; i < outer.size(); ++i)
     add(outer[i], outer[i].source);
   return tensors;
+}
+
+/// True for the weights that make a model's parameter count: not what quantisation adds to them.
+static bool isParameter(const WeightSpec &weight) {
+  return weight.scheme == QuantScheme::Float || weight.source.ends_with(".weight") ||
+         weight.source.ends_with(".bias");
 }
 
 CheckpointSize checkpointSize(const ModelSpec &spec) {
@@ -93,19 +141,19 @@ CheckpointSize checkpointSize(const ModelSpec &spec) {
       double stack = weight.stack == 0 ? 1 : double(weight.stack);
       double active = weight.stack == 0 ? 1 : double(spec.moe->numExpertsPerTok);
       size.tensors += times * stack;
+      size.largestWeight = std::max(size.largestWeight, elements * stack);
+      if (!weight.unread)
+        size.bytes +=
+            times * elements * stack * double(byteSize(weight.dtype.value_or(spec.dtype)));
+      if (!isParameter(weight))
+        continue;
       size.parameters += times * elements * stack;
       size.activeParameters += times * elements * active;
-      size.largestWeight = std::max(size.largestWeight, elements * stack);
     }
   };
-  int64_t sparseLayers = 0;
-  for (int64_t layer = 0; layer < spec.numHiddenLayers; ++layer)
-    sparseLayers += spec.isSparseLayer(layer);
   add(modelWeights(spec), 1);
-  if (sparseLayers > 0)
-    add(layerWeights(spec, true), double(sparseLayers));
-  if (sparseLayers < spec.numHiddenLayers)
-    add(layerWeights(spec, false), double(spec.numHiddenLayers - sparseLayers));
+  for (const auto &[kind, layers] : spec.layerKinds())
+    add(layerWeights(spec, kind), double(layers));
   return size;
 }
 

@@ -6,6 +6,7 @@
 // represent, so nothing downstream guesses.
 #pragma once
 
+#include "frontend/quantization.h"
 #include "runtime/support/dtype.h"
 #include "runtime/support/error.h"
 
@@ -47,6 +48,17 @@ struct MoeSpec {
   std::vector<int64_t> mlpOnlyLayers;
 };
 
+/// What tells decoder layers apart: layers of one kind are one computation with other weights.
+struct LayerKind {
+  bool sparse = false; ///< has experts
+  LayerQuant quant;
+
+  auto operator<=>(const LayerKind &) const = default;
+};
+
+/// "decoder_layer", "sparse_decoder_layer_w8a8".
+std::string toString(const LayerKind &kind);
+
 /// Something in a config that Vinci ignores and that its author may want to know about.
 struct Warning {
   SourcePosition position;
@@ -79,6 +91,7 @@ struct ModelSpec {
   bool mlpBias = false;
   bool qkNorm = false; ///< RMSNorm over head_dim of q and k, before RoPE
   std::optional<MoeSpec> moe;
+  std::optional<QuantSpec> quant; ///< of a quantised checkpoint
 
   DType dtype = DType::Float32;     ///< what the checkpoint was saved in
   std::vector<int64_t> eosTokenIds; ///< config.json and generation_config.json; the latter wins
@@ -98,6 +111,9 @@ struct ModelSpec {
   /// True if layer i has experts: i is not in mlp_only_layers and (i + 1) % decoder_sparse_step ==
   /// 0.
   bool isSparseLayer(int64_t layer) const;
+  LayerKind layerKind(int64_t layer) const;
+  /// The kinds that there are, in their order, and how many layers are of each.
+  std::map<LayerKind, int64_t> layerKinds() const;
   /// The position of `key`, or of the config file as a whole.
   SourcePosition origin(const std::string &key) const;
 };

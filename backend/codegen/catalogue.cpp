@@ -49,6 +49,11 @@ KernelTiles matmulTiles(const KernelSpec &spec) {
   return {rowsOf(spec), 1, matmulRowBlock, matmulColumns(size(spec, "n"), size(spec, "k"), spec.dtype())};
 }
 
+KernelTiles int8MatmulTiles(const KernelSpec &spec) {
+  return {VINCI_DIM_TOKENS, 1, matmulRowBlock,
+          matmulColumns(size(spec, "n"), size(spec, "k"), DType::Int8)};
+}
+
 KernelTiles elementwiseTiles(const KernelSpec &spec) {
   return rowTiles(VINCI_DIM_TOKENS, size(spec, "rows_per_token"), size(spec, "n"));
 }
@@ -98,6 +103,7 @@ std::optional<std::string> checkTopK(const KernelSpec &spec) {
 constexpr ConstantRule dtype{"dtype", ElementType};
 constexpr ConstantRule n{"n", Size};
 constexpr ConstantRule k{"k", Size};
+constexpr ConstantRule int8Depth{"k", Size, 1, maxInt8Depth};
 constexpr ConstantRule rowsPerToken{"rows_per_token", Size, 1, 65536};
 constexpr ConstantRule heads{"heads", Size, 1, 65536};
 constexpr ConstantRule kvHeads{"kv_heads", Size, 1, 65536};
@@ -226,6 +232,49 @@ std::vector<CatalogueEntry> makeCatalogue() {
        [](const KernelSpec &s) {
          return KernelTiles{VINCI_DIM_TOKENS, size(s, "top_k"), matmulRowBlock,
                             matmulColumns(size(s, "n"), size(s, "k"), s.dtype())};
+       }},
+      {"quantize",
+       "quant",
+       {dtype, n},
+       {"out"},
+       {"x", "scale", "offset"},
+       {},
+       none,
+       [](const KernelSpec &s) { return rowTiles(VINCI_DIM_TOKENS, 1, size(s, "n")); }},
+      {"dynamic_quantize",
+       "quant",
+       {dtype, n, rowsPerToken},
+       {"out", "out_scale"},
+       {"x"},
+       {},
+       none,
+       elementwiseTiles},
+      {"quant_matmul",
+       "quant",
+       {dtype, n, int8Depth},
+       {"out"},
+       {"x", "w", "quant_bias", "deq_scale"},
+       {},
+       none,
+       int8MatmulTiles},
+      {"dynamic_quant_matmul",
+       "quant",
+       {dtype, n, int8Depth, {"bias", Flag}},
+       {"out"},
+       {"x", "x_scale", "w", "w_scale", "bias"},
+       "bias",
+       none,
+       int8MatmulTiles},
+      {"grouped_dynamic_quant_matmul",
+       "quant",
+       {dtype, n, int8Depth, numExperts, topK, {"gather", Flag}},
+       {"out"},
+       {"x", "x_scale", "row_of", "expert_offsets", "w", "w_scale"},
+       {},
+       checkTopK,
+       [](const KernelSpec &s) {
+         return KernelTiles{VINCI_DIM_TOKENS, size(s, "top_k"), matmulRowBlock,
+                            matmulColumns(size(s, "n"), size(s, "k"), DType::Int8)};
        }},
       {"moe_combine",
        "moe",

@@ -39,6 +39,8 @@ fb::DType dtypeOf(mlir::Type type) {
     return fb::DType::Float16;
   if (type.isInteger(32))
     return fb::DType::Int32;
+  if (type.isInteger(8))
+    return fb::DType::Int8;
   failInternal("the program holds a tensor whose element type a plan does not know");
 }
 

@@ -115,15 +115,10 @@ public:
         llm::tensorOf(context_.i32(), {Symbol::Tokens, topK}), logits, topK, moe.normTopkProb);
     auto sort = ops().create<llm::MoeSortOp>(choice, perChoice, perChoice, offsets,
                                              route.getExperts(), moe.numExperts);
-    auto grouped = [&](Value input, StringRef symbol, int64_t out, bool gather) -> Value {
-      Type type = context_.activation({DimExpr(Symbol::Tokens, topK), out});
-      return ops().create<llm::GroupedMatmulOp>(width, type, input, body_.weight(symbol),
-                                                sort.getRowOf(), sort.getExpertOffsets(), gather);
-    };
-    Value gate = grouped(x, "gate_proj", moe.moeIntermediateSize, true);
-    Value up = grouped(x, "up_proj", moe.moeIntermediateSize, true);
-    Value down =
-        grouped(body_.gated(gate, up, width), "down_proj", context_.spec.hiddenSize, false);
+    Value gate = body_.groupedLinear(x, "gate_proj", sort, /*gather=*/true, width);
+    Value up = body_.groupedLinear(x, "up_proj", sort, /*gather=*/true, width);
+    Value down = body_.groupedLinear(body_.gated(gate, up, width), "down_proj", sort,
+                                     /*gather=*/false, width);
     return ops().create<llm::MoeCombineOp>(choice, x.getType(), down, sort.getPositionOf(),
                                            route.getWeights());
   }
@@ -150,22 +145,21 @@ private:
 
 } // namespace
 
-llm::BodyOp buildDecoderLayer(BuildContext &context, bool sparse) {
+llm::BodyOp buildDecoderLayer(BuildContext &context, const LayerKind &kind) {
   SmallVector<NamedArgument> arguments = {{"hidden", context.hiddenType()},
                                           {"rope", context.ropeType()}};
   arguments.append(
       stepArguments(context, {"slot_mapping", "query_start", "context_lens", "block_tables"}));
   Location location = context.at("num_hidden_layers");
-  BodyBuilder body(context, sparse ? "sparse_decoder_layer" : "decoder_layer", location, arguments,
-                   {context.hiddenType()});
-  body.declare(layerWeights(context.spec, sparse), location);
+  BodyBuilder body(context, toString(kind), location, arguments, {context.hiddenType()});
+  body.declare(layerWeights(context.spec, kind), location);
 
   LayerBuilder layer(context, body);
   Value hidden = body.argument(Hidden);
   Value attention = layer.attention(body.rmsNorm(hidden, "input_layernorm"));
   Value residual = body.add(hidden, attention, location);
   Value normed = body.rmsNorm(residual, "post_attention_layernorm");
-  Value mlp = sparse ? layer.experts(normed) : layer.denseMlp(normed);
+  Value mlp = kind.sparse ? layer.experts(normed) : layer.denseMlp(normed);
   return body.results({body.add(residual, mlp, location)});
 }
 

@@ -1,5 +1,7 @@
 #include "frontend/builder/body_builder.h"
 
+#include "runtime/support/error.h"
+
 #include "mlir/IR/Location.h"
 
 using namespace mlir;
@@ -35,8 +37,26 @@ llm::BodyOp BodyBuilder::results(ValueRange values) {
   return body_;
 }
 
+Type elementType(OpBuilder &builder, DType dtype) {
+  switch (dtype) {
+  case DType::Float32:
+    return builder.getF32Type();
+  case DType::BFloat16:
+    return builder.getBF16Type();
+  case DType::Float16:
+    return builder.getF16Type();
+  case DType::Int32:
+    return builder.getI32Type();
+  case DType::Int8:
+    return builder.getI8Type();
+  }
+  failInternal("unknown element type");
+}
+
 void BodyBuilder::declare(const std::vector<WeightSpec> &weights, Location location) {
   for (const WeightSpec &weight : weights) {
+    if (weight.unread)
+      continue;
     SmallVector<llm::DimExpr> shape(weight.shape.begin(), weight.shape.end());
     IntegerAttr stack;
     if (weight.stack > 0) {
@@ -44,8 +64,9 @@ void BodyBuilder::declare(const std::vector<WeightSpec> &weights, Location locat
       stack = ops().getI64IntegerAttr(weight.stack);
     }
     weights_[weight.symbol] = ops().create<llm::WeightOp>(
-        location, context_.activation(shape), ops().getStringAttr(weight.symbol),
-        ops().getStringAttr(weight.source), stack);
+        location,
+        llm::tensorOf(weight.dtype ? elementType(ops(), *weight.dtype) : context_.dtype, shape),
+        ops().getStringAttr(weight.symbol), ops().getStringAttr(weight.source), stack);
   }
 }
 
@@ -55,13 +76,51 @@ Value BodyBuilder::rmsNorm(Value input, StringRef weightSymbol) {
                                       ops().getF64FloatAttr(context_.spec.rmsNormEps));
 }
 
+llm::DynamicQuantizeOp BodyBuilder::dynamicQuantize(Value input, Location location) {
+  llm::DynamicQuantizeOp &op = quantized_[input];
+  if (!op) {
+    SmallVector<llm::DimExpr> shape = llm::shapeOf(cast<RankedTensorType>(input.getType()));
+    op = ops().create<llm::DynamicQuantizeOp>(location, llm::tensorOf(ops().getI8Type(), shape),
+                                              llm::tensorOf(context_.f32(), shape.front()), input);
+  }
+  return op;
+}
+
 Value BodyBuilder::linear(Value input, StringRef symbol, Location location, Type resultType) {
+  auto belonging = [&](const char *name) { return weight((symbol + name).str()); };
   Value matrix = weight(symbol);
   SmallVector<llm::DimExpr> shape = llm::shapeOf(cast<RankedTensorType>(input.getType()));
+  Type inputType = llm::tensorOf(ops().getI8Type(), shape); // of a quantised one
   shape.back() = cast<RankedTensorType>(matrix.getType()).getDimSize(0);
   Type type = llm::tensorOf(resultType ? resultType : context_.dtype, shape);
-  return ops().create<llm::MatmulOp>(location, type, input, matrix,
-                                     weight((symbol + ".bias").str()));
+  if (Value scale = belonging(".deq_scale")) {
+    Value quantized = ops().create<llm::QuantizeOp>(
+        location, inputType, input, belonging(".input_scale"), belonging(".input_offset"));
+    return ops().create<llm::QuantMatmulOp>(location, type, quantized, matrix,
+                                            belonging(".quant_bias"), scale);
+  }
+  if (Value scale = belonging(".weight_scale")) {
+    llm::DynamicQuantizeOp quantized = dynamicQuantize(input, location);
+    return ops().create<llm::DynamicQuantMatmulOp>(location, type, quantized.getResult(),
+                                                   quantized.getScale(), matrix, scale,
+                                                   belonging(".bias"));
+  }
+  return ops().create<llm::MatmulOp>(location, type, input, matrix, belonging(".bias"));
+}
+
+Value BodyBuilder::groupedLinear(Value input, StringRef symbol, llm::MoeSortOp sort, bool gather,
+                                 Location location) {
+  Value matrix = weight(symbol);
+  llm::DimExpr rows = llm::shapeOf(cast<RankedTensorType>(sort.getRowOf().getType())).front();
+  Type type = context_.activation({rows, cast<RankedTensorType>(matrix.getType()).getDimSize(1)});
+  if (Value scale = weight((symbol + ".weight_scale").str())) {
+    llm::DynamicQuantizeOp quantized = dynamicQuantize(input, location);
+    return ops().create<llm::GroupedDynamicQuantMatmulOp>(
+        location, type, quantized.getResult(), quantized.getScale(), matrix, scale, sort.getRowOf(),
+        sort.getExpertOffsets(), gather);
+  }
+  return ops().create<llm::GroupedMatmulOp>(location, type, input, matrix, sort.getRowOf(),
+                                            sort.getExpertOffsets(), gather);
 }
 
 Value BodyBuilder::add(Value lhs, Value rhs, Location location) {

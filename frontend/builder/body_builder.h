@@ -10,11 +10,13 @@
 
 namespace vinci {
 
+mlir::Type elementType(mlir::OpBuilder &builder, DType dtype);
+
 /// What every body needs to know.
 struct BuildContext {
   const ModelSpec &spec;
   llm::LimitsAttr limits;
-  mlir::Type dtype; ///< of weights and activations
+  mlir::Type dtype; ///< of activations, and of weights that are not quantised
   mlir::OpBuilder builder;
 
   /// Where config.json says `key`, or the file if it does not.
@@ -47,15 +49,19 @@ public:
   mlir::Value argument(unsigned index) { return body_.getBlock().getArgument(index); }
   llm::BodyOp results(mlir::ValueRange values);
 
-  /// Declares weights; matmuls and norms name them by their symbols.
+  /// Declares weights, those that are read; matmuls and norms name them by their symbols.
   void declare(const std::vector<WeightSpec> &weights, mlir::Location location);
   mlir::Value weight(llvm::StringRef symbol) const { return weights_.lookup(symbol); }
 
   mlir::Value rmsNorm(mlir::Value input, llvm::StringRef weightSymbol);
   /// input times the weight, plus the bias if `symbol`.bias was declared; in the activations' type
-  /// unless `resultType` is given.
+  /// unless `resultType` is given. Quantised, with an input of that type, if what belongs to a
+  /// quantised weight was declared.
   mlir::Value linear(mlir::Value input, llvm::StringRef symbol, mlir::Location location,
                      mlir::Type resultType = {});
+  /// Each sorted row of the input times the weight of its expert, quantised likewise.
+  mlir::Value groupedLinear(mlir::Value input, llvm::StringRef symbol, llm::MoeSortOp sort,
+                            bool gather, mlir::Location location);
   mlir::Value add(mlir::Value lhs, mlir::Value rhs, mlir::Location location);
   /// silu(gate) * up.
   mlir::Value gated(mlir::Value gate, mlir::Value up, mlir::Location location);
@@ -63,15 +69,18 @@ public:
   mlir::OpBuilder &ops() { return context_.builder; }
 
 private:
+  llm::DynamicQuantizeOp dynamicQuantize(mlir::Value input, mlir::Location location);
+
   BuildContext &context_;
   llm::BodyOp body_;
   mlir::OpBuilder::InsertionGuard guard_; ///< back to the module when the body is done
   llvm::StringMap<mlir::Value> weights_;
+  llvm::DenseMap<mlir::Value, llm::DynamicQuantizeOp> quantized_; ///< by input: once for all users
 };
 
 /// The bodies; each returns its op, whose name the entries call.
 llm::BodyOp buildPrologue(BuildContext &context);
-llm::BodyOp buildDecoderLayer(BuildContext &context, bool sparse);
+llm::BodyOp buildDecoderLayer(BuildContext &context, const LayerKind &kind);
 /// With `gather` only the rows of logit_indices get logits, otherwise every token.
 llm::BodyOp buildEpilogue(BuildContext &context, bool gather);
 

@@ -6,24 +6,17 @@
 #include "mlir/IR/Diagnostics.h"
 #include "mlir/IR/Verifier.h"
 
+#include <map>
+
 using namespace mlir;
 
 namespace vinci {
 
-static Type elementType(OpBuilder &builder, DType dtype) {
-  switch (dtype) {
-  case DType::Float32:
-    return builder.getF32Type();
-  case DType::BFloat16:
-    return builder.getBF16Type();
-  case DType::Float16:
-    return builder.getF16Type();
-  case DType::Int32:
-  case DType::Int8:
-    break;
-  }
-  fail("a model cannot compute in {}; float32, bfloat16 and float16 are supported",
-       toString(dtype));
+static Type activationType(OpBuilder &builder, DType dtype) {
+  if (dtype == DType::Int32 || dtype == DType::Int8)
+    fail("a model cannot compute in {}; float32, bfloat16 and float16 are supported",
+         toString(dtype));
+  return elementType(builder, dtype);
 }
 
 static llm::LimitsAttr limitsAttr(MLIRContext *context, const Limits &limits) {
@@ -55,8 +48,7 @@ namespace {
 
 struct Bodies {
   llm::BodyOp prologue;
-  llm::BodyOp dense;  ///< null if no layer is
-  llm::BodyOp sparse; ///< null if no layer is
+  std::map<LayerKind, llm::BodyOp> layers;
   llm::BodyOp epilogue;
   llm::BodyOp epiloguePrefill;
 };
@@ -64,15 +56,10 @@ struct Bodies {
 } // namespace
 
 static Bodies buildBodies(BuildContext &context) {
-  bool anySparse = false, anyDense = false;
-  for (int64_t layer = 0; layer < context.spec.numHiddenLayers; ++layer)
-    (context.spec.isSparseLayer(layer) ? anySparse : anyDense) = true;
   Bodies bodies;
   bodies.prologue = buildPrologue(context);
-  if (anyDense)
-    bodies.dense = buildDecoderLayer(context, false);
-  if (anySparse)
-    bodies.sparse = buildDecoderLayer(context, true);
+  for (const auto &[kind, layers] : context.spec.layerKinds())
+    bodies.layers[kind] = buildDecoderLayer(context, kind);
   bodies.epiloguePrefill = buildEpilogue(context, true);
   bodies.epilogue = buildEpilogue(context, false);
   return bodies;
@@ -107,7 +94,7 @@ static void buildEntry(BuildContext &context, const Bodies &bodies, StringRef na
   auto start = call(bodies.prologue, std::nullopt, {input("token_ids"), input("positions")});
   Value hidden = start.getResult(0), rope = start.getResult(1);
   for (int64_t layer = 0; layer < context.spec.numHiddenLayers; ++layer)
-    hidden = call(context.spec.isSparseLayer(layer) ? bodies.sparse : bodies.dense, layer,
+    hidden = call(bodies.layers.at(context.spec.layerKind(layer)), layer,
                   {hidden, rope, input("slot_mapping"), input("query_start"), input("context_lens"),
                    input("block_tables")})
                  .getResult(0);
@@ -121,7 +108,7 @@ OwningOpRef<ModuleOp> buildModel(MLIRContext &mlirContext, const ModelSpec &spec
                                  const BuildOptions &options) {
   mlirContext.loadDialect<llm::LlmDialect>();
   OpBuilder builder(&mlirContext);
-  Type dtype = elementType(builder, options.dtype);
+  Type dtype = activationType(builder, options.dtype);
   BuildContext context{spec, limitsAttr(&mlirContext, options.limits), dtype, builder};
 
   OwningOpRef<ModuleOp> module = ModuleOp::create(context.at(""));

@@ -1,8 +1,8 @@
 // ModelSpec -> `llm` IR: what the model computes, unfused, with weights as names.
 //
-// The module holds the bodies @prologue, @decoder_layer (dense) and/or @sparse_decoder_layer
-// (experts), @epilogue and
-// @epilogue_prefill, and the entries @prefill, @decode and @score. It depends on the ModelSpec and
+// The module holds the bodies @prologue, one for each kind of decoder layer (@decoder_layer,
+// @sparse_decoder_layer, @decoder_layer_w8a8, …), @epilogue and @epilogue_prefill, and the entries
+// @prefill, @decode and @score. It depends on the ModelSpec and
 // the options alone: the same bytes wherever the model stands and whether or not its weights are
 // there. Its size grows with the depth by a call per layer and entry. Locations point into
 // config.json, relative to the model.

@@ -132,6 +132,23 @@ static void checkActivation(ConfigReader &reader) {
          activation->describe());
 }
 
+/// Some checkpoints name their scheme in the config as well. It is for the description to say which
+/// tensors are meant, so there must be one.
+static void checkQuantizeKey(ConfigReader &reader, bool hasDescription) {
+  std::optional<JsonValue> value = reader.find("quantize");
+  if (!value)
+    return;
+  std::string_view scheme = value->toText("quantize");
+  if (scheme.empty() || scheme == "float")
+    return;
+  if (scheme != "w8a8" && scheme != "w8a8_dynamic")
+    fail(value->position(), "quantize is {}; \"w8a8\" and \"w8a8_dynamic\" are supported",
+         value->describe());
+  if (!hasDescription)
+    fail(value->position(), "quantize is {}, but there is no {} beside the config",
+         value->describe(), quantDescriptionFile);
+}
+
 /// What is left is harmless, refused, or unknown.
 static void checkOtherKeys(ConfigReader &reader, const Family &family) {
   reader.visitUnread([&](const JsonValue &key, const JsonValue &value) {
@@ -146,7 +163,7 @@ static void checkOtherKeys(ConfigReader &reader, const Family &family) {
   });
 }
 
-static void resolveConfig(ConfigReader &reader) {
+static void resolveConfig(ConfigReader &reader, bool hasQuantDescription) {
   ModelSpec &spec = reader.spec();
   if (!reader.object().isObject())
     reader.object().failExpected("the config", "an object");
@@ -164,6 +181,7 @@ static void resolveConfig(ConfigReader &reader) {
     spec.mlpBias = reader.booleanOr("mlp_bias", false);
   spec.tieWordEmbeddings = reader.booleanOr("tie_word_embeddings", false);
   resolveDType(reader);
+  checkQuantizeKey(reader, hasQuantDescription);
 
   spec.bosTokenId = resolveTokenId(reader, "bos_token_id", family.bosTokenId);
   spec.padTokenId = resolveTokenId(reader, "pad_token_id", std::nullopt);
@@ -187,14 +205,15 @@ static void resolveConfig(ConfigReader &reader) {
 
 ModelSpec parseHuggingFaceConfig(std::string_view configJson,
                                  std::optional<std::string_view> generationConfigJson,
-                                 const std::string &fileName) {
+                                 const std::string &fileName,
+                                 std::optional<std::string> quantDescriptionJson) {
   constexpr JsonLimits limits{.maxBytes = largestFile, .maxValues = size_t(1) << 18};
   ModelSpec spec;
   JsonDocument config = JsonDocument::parse(std::string(configJson), fileName, limits);
   fs::path path(fileName);
   spec.origins[""] = {path.filename().string()};
   ConfigReader reader(config.root(), spec, path.filename().string());
-  resolveConfig(reader);
+  resolveConfig(reader, quantDescriptionJson.has_value());
 
   if (generationConfigJson) {
     const std::string generationName = "generation_config.json";
@@ -203,6 +222,9 @@ ModelSpec parseHuggingFaceConfig(std::string_view configJson,
     ConfigReader generationReader(generation.root(), spec, generationName);
     resolveGenerationConfig(generationReader);
   }
+  if (quantDescriptionJson)
+    resolveQuantDescription(spec, std::move(*quantDescriptionJson),
+                            (path.parent_path() / quantDescriptionFile).string());
   return spec;
 }
 
@@ -221,7 +243,11 @@ ModelSpec readHuggingFaceConfig(const fs::path &model) {
   std::optional<std::string> generationText;
   if (fs::exists(generation, code))
     generationText = readTextFile(generation, largestFile);
-  return parseHuggingFaceConfig(text, generationText, config.string());
+  fs::path description = config.parent_path() / quantDescriptionFile;
+  std::optional<std::string> descriptionText;
+  if (fs::exists(description, code))
+    descriptionText = readTextFile(description, JsonLimits().maxBytes);
+  return parseHuggingFaceConfig(text, generationText, config.string(), std::move(descriptionText));
 }
 
 } // namespace vinci

@@ -1,4 +1,5 @@
-// config.json (and generation_config.json) of a Hugging Face checkpoint -> ModelSpec.
+// config.json (with generation_config.json and quant_model_description.json) of a Hugging Face
+// checkpoint -> ModelSpec.
 //
 // Reads the spelling of 2024-25 checkpoints and that of transformers 5, also mixed; where both
 // spellings of one thing are there and disagree, that is an error naming both. Every key is
@@ -18,14 +19,15 @@
 
 namespace vinci {
 
-/// `model` is a model directory, or a config.json itself; generation_config.json is read if it
-/// stands beside it.
+/// `model` is a model directory, or a config.json itself; generation_config.json and
+/// quant_model_description.json are read if they stand beside it.
 ModelSpec readHuggingFaceConfig(const std::filesystem::path &model);
 
-/// The same from text. `fileName` is what messages call the config; the generation config stands
-/// beside it. The positions in ModelSpec::origins carry only the last component of the name.
+/// The same from text. `fileName` is what messages call the config; the other files stand beside
+/// it. The positions in ModelSpec::origins carry only the last component of the name.
 ModelSpec parseHuggingFaceConfig(std::string_view configJson,
                                  std::optional<std::string_view> generationConfigJson,
-                                 const std::string &fileName);
+                                 const std::string &fileName,
+                                 std::optional<std::string> quantDescriptionJson = std::nullopt);
 
 } // namespace vinci

@@ -1,100 +1,11 @@
-// Shapes and element types of the computing ops. Messages name the tensor, the dimension, its
-// value, and the value that would be legal.
-#include "ir/llm/Llm.h"
+// Shapes and element types of the computing ops; those on int8 are in LlmQuantVerifiers.cpp.
+#include "ir/llm/Checker.h"
 
 #include <cmath>
 
 using namespace mlir;
 
 namespace vinci::llm {
-namespace {
-
-/// A tensor of an op, by the name it has in the op's description.
-struct Tensor {
-  StringRef name;
-  RankedTensorType type;
-
-  Tensor(StringRef name, Value value) : name(name), type(cast<RankedTensorType>(value.getType())) {}
-  DimExpr dim(int64_t index) const {
-    return shapeOf(type)[index < 0 ? type.getRank() + index : index];
-  }
-};
-
-/// Checks of one op. The first failure is reported, the rest is skipped.
-class Checker {
-public:
-  explicit Checker(Operation *op) : op_(op) {}
-
-  operator LogicalResult() const { return success(!failed_); }
-  bool failed() const { return failed_; }
-
-  /// The first dimension counts rows (symbolic), the others are constants.
-  Checker &activation(const Tensor &tensor) {
-    for (int64_t i = 0; i < tensor.type.getRank(); ++i)
-      if (tensor.dim(i).isConstant() == (i == 0))
-        return report() << tensor.name << " is of shape " << shapeString(tensor.type)
-                        << "; the first dimension must be symbolic, and the others constant",
-               *this;
-    Symbol symbol = tensor.dim(0).symbol;
-    return require(symbol != Symbol::Sequences, [&](auto &&out) {
-      out << tensor.name << " has rows per sequence; legal are rows per token or logit row";
-    });
-  }
-
-  /// Every dimension is a constant.
-  Checker &constant(const Tensor &tensor) {
-    return require(tensor.type.hasStaticShape(), [&](auto &&out) {
-      out << tensor.name << " is of shape " << shapeString(tensor.type)
-          << "; every dimension must be constant";
-    });
-  }
-
-  /// Dimension `dim` of both tensors is the same.
-  Checker &same(StringRef dim, const Tensor &a, int64_t i, const Tensor &b, int64_t j) {
-    return equal(dim, a, i, b.dim(j), [&](auto &&out) {
-      out << "but " << b.name << " has " << toString(b.dim(j)) << "; they must be equal";
-    });
-  }
-
-  /// Dimension `dim` of the tensor is `expected`, for the reason given.
-  Checker &is(StringRef dim, const Tensor &a, int64_t i, DimExpr expected, StringRef why) {
-    return equal(dim, a, i, expected,
-                 [&](auto &&out) { out << "it must be " << toString(expected) << ", " << why; });
-  }
-
-  Checker &sameType(const Tensor &a, const Tensor &b) {
-    return require(a.type.getElementType() == b.type.getElementType(), [&](auto &&out) {
-      out << a.name << " has elements of type " << a.type.getElementType() << ", but " << b.name
-          << " of type " << b.type.getElementType() << "; they must be equal";
-    });
-  }
-
-  /// `write` is called with the diagnostic if the condition does not hold.
-  template <typename Write> Checker &require(bool condition, Write write) {
-    if (!failed_ && !condition)
-      write(report());
-    return *this;
-  }
-
-private:
-  template <typename Write>
-  Checker &equal(StringRef dim, const Tensor &a, int64_t i, DimExpr expected, Write why) {
-    return require(a.dim(i) == expected, [&](auto &&out) {
-      out << a.name << " has " << dim << " = " << toString(a.dim(i)) << ", ";
-      why(out);
-    });
-  }
-
-  InFlightDiagnostic report() {
-    failed_ = true;
-    return op_->emitOpError();
-  }
-
-  Operation *op_;
-  bool failed_ = false;
-};
-
-} // namespace
 
 //===- Dense ----------------------------------------------------------------------------------===//
 
@@ -315,24 +226,15 @@ LogicalResult MoeSortOp::verify() {
 LogicalResult GroupedMatmulOp::verify() {
   Tensor input("input", getInput()), weight("weight", getWeight()), rowOf("row_of", getRowOf()),
       offsets("expert_offsets", getExpertOffsets()), result("result", getResult());
-  Checker check(*this);
-  check.activation(input)
+  return Checker(*this)
+      .activation(input)
       .constant(weight)
       .activation(rowOf)
       .same("k", weight, 2, input, 1)
       .sameType(weight, input)
-      .same("rows", result, 0, rowOf, 0)
       .same("n", result, 1, weight, 1)
       .sameType(result, input)
-      .is("size", offsets, 0, weight.dim(0).scale + 1, "the experts of the weight + 1");
-  if (!getGather())
-    return check.same("rows", input, 0, rowOf, 0);
-  return check.require(
-      input.dim(0).symbol == rowOf.dim(0).symbol && rowOf.dim(0).scale % input.dim(0).scale == 0,
-      [&](auto &&out) {
-        out << "row_of has rows = " << toString(rowOf.dim(0)) << ", but input has "
-            << toString(input.dim(0)) << "; they must be a multiple, top_k times as many";
-      });
+      .grouped(input, weight, rowOf, offsets, result, getGather());
 }
 
 LogicalResult MoeCombineOp::verify() {

@@ -134,7 +134,8 @@ def Llm_WeightOp : Llm_Op<"weight", [
     Pure, HasParent<"BodyOp">, DeclareOpInterfaceMethods<OpAsmOpInterface, ["getAsmResultNames"]>]> {
   let summary = "Declares a weight of the body: its name, its type, and its tensor in the checkpoint.";
   let description = [{
-    The IR never holds weight data. In `source`, `{layer}` stands for the layer of the call. `stack N` makes one weight of
+    The IR never holds weight data. The type is the one that is computed with: a checkpoint may have any float in place of
+    another, and must have exactly the integers. In `source`, `{layer}` stands for the layer of the call. `stack N` makes one weight of
     N checkpoint tensors: `{}` in the source stands for 0 to N-1, and the result's first dimension is N.
 
     ```mlir
@@ -145,7 +146,7 @@ def Llm_WeightOp : Llm_Op<"weight", [
     Sharding rule: whatever its users ask for; a sharded weight is a slice per rank. Cost: none; users pay for its bytes.
   }];
   let arguments = (ins SymbolNameAttr:$sym_name, StrAttr:$source, OptionalAttr<I64Attr>:$stack);
-  let results = (outs Llm_FloatTensor<[1, 2, 3], "[n], [n, k] or [stack, n, k]">:$result);
+  let results = (outs Llm_WeightTensor<[1, 2, 3], "[n], [n, k] or [stack, n, k]">:$result);
   let assemblyFormat = "$sym_name `from` $source (`stack` custom<PlainInt>($stack)^)? attr-dict `:` type($result)";
   let extraClassDeclaration = [{
     /// True if the source names a layer's tensor.

@@ -84,9 +84,9 @@ LogicalResult WeightOp::verify() {
   RankedTensorType type = dyn_cast<RankedTensorType>(getType());
   int64_t stack = getStack().value_or(0);
   if (!type || !llm::hasNamedDims(type) || !type.hasStaticShape() ||
-      elementBytes(type.getElementType()) == 0 || type.getElementType().isInteger(32))
+      elementBytes(type.getElementType()) == 0)
     return emitOpError() << "@" << getSymName() << " is " << getType()
-                         << "; legal are static tensors of f32, bf16 and f16";
+                         << "; legal are static tensors of f32, bf16, f16, i8 and i32";
   if (getSource().empty() || getSource().contains("{layer}") ||
       getSource().contains("{}") != getStack().has_value())
     return emitOpError()
@@ -96,9 +96,10 @@ LogicalResult WeightOp::verify() {
   if (rank < 1 || rank > 2 || (getStack() && stack != type.getDimSize(0)))
     return emitOpError() << "@" << getSymName() << " is of shape " << llm::shapeString(type)
                          << "; legal are [n], [n, k], and [stack, n, k] for a stack";
-  if (getPacking() == Packing::Panel32 && rank != 2)
-    return emitOpError() << "@" << getSymName()
-                         << " is a vector; only matrices are packed in panels";
+  if (getPacking() == Packing::Panel32 && (rank != 2 || type.getElementType().isInteger(32)))
+    return emitOpError() << "@" << getSymName() << " is a "
+                         << (rank != 2 ? "vector" : "table of i32")
+                         << "; only matrices of floats and i8 are packed in panels";
   return success();
 }
 
@@ -107,7 +108,7 @@ LogicalResult BufferOp::verify() {
   if (!type || !llm::hasNamedDims(type) || elementBytes(type.getElementType()) == 0)
     return emitOpError()
            << "@" << getSymName() << " is " << getType()
-           << "; legal are tensors of f32, bf16, f16 and i32 with named dynamic dimensions";
+           << "; legal are tensors of f32, bf16, f16, i8 and i32 with named dynamic dimensions";
   int64_t offset = getOffset().value_or(0);
   if (offset < 0 || offset > maxArenaBytes || offset % arenaAlignment != 0)
     return emitOpError() << "@" << getSymName() << " is at " << offset
@@ -233,7 +234,7 @@ LogicalResult EntryOp::verify() {
           elementBytes(cast<RankedTensorType>(tensor).getElementType()) == 0)
         return emitOpError()
                << "@" << getSymName() << " has a step tensor of type " << tensor
-               << "; legal are tensors of f32, bf16, f16 and i32 with named dynamic dimensions";
+               << "; legal are tensors of f32, bf16, f16, i8 and i32 with named dynamic dimensions";
   return success();
 }
 

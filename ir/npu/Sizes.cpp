@@ -7,6 +7,8 @@ namespace vinci::npu {
 int64_t elementBytes(mlir::Type elementType) {
   if (elementType.isF32() || elementType.isInteger(32))
     return 4;
+  if (elementType.isInteger(8))
+    return 1;
   return elementType.isBF16() || elementType.isF16() ? 2 : 0;
 }
 

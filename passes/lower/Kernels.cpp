@@ -291,13 +291,94 @@ FailureOr<Kernel> kernel(llm::MoeCombineOp op) {
       .build();
 }
 
+//===- Quantised ------------------------------------------------------------------------------===//
+
+FailureOr<Kernel> kernel(llm::QuantizeOp op) {
+  return KernelBuilder(op)
+      .rowsPer(Tokens, op.getInput())
+      .writes(op.getResult())
+      .reads(op.getInput())
+      .readsWeight(op.getScale())
+      .readsWeight(op.getOffset())
+      .dtype(op.getInput())
+      .set("n", size(op.getInput(), 1))
+      .build();
+}
+
+FailureOr<Kernel> kernel(llm::DynamicQuantizeOp op) {
+  int64_t perToken = 0;
+  return KernelBuilder(op)
+      .rowsPerTokenTimes(op.getInput(), perToken)
+      .writes({op.getResult(), op.getScale()})
+      .reads(op.getInput())
+      .dtype(op.getInput())
+      .set("n", size(op.getInput(), 1))
+      .set("rows_per_token", perToken)
+      .build();
+}
+
+FailureOr<Kernel> kernel(llm::QuantMatmulOp op) {
+  return KernelBuilder(op)
+      .rowsPer(Tokens, op.getInput())
+      .writes(op.getResult())
+      .reads(op.getInput())
+      .readsWeight(op.getWeight(), Packing::Panel32)
+      .readsWeight(op.getQuantBias())
+      .readsWeight(op.getDeqScale())
+      .dtype(op.getResult())
+      .set("n", size(op.getWeight(), 0))
+      .set("k", size(op.getWeight(), 1))
+      .build();
+}
+
+FailureOr<Kernel> kernel(llm::DynamicQuantMatmulOp op) {
+  KernelBuilder builder(op);
+  builder.rowsPer(Tokens, op.getInput())
+      .writes(op.getResult())
+      .reads(op.getInput())
+      .reads(op.getScale())
+      .readsWeight(op.getWeight(), Packing::Panel32)
+      .readsWeight(op.getWeightScale())
+      .dtype(op.getResult())
+      .set("n", size(op.getWeight(), 0))
+      .set("k", size(op.getWeight(), 1))
+      .set("bias", op.getBias() ? 1 : 0);
+  if (op.getBias())
+    builder.readsWeight(op.getBias());
+  return builder.build();
+}
+
+FailureOr<Kernel> kernel(llm::GroupedDynamicQuantMatmulOp op) {
+  int64_t topK = 0;
+  KernelBuilder builder(op);
+  builder.rowsPerTokenTimes(op.getRowOf(), topK);
+  if (op.getGather())
+    builder.rowsPer(Tokens, op.getInput());
+  return builder.writes(op.getResult())
+      .reads(op.getInput())
+      .reads(op.getScale())
+      .reads(op.getRowOf())
+      .reads(op.getExpertOffsets())
+      .readsWeight(op.getWeight(), Packing::Panel32)
+      .readsWeight(op.getWeightScale())
+      .dtype(op.getResult())
+      .set("n", size(op.getWeight(), 1))
+      .set("k", size(op.getWeight(), 2))
+      .set("num_experts", size(op.getWeight(), 0))
+      .set("top_k", topK)
+      .set("gather", op.getGather() ? 1 : 0)
+      .build();
+}
+
 } // namespace
 
 FailureOr<Kernel> kernelFor(Operation *op, llm::LimitsAttr limits) {
   return llvm::TypeSwitch<Operation *, FailureOr<Kernel>>(op)
       .Case<llm::EmbeddingOp, llm::RopeTableOp, llm::RmsNormOp, llm::MatmulOp, llm::RopeOp,
             llm::GatherRowsOp, llm::MoeRouteOp, llm::MoeSortOp, llm::GroupedMatmulOp,
-            llm::MoeCombineOp>([](auto typed) { return kernel(typed); })
+            llm::MoeCombineOp, llm::QuantizeOp, llm::DynamicQuantizeOp, llm::QuantMatmulOp,
+            llm::DynamicQuantMatmulOp, llm::GroupedDynamicQuantMatmulOp>(
+          [](auto typed) { return kernel(typed); })
       .Case<llm::KvAppendOp, llm::AttentionOp>([&](auto typed) { return kernel(typed, limits); })
       .Case<llm::AddOp, llm::MulOp, llm::SiluOp>([](auto typed) { return elementwise(typed); })
       .Default([](Operation *other) -> FailureOr<Kernel> {

@@ -84,6 +84,10 @@ LogicalResult Storage::join(ArrayRef<llm::EntryOp> entries) {
 /// result.
 static std::string resultName(OpResult result) {
   Operation *op = result.getOwner();
+  if (isa<llm::QuantizeOp>(op))
+    return "quantize"; // its scale has the name of one of the linears that may read the result
+  if (isa<llm::DynamicQuantizeOp>(op))
+    return result.getResultNumber() == 0 ? "dynamic_quantize" : "dynamic_quantize.scale";
   for (Value operand : op->getOperands())
     if (auto weight = operand.getDefiningOp<llm::WeightOp>())
       return weight.getSymName().str();

@@ -39,7 +39,7 @@ std::optional<uint64_t> packedBytes(std::span<const uint64_t> shape, DType dtype
   if (packing == fb::Packing::Panel32) {
     if (shape.size() != 2)
       return std::nullopt;
-    elements = checkedMul(roundUp(shape[0], panelWidth), roundUp(shape[1], panelWidth));
+    elements = checkedMul(roundUp(shape[0], panelWidth), roundUp(shape[1], panelDepth(dtype)));
     if (!elements)
       return std::nullopt;
   }

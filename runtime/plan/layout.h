@@ -16,8 +16,12 @@ namespace vinci {
 inline constexpr uint64_t maxSize = uint64_t(1) << 48;
 /// Buffers, constants and packed weights start at multiples of this.
 inline constexpr uint64_t bufferAlignment = 64;
-/// Panels are 32 output columns wide, K is padded to 32.
+/// Panels are 32 output columns wide.
 inline constexpr uint64_t panelWidth = 32;
+/// K is padded to a multiple of this in panels.
+constexpr uint64_t panelDepth(DType dtype) {
+  return dtype == DType::Int8 ? 64 : 32;
+}
 
 /// a * b, or nullopt from 2^48 on.
 std::optional<uint64_t> checkedMul(uint64_t a, uint64_t b);

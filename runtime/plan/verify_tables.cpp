@@ -131,7 +131,7 @@ void verifyWeight(const Context &context, const fb::Weight *weight, const std::s
   if (weight->count() == 0 ? placeholder != std::string_view::npos : !once)
     context.fail(where, "source {} must hold {{}} {} for count {}", quote(source),
                  weight->count() == 0 ? "nowhere" : "once", weight->count());
-  context.requireFloat(weight->dtype(), where);
+  context.requireEnum(weight->dtype(), where, "dtype");
   context.requireEnum(weight->packing(), where, "packing");
   const auto *shape = context.require(weight->shape(), where, "shape");
   context.requireRange(shape->size(), 1, 2, where, "the rank");
@@ -139,6 +139,8 @@ void verifyWeight(const Context &context, const fb::Weight *weight, const std::s
     context.requireRange(size, 1, maxInt32, where, "a size of the shape");
   if (weight->packing() == fb::Packing::Panel32 && shape->size() != 2)
     context.fail(where, "packing Panel32 needs a matrix, its rank is {}", shape->size());
+  if (weight->packing() == fb::Packing::Panel32 && weight->dtype() == fb::DType::Int32)
+    context.fail(where, "packing Panel32 is for floats and int8, its dtype is int32");
   std::optional<uint64_t> bytes =
       packedBytes(std::span(shape->data(), shape->size()), toDType(weight->dtype()),
                   weight->packing(), weight->count());

@@ -26,6 +26,9 @@ constexpr size_t byteSize(DType type) {
   return 0;
 }
 
+/// The longest sum of products of two int8, at most 2^14 each, that surely fits into int32.
+inline constexpr int64_t maxInt8Depth = (int64_t(1) << 17) - 1;
+
 /// "float32", "bfloat16", "float16", "int32", "int8": the spelling of flags, configs and reports.
 std::string_view toString(DType type);
 

@@ -1,6 +1,7 @@
 #include "runtime/weights/check_weights.h"
 
 #include "runtime/plan/quote.h"
+#include "runtime/plan/types.h"
 #include "runtime/weights/naming.h"
 #include "runtime/weights/packing.h"
 #include "runtime/weights/stack.h"
@@ -25,9 +26,35 @@ std::string paragraph(std::string_view what, const std::vector<std::string> &ite
   return text;
 }
 
-/// Tensors that old exporters left in checkpoints and that no model reads.
-bool isMeaningless(std::string_view tensor) {
-  return tensor.ends_with("rotary_emb.inv_freq") || tensor == "lm_head.weight";
+/// Tensors that checkpoints carry and no model reads: what old exporters left, and what the tensors
+/// of a quantised linear were made of. `required` are the names of those that are read.
+bool isMeaningless(std::string_view tensor, const std::set<std::string_view> &required) {
+  if (tensor.ends_with("rotary_emb.inv_freq") || tensor == "lm_head.weight")
+    return true;
+  const size_t dot = tensor.rfind('.');
+  if (dot == std::string_view::npos)
+    return false;
+  const std::string linear(tensor.substr(0, dot + 1));
+  const std::string_view part = tensor.substr(dot + 1);
+  const bool isStatic = required.contains(linear + "deq_scale");
+  if (part == "weight_offset")
+    return isStatic || required.contains(linear + "weight_scale");
+  return isStatic && (part == "weight_scale" || part == "bias");
+}
+
+bool isZero(const TensorView &tensor) {
+  return std::ranges::all_of(tensor.bytes, [](std::byte byte) { return byte == std::byte{0}; });
+}
+
+/// Ones at the end of a shape add no elements: [n, 1] is [n], and [1] is [].
+std::span<const uint64_t> withoutTrailingOnes(std::span<const uint64_t> shape) {
+  while (!shape.empty() && shape.back() == 1)
+    shape = shape.first(shape.size() - 1);
+  return shape;
+}
+
+bool sameShape(std::span<const uint64_t> a, std::span<const uint64_t> b) {
+  return std::ranges::equal(withoutTrailingOnes(a), withoutTrailingOnes(b));
 }
 
 using Required = std::map<std::string_view, const RequiredTensor *>;
@@ -86,6 +113,16 @@ std::optional<Holder> holderOf(const TensorView &tensor, const Naming &naming,
     }))
       ++holder.joined.experts;
   return holder;
+}
+
+/// Part `part` (of `expert`). int64 elements carry a float32 in their lower halves.
+TensorSlice sliceOf(const Holder &holder, size_t part, uint64_t expert) {
+  const std::byte *data = holder.tensor.bytes.data();
+  if (holder.tensor.dtypeName != "I64")
+    return holder.joined.slice(data, *holder.tensor.dtype, part, expert);
+  TensorSlice slice = holder.joined.slice(data, DType::Float32, part, expert);
+  slice.rowStride *= 2;
+  return slice;
 }
 
 /// `"w_qkv" [90, 7] does not divide into "q_proj" [42, 7] and …; [84, 7] is expected`.
@@ -153,12 +190,24 @@ std::vector<RequiredTensor> requiredTensors(const fb::Plan &plan) {
       std::vector<uint64_t> shape(weight->shape()->begin(), weight->shape()->end());
       auto [known, isNew] = shapes.emplace(name, shape);
       if (isNew)
-        required.push_back({name, shape});
+        required.push_back({name, shape, toDType(weight->dtype())});
       else if (known->second != shape)
         fail("two weights of the plan make tensor {} of shape {} and of {}", quote(name),
              shapeToString(known->second), shapeToString(shape));
     }
   return required;
+}
+
+std::vector<std::string_view> readableDTypes(std::string_view tensor, DType dtype) {
+  if (dtype == DType::Int8)
+    return {"I8"};
+  if (dtype == DType::Int32)
+    return {"I32"};
+  if (tensor.ends_with(".input_offset"))
+    return {"F32", "F16", "BF16", "I8"};
+  if (tensor.ends_with(".deq_scale") && dtype == DType::Float32)
+    return {"F32", "F16", "BF16", "I64"};
+  return {"F32", "F16", "BF16"};
 }
 
 WeightSources checkWeights(std::span<const RequiredTensor> required, uint64_t keyValueHeads,
@@ -167,30 +216,38 @@ WeightSources checkWeights(std::span<const RequiredTensor> required, uint64_t ke
   for (const RequiredTensor &tensor : required)
     byName.emplace(tensor.name, &tensor);
   const Naming &naming = namingOf(checkpoint, byName);
+  std::set<std::string_view> names;
+  for (const RequiredTensor &tensor : required)
+    names.insert(tensor.name);
 
   WeightSources sources;
-  std::vector<std::string> surplus, twice, misshapen, unusable;
+  std::vector<std::string> surplus, twice, misshapen, unusable, asymmetric;
   for (const auto &[name, tensor] : checkpoint.tensors()) {
     std::optional<Holder> holder = holderOf(*tensor, naming, byName, keyValueHeads);
     if (!holder) {
       std::optional<Holding> holding = holdingOf(naming, name);
-      if (!isMeaningless(holding ? holding->parts[0] : name))
+      if (!isMeaningless(holding ? holding->parts[0] : name, names))
         surplus.push_back(quote(name));
+      else if (name.ends_with(".weight_offset") && !isZero(*tensor))
+        asymmetric.push_back(quote(name));
       continue;
     }
     std::optional<std::vector<uint64_t>> shape = holder->joined.shape();
-    const bool isFitting = tensor->shape == shape;
-    const bool isUsable = tensor->dtype && isConvertible(*tensor->dtype, DType::Float32);
+    const bool isFitting = shape && sameShape(tensor->shape, *shape);
+    const RequiredTensor &first = *byName.at(stackSource(holder->parts[0], 0));
+    const auto legal = readableDTypes(first.name, first.dtype);
+    const bool isUsable = std::ranges::find(legal, tensor->dtypeName) != legal.end();
     if (!isFitting)
       misshapen.push_back(describeMisfit(*holder, shape));
     else if (!isUsable)
       unusable.push_back(
-          fmt::format("{} is {}", describeSource(name, holder->parts[0]), tensor->dtypeName));
+          fmt::format("{} is {}, expected {}", describeSource(name, holder->parts[0]),
+                      tensor->dtypeName, fmt::join(legal, " or ")));
     for (size_t part = 0; part < holder->parts.size(); ++part)
       for (uint64_t expert = 0; expert < holder->joined.experts; ++expert) {
         WeightSource source{tensor, {}};
         if (isFitting && isUsable)
-          source.slice = holder->joined.slice(tensor->bytes.data(), *tensor->dtype, part, expert);
+          source.slice = sliceOf(*holder, part, expert);
         auto [other, isNew] = sources.emplace(stackSource(holder->parts[part], expert), source);
         if (!isNew && expert == 0)
           twice.push_back(fmt::format("{} in {} and {}", quote(holder->parts[part]),
@@ -198,12 +255,14 @@ WeightSources checkWeights(std::span<const RequiredTensor> required, uint64_t ke
       }
   }
   std::vector<std::string> missing = describeMissing(required, sources, naming);
-  if (missing.empty() && surplus.empty() && twice.empty() && misshapen.empty() && unusable.empty())
+  if (missing.empty() && surplus.empty() && twice.empty() && misshapen.empty() && unusable.empty() &&
+      asymmetric.empty())
     return sources;
-  fail(SourcePosition{checkpoint.name()}, "the checkpoint does not fit the model{}{}{}{}{}",
+  fail(SourcePosition{checkpoint.name()}, "the checkpoint does not fit the model{}{}{}{}{}{}",
        paragraph("missing", missing), paragraph("surplus", surplus), paragraph("held twice", twice),
        paragraph("of another shape", misshapen),
-       paragraph("of a dtype other than F32, F16 and BF16", unusable));
+       paragraph("of another dtype", unusable),
+       paragraph("not zero, as offsets of int8 weights must be", asymmetric));
 }
 
 WeightSources checkWeights(const Plan &plan, const Checkpoint &checkpoint) {

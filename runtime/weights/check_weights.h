@@ -10,6 +10,7 @@
 #include <map>
 #include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace vinci {
@@ -18,6 +19,7 @@ namespace vinci {
 struct RequiredTensor {
   std::string name;
   std::vector<uint64_t> shape;
+  DType dtype = DType::Float32; ///< what it is packed as
 };
 
 /// Where a required tensor lies.
@@ -29,16 +31,24 @@ struct WeightSource {
 /// By required name.
 using WeightSources = std::map<std::string, WeightSource, std::less<>>;
 
+/// The dtypes, as safetensors spells them, that `tensor` may have to be packed as `dtype`. Integers
+/// must be those; floats may be any floats, and of the tensors of quantised linears also
+///   *.input_offset  I8
+///   *.deq_scale     I64, whose lower 32 bits are those of a float32
+std::vector<std::string_view> readableDTypes(std::string_view tensor, DType dtype);
+
 /// The tensors that `plan` packs: stacks written out, each once, in the order of the plan. Throws
 /// Error if two weights give one tensor different shapes.
 std::vector<RequiredTensor> requiredTensors(const fb::Plan &plan);
 
 /// Finds all `required` tensors in a checkpoint of any naming (naming.h); the tensors that are
 /// there tell which. Throws one Error that lists all that are missing, surplus, held twice, of
-/// another shape or of a dtype Vinci cannot convert (the first ten of each, and how many there
-/// are), or one that names two tensors if the checkpoint mixes namings. Surplus is allowed for what
-/// checkpoints carry without meaning: rotary `inv_freq` tables, and `lm_head.weight` if it is not
-/// required (the head is tied to the embedding).
+/// another shape or of a dtype that cannot be read (the first ten of each, and how many there
+/// are), or one that names two tensors if the checkpoint mixes namings. Ones at the end of a shape
+/// do not matter. Surplus is allowed for what checkpoints carry without meaning: rotary `inv_freq`
+/// tables, `lm_head.weight` if it is not required (the head is tied to the embedding), and of a
+/// quantised linear weight_offset if it is zero, and weight_scale and bias if deq_scale and
+/// quant_bias hold them already.
 WeightSources checkWeights(std::span<const RequiredTensor> required, uint64_t keyValueHeads,
                            const Checkpoint &checkpoint);
 WeightSources checkWeights(const Plan &plan, const Checkpoint &checkpoint);

@@ -28,7 +28,8 @@ void checkShardPath(const std::string &shard, const std::string &index) {
 constexpr const char *huggingFaceIndex = "model.safetensors.index.json";
 constexpr const char *mindFormersIndex = "param_name_map.json";
 
-/// The index in `dir`; nullopt if there is none.
+/// The index in `dir`, where there is no model.safetensors also the only one of another name; nullopt
+/// if there is none.
 std::optional<fs::path> findIndex(const fs::path &dir) {
   std::optional<fs::path> found;
   std::error_code error;
@@ -40,7 +41,13 @@ std::optional<fs::path> findIndex(const fs::path &dir) {
            huggingFaceIndex, mindFormersIndex);
     found = dir / name;
   }
-  return found;
+  if (found || fs::exists(dir / "model.safetensors", error))
+    return found;
+  std::vector<fs::path> others;
+  for (const fs::directory_entry &entry : fs::directory_iterator(dir, error))
+    if (entry.path().filename().string().ends_with(".safetensors.index.json"))
+      others.push_back(entry.path());
+  return others.size() == 1 ? std::optional(others.front()) : std::nullopt;
 }
 
 /// Hugging Face: {"metadata": {…}, "weight_map": {"tensor": "shard file", …}}. MindFormers: the

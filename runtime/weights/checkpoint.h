@@ -13,11 +13,11 @@ namespace vinci {
 
 class Checkpoint {
 public:
-  /// Reads model.safetensors.index.json or MindFormers' param_name_map.json and its shards if there
-  /// is one, else model.safetensors, else the only *.safetensors file of the directory. Throws
-  /// Error if there are both indexes, if the index names a missing shard, a path outside the
-  /// directory, or a tensor that its shard does not hold, and if two shards hold a tensor of the
-  /// same name.
+  /// Reads the first of these that is there: model.safetensors.index.json or MindFormers'
+  /// param_name_map.json and its shards, model.safetensors, the only *.safetensors.index.json, the
+  /// only *.safetensors file. Throws Error if there are both of the first two, if the index names a
+  /// missing shard, a path outside the directory, or a tensor that its shard does not hold, and if
+  /// two shards hold a tensor of the same name.
   static Checkpoint open(const std::filesystem::path &modelDir);
 
   /// nullptr if there is none of that name.

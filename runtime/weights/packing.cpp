@@ -11,13 +11,6 @@
 
 namespace vinci {
 
-bool isConvertible(DType from, DType to) {
-  auto isFloat = [](DType type) {
-    return type == DType::Float32 || type == DType::BFloat16 || type == DType::Float16;
-  };
-  return isFloat(from) && isFloat(to);
-}
-
 namespace {
 
 // As in runtime/support/half.h, but without branches, so that loops over them become vector code.
@@ -84,6 +77,10 @@ template <> struct Element<DType::Float16> {
   static constexpr uint16_t infinity = 0x7c00;
   static float toFloat(uint16_t bits) { return float16ToFloat(bits); }
   static uint16_t fromFloat(float value) { return floatToFloat16(value); }
+};
+template <> struct Element<DType::Int8> {
+  using Storage = int8_t;
+  static float toFloat(int8_t value) { return value; }
 };
 
 /// At most 2^32 - 1 elements: counters of 32 bits keep the loop in vectors of 32-bit lanes.
@@ -160,6 +157,15 @@ void transposePairs(const uint16_t *rows, uint64_t steps, uint16_t *out) {
         }
 }
 
+/// The same for int8: k-steps of 64, k in fours.
+void transposeFours(const std::byte *rows, uint64_t steps, std::byte *out) {
+  for (uint64_t step = 0; step < steps; ++step)
+    for (uint64_t half = 0; half < 2; ++half)
+      for (uint64_t k = step * 64; k < step * 64 + 64; k += 4)
+        for (uint64_t column = half * 16; column < half * 16 + 16; ++column, out += 4)
+          std::memcpy(out, rows + column * kBlock + k, 4);
+}
+
 void transposeFloats(const float *rows, uint64_t steps, float *out) {
   for (uint64_t k = 0; k < steps * 32; ++k)
     for (uint64_t column = 0; column < 32; ++column)
@@ -186,6 +192,8 @@ CastLoss convertBlock(const TensorSlice &from, uint64_t row, uint64_t rows, uint
   const uint64_t size = byteSize(from.dtype);
   if (from.columnStride != 1 && size == sizeof(float))
     gather<float>(from, row, rows, column, columns, gathered);
+  else if (from.columnStride != 1 && size == sizeof(uint8_t))
+    gather<uint8_t>(from, row, rows, column, columns, gathered);
   else if (from.columnStride != 1)
     gather<uint16_t>(from, row, rows, column, columns, gathered);
   CastLoss loss;
@@ -201,7 +209,7 @@ CastLoss convertBlock(const TensorSlice &from, uint64_t row, uint64_t rows, uint
 CastLoss packPanel(const TensorSlice &from, uint64_t panel, std::byte *to, DType toType) {
   alignas(64) std::byte rows[32 * kBlock * sizeof(float)];
   const uint64_t outSize = byteSize(toType);
-  const uint64_t paddedK = roundUp(from.columns, panelWidth);
+  const uint64_t paddedK = roundUp(from.columns, panelDepth(toType));
   const uint64_t first = panel * panelWidth;
   const uint64_t validRows = std::min(panelWidth, from.rows - first);
   CastLoss loss;
@@ -217,9 +225,11 @@ CastLoss packPanel(const TensorSlice &from, uint64_t panel, std::byte *to, DType
     if (outSize == sizeof(float))
       transposeFloats(reinterpret_cast<const float *>(rows), width / 32,
                       reinterpret_cast<float *>(out));
-    else
+    else if (outSize == sizeof(uint16_t))
       transposePairs(reinterpret_cast<const uint16_t *>(rows), width / 32,
                      reinterpret_cast<uint16_t *>(out));
+    else
+      transposeFours(rows, width / 64, out);
     out += width * panelWidth * outSize;
   }
   return loss;
@@ -256,6 +266,11 @@ CastLoss &CastLoss::operator+=(const CastLoss &other) {
 
 CastLoss convertElements(const std::byte *from, DType fromType, std::byte *to, DType toType,
                          uint64_t count) {
+  if (fromType == toType) {
+    if (count != 0)
+      std::memcpy(to, from, count * byteSize(toType));
+    return {};
+  }
   switch (fromType) {
   case DType::Float32:
     return convertFrom<DType::Float32>(from, to, toType, count);
@@ -263,8 +278,9 @@ CastLoss convertElements(const std::byte *from, DType fromType, std::byte *to, D
     return convertFrom<DType::BFloat16>(from, to, toType, count);
   case DType::Float16:
     return convertFrom<DType::Float16>(from, to, toType, count);
-  case DType::Int32:
   case DType::Int8:
+    return convertFrom<DType::Int8>(from, to, toType, count);
+  case DType::Int32:
     break;
   }
   failInternal("weights of dtype {} cannot be read", toString(fromType));

@@ -10,9 +10,6 @@
 
 namespace vinci {
 
-/// True if packing can turn `from` into `to`: any two of float32, bfloat16 and float16.
-bool isConvertible(DType from, DType to);
-
 /// What a conversion lost beyond rounding.
 struct CastLoss {
   uint64_t overflows = 0;  ///< finite values that became infinite
@@ -22,17 +19,20 @@ struct CastLoss {
   bool operator==(const CastLoss &) const = default;
 };
 
-/// Converts `count` elements, rounding to nearest, ties to even; NaN stays NaN. Overflows happen
-/// only on the way to float16 (and, beyond 3.39e38, to bfloat16). Single-threaded.
+/// Converts `count` elements: floats and int8 to any float, integers to themselves. Rounds to
+/// nearest, ties to even; NaN stays NaN. Overflows happen only on the way to float16 (and, beyond
+/// 3.39e38, to bfloat16). Single-threaded.
 CastLoss convertElements(const std::byte *from, DType fromType, std::byte *to, DType toType,
                          uint64_t count);
 
 /// Packs one tensor: `to` gets packedBytes(from's shape, toType, packing) bytes, padding zeroed.
 /// Threads: TBB.
 ///
-/// Rows: row-major. Panel32, for shape [n, k], Kp = k rounded up to 32, in elements:
-///   16-bit types: element (n, k) at ((n/32)*(Kp/32) + k/32)*1024 + ((n%32)/16)*512 + ((k%32)/2)*32
-///   + (n%16)*2 + k%2 float32:      element (n, k) at (n/32)*Kp*32 + k*32 + n%32
+/// Rows: row-major. Panel32, for shape [n, k], has element (n, k), counted in elements, at
+///   float32       (n/32)*Kp*32 + k*32 + n%32
+///   16-bit types  (n/32)*Kp*32 + (k/32)*1024 + ((n%32)/16)*512 + ((k%32)/2)*32 + (n%16)*2 + k%2
+///   int8          (n/32)*Kp*32 + (k/64)*2048 + ((n%32)/16)*1024 + ((k%64)/4)*64 + (n%16)*4 + k%4
+/// with Kp = k rounded up to 32, for int8 to 64.
 CastLoss packTensor(const TensorSlice &from, std::byte *to, DType toType, fb::Packing packing);
 
 } // namespace vinci

@@ -333,7 +333,7 @@ class Inspect(VinciTest):
         self.assertEqual((summary["architecture"], summary["hidden_size"], summary["vocab_size"]), ("qwen3", 256, 4096))
         weights = self.json(AUSTEN, "--weights")
         self.assertEqual(len(weights), summary["tensors"])
-        self.assertIn({"tensor": "model.norm.weight", "shape": [256]}, weights)
+        self.assertIn({"tensor": "model.norm.weight", "dtype": "bfloat16", "shape": [256]}, weights)
         self.assertEqual(self.json(AUSTEN, "--ir")["ir"], self.succeed("inspect", AUSTEN, "--ir").stdout)
 
     def test_plan(self):

@@ -139,8 +139,15 @@ ModelSummary MlirCompiler::summarize(const ImportRequest &request) {
   summary.maxPositionEmbeddings = spec.maxPositionEmbeddings;
   summary.kvBytesPerToken = 2 * spec.keyValueWidth() * spec.numHiddenLayers * byteSize(spec.dtype);
   summary.parameters = uint64_t(checkpointSize(spec).parameters);
+  summary.weightBytes = uint64_t(checkpointSize(spec).bytes);
   for (const ExpectedTensor &tensor : expectedTensors(spec))
-    summary.tensors.push_back({tensor.name, tensor.shape});
+    summary.tensors.push_back({tensor.name, tensor.dtype.value_or(spec.dtype), tensor.shape});
+  for (uint64_t layer = 0; spec.quant && layer < spec.quant->layers.size(); ++layer) {
+    const std::string scheme = toString(spec.quant->layers[layer]);
+    if (summary.quantisation.empty() || summary.quantisation.back().scheme != scheme)
+      summary.quantisation.push_back({layer, layer, scheme});
+    summary.quantisation.back().last = layer;
+  }
   return summary;
 }
 

@@ -45,6 +45,7 @@ struct ModelSummary {
   std::string architecture;
   DType dtype = DType::Float32;
   uint64_t parameters = 0;
+  uint64_t weightBytes = 0; ///< what is computed with, in `dtype` and the types of quantisation
   uint64_t hiddenSize = 0;
   uint64_t numHiddenLayers = 0;
   uint64_t numAttentionHeads = 0;
@@ -55,9 +56,16 @@ struct ModelSummary {
   uint64_t kvBytesPerToken = 0; ///< all layers, in `dtype`
   struct Tensor {
     std::string name;
+    DType dtype = DType::Float32; ///< what it is computed with
     std::vector<uint64_t> shape;
   };
   std::vector<Tensor> tensors; ///< what the checkpoint must hold
+  /// Consecutive layers whose linears have one scheme; empty if no description says any.
+  struct QuantisedLayers {
+    uint64_t first = 0, last = 0;
+    std::string scheme; ///< "attention W8A8, mlp W8A8_DYNAMIC"
+  };
+  std::vector<QuantisedLayers> quantisation;
 };
 
 class Compiler {

@@ -37,23 +37,31 @@ static void inspectModel(const Source &source, const InspectArguments &arguments
   if (arguments.weights) {
     Report rows = Report::array();
     for (const auto &tensor : model.tensors)
-      rows.push_back({{"tensor", tensor.name}, {"shape", tensor.shape}});
+      rows.push_back(
+          {{"tensor", tensor.name}, {"dtype", toString(tensor.dtype)}, {"shape", tensor.shape}});
     return printReport(rows, arguments.format);
   }
-  printReport({{"model", model.name},
-               {"architecture", model.architecture},
-               {"dtype", toString(model.dtype)},
-               {"parameters", model.parameters},
-               {"hidden_size", model.hiddenSize},
-               {"num_hidden_layers", model.numHiddenLayers},
-               {"num_attention_heads", model.numAttentionHeads},
-               {"num_key_value_heads", model.numKeyValueHeads},
-               {"head_dim", model.headDim},
-               {"vocab_size", model.vocabSize},
-               {"max_position_embeddings", model.maxPositionEmbeddings},
-               {"kv_bytes_per_token", model.kvBytesPerToken},
-               {"tensors", model.tensors.size()}},
-              arguments.format);
+  Report report = {{"model", model.name},
+                   {"architecture", model.architecture},
+                   {"dtype", toString(model.dtype)},
+                   {"parameters", model.parameters},
+                   {"weight_bytes", model.weightBytes},
+                   {"hidden_size", model.hiddenSize},
+                   {"num_hidden_layers", model.numHiddenLayers},
+                   {"num_attention_heads", model.numAttentionHeads},
+                   {"num_key_value_heads", model.numKeyValueHeads},
+                   {"head_dim", model.headDim},
+                   {"vocab_size", model.vocabSize},
+                   {"max_position_embeddings", model.maxPositionEmbeddings},
+                   {"kv_bytes_per_token", model.kvBytesPerToken},
+                   {"tensors", model.tensors.size()}};
+  if (!model.quantisation.empty()) {
+    Report layers = Report::array();
+    for (const auto &[first, last, scheme] : model.quantisation)
+      layers.push_back({{"layers", fmt::format("{}-{}", first, last)}, {"scheme", scheme}});
+    report["quantisation"] = layers;
+  }
+  printReport(report, arguments.format);
 }
 
 static void inspectIr(const Source &source, const InspectArguments &arguments) {

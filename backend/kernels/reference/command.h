@@ -16,11 +16,12 @@ struct Command {
   }
   uint64_t tokens() const { return dims[VINCI_DIM_TOKENS]; }
 
-  /// Buffer `index` with elements of the kernel's dtype, or as float32 or int32.
+  /// Buffer `index` with elements of the kernel's dtype, or as float32, int32 or int8.
   Elements typed(int index) const { return {buffers[index], spec.dtype()}; }
   Elements typed(int index, DType type) const { return {buffers[index], type}; }
   float *floats(int index) const { return static_cast<float *>(buffers[index]); }
   int32_t *ints(int index) const { return static_cast<int32_t *>(buffers[index]); }
+  int8_t *bytes(int index) const { return static_cast<int8_t *>(buffers[index]); }
 };
 
 void embedding(const Command &c);
@@ -38,5 +39,10 @@ void moeRoute(const Command &c);
 void moeSort(const Command &c);
 void groupedMatmul(const Command &c);
 void moeCombine(const Command &c);
+void quantize(const Command &c);
+void dynamicQuantize(const Command &c);
+void quantMatmul(const Command &c);
+void dynamicQuantMatmul(const Command &c);
+void groupedDynamicQuantMatmul(const Command &c);
 
 } // namespace vinci::reference

@@ -101,9 +101,9 @@ void groupedMatmul(const Command &c) {
       const uint64_t source =
           c.size("gather") != 0 ? static_cast<uint64_t>(c.ints(2)[row]) / topK : sorted;
       for (uint64_t column = 0; column < n; ++column)
-        c.typed(0).set(sorted * n + column,
-                       dot(c.typed(1), source, c.typed(4), expert * panelElements(n, k), column, k,
-                           c.spec.dtype()));
+        c.typed(0).set(sorted * n + column, dot(c.typed(1), source, c.typed(4),
+                                                expert * panelElements(n, k, c.spec.dtype()),
+                                                column, k, c.spec.dtype()));
     }
 }
 

@@ -36,7 +36,7 @@ double Elements::get(uint64_t index) const {
   case DType::Int32:
     return static_cast<const int32_t *>(data_)[index];
   case DType::Int8:
-    break;
+    return static_cast<const int8_t *>(data_)[index];
   }
   failInternal("reference kernels do not compute with {}", toString(type_));
 }
@@ -56,21 +56,29 @@ void Elements::set(uint64_t index, double value) const {
     static_cast<int32_t *>(data_)[index] = static_cast<int32_t>(value);
     return;
   case DType::Int8:
-    break;
+    static_cast<int8_t *>(data_)[index] = static_cast<int8_t>(value);
+    return;
   }
   failInternal("reference kernels do not compute with {}", toString(type_));
 }
 
-uint64_t panelIndex(uint64_t n, uint64_t k, uint64_t depth, DType type) {
-  const uint64_t paddedDepth = (depth + 31) / 32 * 32;
-  if (byteSize(type) == 4)
-    return n / 32 * paddedDepth * 32 + k * 32 + n % 32;
-  return (n / 32 * (paddedDepth / 32) + k / 32) * 1024 + n % 32 / 16 * 512 + k % 32 / 2 * 32 +
-         n % 16 * 2 + k % 2;
+/// K as it is stored.
+static uint64_t paddedDepth(uint64_t depth, DType type) {
+  const uint64_t multiple = type == DType::Int8 ? 64 : 32;
+  return (depth + multiple - 1) / multiple * multiple;
 }
 
-uint64_t panelElements(uint64_t columns, uint64_t depth) {
-  return (columns + 31) / 32 * 32 * ((depth + 31) / 32 * 32);
+uint64_t panelIndex(uint64_t n, uint64_t k, uint64_t depth, DType type) {
+  const uint64_t panel = n / 32 * 32 * paddedDepth(depth, type);
+  if (byteSize(type) == 4)
+    return panel + k * 32 + n % 32;
+  if (byteSize(type) == 2)
+    return panel + k / 32 * 1024 + n % 32 / 16 * 512 + k % 32 / 2 * 32 + n % 16 * 2 + k % 2;
+  return panel + k / 64 * 2048 + n % 32 / 16 * 1024 + k % 64 / 4 * 64 + n % 16 * 4 + k % 4;
+}
+
+uint64_t panelElements(uint64_t columns, uint64_t depth, DType type) {
+  return (columns + 31) / 32 * 32 * paddedDepth(depth, type);
 }
 
 } // namespace vinci::reference

@@ -18,6 +18,7 @@ class Elements {
 public:
   Elements(void *data, DType type) : data_(data), type_(type) {}
 
+  DType type() const { return type_; }
   double get(uint64_t index) const;
   /// Stores the nearest element.
   void set(uint64_t index, double value) const;
@@ -32,6 +33,6 @@ private:
 uint64_t panelIndex(uint64_t n, uint64_t k, uint64_t depth, DType type);
 
 /// Elements of a whole packed weight [columns, depth], padding included.
-uint64_t panelElements(uint64_t columns, uint64_t depth);
+uint64_t panelElements(uint64_t columns, uint64_t depth, DType type);
 
 } // namespace vinci::reference

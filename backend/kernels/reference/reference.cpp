@@ -22,6 +22,11 @@ void runReference(const KernelSpec &spec, void *const *buffers, const uint64_t *
       {"moe_sort", reference::moeSort},
       {"grouped_matmul", reference::groupedMatmul},
       {"moe_combine", reference::moeCombine},
+      {"quantize", reference::quantize},
+      {"dynamic_quantize", reference::dynamicQuantize},
+      {"quant_matmul", reference::quantMatmul},
+      {"dynamic_quant_matmul", reference::dynamicQuantMatmul},
+      {"grouped_dynamic_quant_matmul", reference::groupedDynamicQuantMatmul},
   };
   validate(spec);
   const auto kernel = kernels.find(spec.op);

@@ -61,6 +61,31 @@ void expectGolden(const std::string &name, const std::string &text) {
   EXPECT_TRUE(same) << "differs from tests/unit/frontend/data/" << name << "; see " << found;
 }
 
+/// Names and shapes of the tensors that the IR's weights stand for.
+std::map<std::string, std::vector<uint64_t>> tensorsOf(mlir::ModuleOp module) {
+  std::map<std::string, std::vector<uint64_t>> tensors;
+  auto add = [&](llm::WeightOp weight, const std::string &layer) {
+    std::string source = weight.getSource().str();
+    if (size_t at = source.find("{layer}"); at != std::string::npos)
+      source.replace(at, 7, layer);
+    auto shape = weight.getResult().getType().getShape();
+    if (!weight.getStack()) {
+      tensors[source].assign(shape.begin(), shape.end());
+      return;
+    }
+    size_t at = source.find("{}");
+    for (uint64_t i = 0; i < *weight.getStack(); ++i)
+      tensors[source.substr(0, at) + std::to_string(i) + source.substr(at + 2)].assign(
+          shape.begin() + 1, shape.end());
+  };
+  module.walk([&](llm::CallOp call) {
+    auto body = module.lookupSymbol<llm::BodyOp>(call.getCallee());
+    std::string layer = call.getLayer() ? std::to_string(*call.getLayer()) : "";
+    body.walk([&](llm::WeightOp weight) { add(weight, layer); });
+  });
+  return tensors;
+}
+
 TEST(Builder, ADenseModel) {
   Built built(
       parse(qwen3Config().set("tie_word_embeddings", "true").set("eos_token_id", "[7, 9]")));
@@ -74,6 +99,50 @@ TEST(Builder, AMixtureOfExpertsWithADenseLayer) {
                         .set("norm_topk_prob", "true")),
               DType::Float32);
   expectGolden("moe.mlir", built.text());
+}
+
+/// A float layer, one of static attention and dynamic experts, and a float one again.
+TEST(Builder, LayersOfSeveralSchemes) {
+  const char *description = R"({
+    "model.embed_tokens.weight": "FLOAT", "model.norm.weight": "FLOAT", "lm_head.weight": "FLOAT",
+    "model.layers.*.input_layernorm.weight": "FLOAT", "model.layers.*.mlp.gate.weight": "FLOAT",
+    "model.layers.*.post_attention_layernorm.weight": "FLOAT",
+    "model.layers.*.self_attn.q_norm.weight": "FLOAT", "model.layers.*.self_attn.k_norm.weight": "FLOAT",
+    "model.layers.*.self_attn.q_proj.weight": "FLOAT", "model.layers.*.self_attn.k_proj.weight": "FLOAT",
+    "model.layers.*.self_attn.v_proj.weight": "FLOAT", "model.layers.*.self_attn.o_proj.weight": "FLOAT",
+    "model.layers.*.mlp.experts.*.gate_proj.weight": "FLOAT",
+    "model.layers.*.mlp.experts.*.up_proj.weight": "FLOAT",
+    "model.layers.*.mlp.experts.*.down_proj.weight": "FLOAT",
+    "model.layers.1.self_attn.q_proj.weight": "W8A8", "model.layers.1.self_attn.k_proj.weight": "W8A8",
+    "model.layers.1.self_attn.v_proj.weight": "W8A8",
+    "model.layers.1.self_attn.q_proj.input_scale": "W8A8", "model.layers.1.self_attn.q_proj.input_offset": "W8A8",
+    "model.layers.1.self_attn.q_proj.quant_bias": "W8A8", "model.layers.1.self_attn.q_proj.deq_scale": "W8A8",
+    "model.layers.1.self_attn.k_proj.input_scale": "W8A8", "model.layers.1.self_attn.k_proj.input_offset": "W8A8",
+    "model.layers.1.self_attn.k_proj.quant_bias": "W8A8", "model.layers.1.self_attn.k_proj.deq_scale": "W8A8",
+    "model.layers.1.self_attn.v_proj.input_scale": "W8A8", "model.layers.1.self_attn.v_proj.input_offset": "W8A8",
+    "model.layers.1.self_attn.v_proj.quant_bias": "W8A8", "model.layers.1.self_attn.v_proj.deq_scale": "W8A8",
+    "model.layers.1.self_attn.o_proj.weight": "W8A8_DYNAMIC",
+    "model.layers.1.self_attn.o_proj.weight_scale": "W8A8_DYNAMIC",
+    "model.layers.1.self_attn.o_proj.weight_offset": "W8A8_DYNAMIC",
+    "model.layers.1.mlp.experts.*.gate_proj.weight": "W8A8_DYNAMIC",
+    "model.layers.1.mlp.experts.*.gate_proj.weight_scale": "W8A8_DYNAMIC",
+    "model.layers.1.mlp.experts.*.gate_proj.weight_offset": "W8A8_DYNAMIC",
+    "model.layers.1.mlp.experts.*.up_proj.weight": "W8A8_DYNAMIC",
+    "model.layers.1.mlp.experts.*.up_proj.weight_scale": "W8A8_DYNAMIC",
+    "model.layers.1.mlp.experts.*.up_proj.weight_offset": "W8A8_DYNAMIC",
+    "model.layers.1.mlp.experts.*.down_proj.weight": "W8A8_DYNAMIC",
+    "model.layers.1.mlp.experts.*.down_proj.weight_scale": "W8A8_DYNAMIC",
+    "model.layers.1.mlp.experts.*.down_proj.weight_offset": "W8A8_DYNAMIC"})";
+  ModelSpec spec = parseHuggingFaceConfig(
+      qwen3MoeConfig().set("num_hidden_layers", "3").set("attention_bias", "true").text(),
+      std::nullopt, "model/config.json", description);
+  Built built(spec);
+  expectGolden("quantised.mlir", built.text());
+  std::map<std::string, std::vector<uint64_t>> expected;
+  for (const ExpectedTensor &tensor : expectedTensors(spec))
+    if (!tensor.unread)
+      expected[tensor.name] = tensor.shape;
+  EXPECT_EQ(tensorsOf(*built.module), expected);
 }
 
 TEST(Builder, LocationsPointIntoTheConfig) {
@@ -105,31 +174,6 @@ TEST(Builder, DependsOnTheConfigAlone) {
   EXPECT_EQ(text, Built(parse(config)).text(true));
   EXPECT_EQ(text, Built(parse(config, "/elsewhere/another name/config.json")).text(true));
   EXPECT_EQ(text.find("elsewhere"), std::string::npos);
-}
-
-/// Names and shapes of the tensors that the IR's weights stand for.
-std::map<std::string, std::vector<uint64_t>> tensorsOf(mlir::ModuleOp module) {
-  std::map<std::string, std::vector<uint64_t>> tensors;
-  auto add = [&](llm::WeightOp weight, const std::string &layer) {
-    std::string source = weight.getSource().str();
-    if (size_t at = source.find("{layer}"); at != std::string::npos)
-      source.replace(at, 7, layer);
-    auto shape = weight.getResult().getType().getShape();
-    if (!weight.getStack()) {
-      tensors[source].assign(shape.begin(), shape.end());
-      return;
-    }
-    size_t at = source.find("{}");
-    for (uint64_t i = 0; i < *weight.getStack(); ++i)
-      tensors[source.substr(0, at) + std::to_string(i) + source.substr(at + 2)].assign(
-          shape.begin() + 1, shape.end());
-  };
-  module.walk([&](llm::CallOp call) {
-    auto body = module.lookupSymbol<llm::BodyOp>(call.getCallee());
-    std::string layer = call.getLayer() ? std::to_string(*call.getLayer()) : "";
-    body.walk([&](llm::WeightOp weight) { add(weight, layer); });
-  });
-  return tensors;
 }
 
 TEST(Builder, UsesEveryTensorOfEveryModel) {

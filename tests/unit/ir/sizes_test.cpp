@@ -28,6 +28,7 @@ protected:
 
 TEST_F(SizesTest, SymbolsCountAtTheirLimits) {
   EXPECT_EQ(bytes(builder_.getF32Type(), {Symbol::Tokens, 10}), 32 * 10 * 4);
+  EXPECT_EQ(bytes(builder_.getI8Type(), {Symbol::Tokens, 10}), 32 * 10);
   EXPECT_EQ(bytes(builder_.getBF16Type(), {DimExpr(Symbol::Tokens, 8), 10}), 32 * 8 * 10 * 2);
   EXPECT_EQ(bytes(builder_.getI32Type(), {Symbol::Sequences, 3}), 4 * 3 * 4);
   EXPECT_EQ(bytes(builder_.getF16Type(), {Symbol::LogitRows}), 32 * 2);

@@ -131,9 +131,9 @@ int32_t Random::integer(int32_t low, int32_t high) {
   return low + static_cast<int32_t>(bits() % static_cast<uint32_t>(high - low));
 }
 
-void Random::fill(const reference::Elements &elements, uint64_t count) {
-  for (uint64_t i = 0; i < count; ++i)
-    elements.set(i, real());
+void Random::fill(const reference::Elements &elements, uint64_t count, uint64_t first) {
+  for (uint64_t i = first; i < first + count; ++i)
+    elements.set(i, elements.type() == DType::Int8 ? integer(-128, 128) : real());
 }
 
 double largestError(const reference::Elements &actual, const reference::Elements &expected,

@@ -74,8 +74,8 @@ public:
   /// In [low, high).
   double real(double low = -1, double high = 1);
   int32_t integer(int32_t low, int32_t high);
-  /// `count` elements in [-1, 1).
-  void fill(const reference::Elements &elements, uint64_t count);
+  /// `count` elements from `first` on: floats in [-1, 1), any int8.
+  void fill(const reference::Elements &elements, uint64_t count, uint64_t first = 0);
 
 private:
   uint64_t state_;

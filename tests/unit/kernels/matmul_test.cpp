@@ -21,7 +21,7 @@ struct Matmul {
   uint64_t rowBytes(int64_t elements) const { return elements * byteSize(type); }
 
   Buffer weights(uint64_t seed) const {
-    Buffer buffer(reference::panelElements(n, k) * byteSize(type));
+    Buffer buffer(reference::panelElements(n, k, type) * byteSize(type));
     Random random(seed);
     for (int64_t row = 0; row < n; ++row)
       for (int64_t column = 0; column < k; ++column)
@@ -87,7 +87,7 @@ TEST_P(MatmulRows, AreNotTouchedByInfinitiesAndNaNsOfOtherRows) {
 TEST_P(MatmulRows, ReadWeightsAsTheRuntimePacksThem) {
   for (const auto &[n, k] : {std::pair{300, 176}, {33, 31}, {1, 1}}) {
     const Matmul matmul(GetParam(), n, k);
-    const uint64_t bytes = reference::panelElements(n, k) * byteSize(matmul.type);
+    const uint64_t bytes = reference::panelElements(n, k, matmul.type) * byteSize(matmul.type);
     Buffer rows(n * matmul.rowBytes(k)), expected(bytes), packed(bytes);
     Random(4).fill(rows.elements(matmul.type), n * k);
     for (int64_t row = 0; row < n; ++row)

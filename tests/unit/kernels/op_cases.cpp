@@ -27,6 +27,31 @@ uint64_t cacheElements(const KernelSpec &spec, uint64_t blocks) {
 
 constexpr uint64_t cacheBlocks = 24;
 
+/// Of quantize, dynamic_quantize and the matmuls on int8.
+Shape quantShapeOf(const KernelSpec &s, std::string_view name, uint64_t tokens) {
+  const uint64_t n = size(s, "n"), k = s.constants.contains("k") ? size(s, "k") : n;
+  const bool grouped = s.op.starts_with("grouped"), matmul = s.op.ends_with("matmul");
+  const uint64_t slices = grouped ? size(s, "num_experts") : 1;
+  const uint64_t outRows = tokens * (grouped                      ? size(s, "top_k")
+                                     : s.op == "dynamic_quantize" ? size(s, "rows_per_token")
+                                                                  : 1);
+  const uint64_t inRows = grouped && size(s, "gather") != 0 ? tokens : outRows;
+  if (name == "out")
+    return {matmul ? s.dtype() : DType::Int8, outRows * n};
+  if (name == "x")
+    return {matmul ? DType::Int8 : s.dtype(), inRows * k};
+  if (name == "w")
+    return {DType::Int8, slices * reference::panelElements(n, k, DType::Int8)};
+  if (name == "quant_bias")
+    return {DType::Int32, n};
+  if (name == "bias")
+    return {s.dtype(), n};
+  const uint64_t scales = name == "w_scale" || name == "deq_scale"   ? slices * n
+                          : name == "x_scale" || name == "out_scale" ? inRows
+                                                                     : 1;
+  return {DType::Float32, scales};
+}
+
 /// Element type and count of an operand, by its name in the catalogue.
 Shape shapeOf(const KernelSpec &s, std::string_view name, const Dims &dims) {
   const uint64_t tokens = dims[VINCI_DIM_TOKENS], logitRows = dims[VINCI_DIM_LOGIT_ROWS];
@@ -68,6 +93,8 @@ Shape shapeOf(const KernelSpec &s, std::string_view name, const Dims &dims) {
   if (op == "kv_append")
     return typed(tokens * size(s, "kv_heads") * size(s, "head_dim"));
   const uint64_t n = size(s, "n");
+  if (s.op.find("quant") != std::string::npos)
+    return quantShapeOf(s, name, tokens);
   if (op == "rms_norm")
     return typed(name == "weight"
                      ? n
@@ -75,7 +102,7 @@ Shape shapeOf(const KernelSpec &s, std::string_view name, const Dims &dims) {
   if (op == "matmul") {
     const uint64_t rows = s.text("rows") == "tokens" ? tokens : logitRows;
     if (name == "w")
-      return typed(reference::panelElements(n, size(s, "k")));
+      return typed(reference::panelElements(n, size(s, "k"), s.dtype()));
     if (name == "bias")
       return typed(n);
     return name == "out" ? Shape{s.dtype("out_dtype"), rows * n} : typed(rows * size(s, "k"));
@@ -83,7 +110,7 @@ Shape shapeOf(const KernelSpec &s, std::string_view name, const Dims &dims) {
   if (op == "grouped_matmul") {
     const uint64_t rows = tokens * size(s, "top_k");
     if (name == "w")
-      return typed(size(s, "num_experts") * reference::panelElements(n, size(s, "k")));
+      return typed(size(s, "num_experts") * reference::panelElements(n, size(s, "k"), s.dtype()));
     if (name == "out")
       return typed(rows * n);
     return typed((size(s, "gather") != 0 ? tokens : rows) * size(s, "k"));
@@ -96,14 +123,14 @@ Shape shapeOf(const KernelSpec &s, std::string_view name, const Dims &dims) {
 }
 
 /// Packed weights: random where the matrix is, zero in the padding.
-void fillPanels(Random &random, const KernelSpec &s, const Buffer &buffer) {
-  const uint64_t n = size(s, "n"), k = size(s, "k"), slice = reference::panelElements(n, k);
-  const uint64_t slices = s.op == "grouped_matmul" ? size(s, "num_experts") : 1;
+void fillPanels(Random &random, const KernelSpec &s, DType type, const Buffer &buffer) {
+  const uint64_t n = size(s, "n"), k = size(s, "k"), slice = reference::panelElements(n, k, type);
+  const uint64_t slices = s.op.starts_with("grouped") ? size(s, "num_experts") : 1;
   for (uint64_t i = 0; i < slices; ++i)
     for (uint64_t row = 0; row < n; ++row)
       for (uint64_t column = 0; column < k; ++column)
-        buffer.elements(s.dtype()).set(i * slice + reference::panelIndex(row, column, k, s.dtype()),
-                                       random.real());
+        random.fill(buffer.elements(type), 1,
+                    i * slice + reference::panelIndex(row, column, k, type));
 }
 
 /// A routing in which expert 0 gets nothing and the others get what chance gives them.
@@ -148,7 +175,7 @@ void fillInput(Random &random, const KernelSpec &s, std::string_view name, const
       buffer.ints()[i] = random.integer(low, high);
   };
   if (name == "w")
-    fillPanels(random, s, buffer);
+    fillPanels(random, s, shape.type, buffer);
   else if (name == "token_ids")
     indices(0, static_cast<int32_t>(s.integer("vocab")));
   else if (name == "positions")
@@ -164,6 +191,12 @@ void fillInput(Random &random, const KernelSpec &s, std::string_view name, const
     std::ranges::copy(contextLens, buffer.ints());
   else if (name == "block_tables")
     fillBlockTables(s, buffer.ints());
+  else if (name == "quant_bias")
+    indices(-100000, 100000);
+  else if (name == "scale")
+    buffer.floats()[0] = 0.011f;
+  else if (name == "offset")
+    buffer.floats()[0] = -7;
   else if (shape.type != DType::Int32)
     random.fill(buffer.elements(shape.type), shape.count);
 }
@@ -186,7 +219,7 @@ OpCase makeCase(const KernelSpec &spec, uint64_t seed) {
   }
   if (spec.op == "kv_append")
     c.buffers[0].fill(std::byte{0});
-  if (spec.op == "moe_sort" || spec.op == "grouped_matmul" || spec.op == "moe_combine")
+  if (spec.op == "moe_sort" || spec.op.starts_with("grouped") || spec.op == "moe_combine")
     fillRouting(random, spec, names, c);
   return c;
 }
@@ -237,6 +270,22 @@ std::vector<KernelSpec> allSpecs() {
                              {"top_k", i(3)},
                              {"gather", gather}});
     add("moe_combine", {{"dtype", dtype}, {"n", i(80)}, {"top_k", i(3)}});
+    for (const int64_t n : {7, 16, 300}) {
+      add("quantize", {{"dtype", dtype}, {"n", n}});
+      add("dynamic_quantize", {{"dtype", dtype}, {"n", n}, {"rows_per_token", i(3)}});
+    }
+    for (const auto &[n, k] : {std::pair{300, 176}, {80, 64}, {1, 5}, {33, 131}}) {
+      add("quant_matmul", {{"dtype", dtype}, {"n", i(n)}, {"k", i(k)}});
+      add("dynamic_quant_matmul",
+          {{"dtype", dtype}, {"n", i(n)}, {"k", i(k)}, {"bias", i(n == 80)}});
+    }
+    for (const int64_t gather : {0, 1})
+      add("grouped_dynamic_quant_matmul", {{"dtype", dtype},
+                                           {"n", i(176)},
+                                           {"k", i(81)},
+                                           {"num_experts", i(12)},
+                                           {"top_k", i(3)},
+                                           {"gather", gather}});
     struct Heads {
       int64_t heads, kvHeads, headDim, blockSize;
     };

@@ -33,6 +33,9 @@ TEST(Layout, PackedBytes) {
   EXPECT_EQ(packedBytes(Shape{40, 70}, DType::BFloat16, Packing::Panel32), 64u * 96 * 2);
   EXPECT_EQ(packedBytes(Shape{40, 70}, DType::Float32, Packing::Panel32), 64u * 96 * 4);
   EXPECT_EQ(packedBytes(Shape{40, 70}, DType::Float32, Packing::Panel32, 3), 3u * 64 * 96 * 4);
+  EXPECT_EQ(packedBytes(Shape{40, 70}, DType::Int8, Packing::Panel32), 64u * 128);
+  EXPECT_EQ(packedBytes(Shape{40, 64}, DType::Int8, Packing::Panel32, 3), 3u * 64 * 64);
+  EXPECT_EQ(packedBytes(Shape{40, 70}, DType::Int8, Packing::Rows), 40u * 70);
   EXPECT_EQ(packedBytes(Shape{40}, DType::Float32, Packing::Panel32), std::nullopt);
   EXPECT_EQ(packedBytes(Shape{maxSize - 1, 0}, DType::Float32, Packing::Panel32), 0u);
   EXPECT_EQ(packedBytes(Shape{1 << 24, 1 << 23}, DType::Float32, Packing::Rows), std::nullopt);

@@ -1,3 +1,5 @@
+#include "runtime/plan/layout.h"
+#include "runtime/weights/check_weights.h"
 #include "runtime/weights/checkpoint.h"
 #include "tests/unit/weights/temporary_folder.h"
 
@@ -59,6 +61,17 @@ TEST(CheckpointsOfTransformers, Open) {
   Checkpoint sharded = Checkpoint::open(data / "qwen3-wide");
   EXPECT_EQ(sharded.files().size(), 10u);
   EXPECT_NE(sharded.find("model.norm.weight"), nullptr);
+}
+
+TEST_F(Checkpoints, TheOnlyIndexWhateverItsName) {
+  writeShards(goodMap);
+  std::filesystem::rename(folder / "model.safetensors.index.json",
+                          folder / "quant_model_weights.safetensors.index.json");
+  EXPECT_EQ(Checkpoint::open(folder).tensors().size(), 3u);
+  write("another.safetensors.index.json", "{}");
+  EXPECT_CONTAINS(errorOfOpen(), "but no model.safetensors.index.json");
+  write("model.safetensors", safetensors(std::vector{tensor("a", 1)}));
+  EXPECT_EQ(Checkpoint::open(folder).tensors().size(), 1u);
 }
 
 TEST_F(Checkpoints, ShardsMayBeLinks) {
@@ -190,6 +203,63 @@ TEST_F(Checkpoints, IdentityFollowsTheFiles) {
   write("two.safetensors", safetensors(std::vector{tensor("c", 3, "F16"), tensor("d", 1)}));
   std::filesystem::last_write_time(folder / "two.safetensors", time);
   EXPECT_NE(Checkpoint::open(folder).identity(), before);
+}
+
+/// A tensor of zeros.
+TestTensor zeros(const std::string &name, const std::string &dtype, std::vector<uint64_t> shape) {
+  const uint64_t size = dtype == "I8" ? 1 : dtype == "BF16" || dtype == "F16" ? 2 : dtype == "I64" ? 8 : 4;
+  std::string data(*elementCount(shape) * size, '\0');
+  return {name, dtype, std::move(shape), std::move(data)};
+}
+
+/// The tensors of a static and of a dynamic linear.
+const std::vector<RequiredTensor> quantised = {
+    {"s.weight", {3, 2}, DType::Int8},      {"s.input_scale", {1}},
+    {"s.input_offset", {1}},                {"s.quant_bias", {3}, DType::Int32},
+    {"s.deq_scale", {3}},                   {"d.weight", {3, 2}, DType::Int8},
+    {"d.weight_scale", {3, 1}}};
+
+TEST_F(Checkpoints, QuantisedLinearsInEitherSpelling) {
+  write("model.safetensors",
+        safetensors(std::vector{zeros("s.weight", "I8", {3, 2}), zeros("s.input_scale", "BF16", {1}),
+                                zeros("s.input_offset", "I8", {1}), zeros("s.quant_bias", "I32", {3}),
+                                zeros("s.deq_scale", "I64", {3}), zeros("d.weight", "I8", {3, 2}),
+                                zeros("d.weight_scale", "F16", {3, 1})}));
+  EXPECT_NO_THROW(checkWeights(quantised, 1, Checkpoint::open(folder)));
+  write("model.safetensors",
+        safetensors(std::vector{
+            zeros("s.weight", "I8", {3, 2}), zeros("s.input_scale", "F32", {}),
+            zeros("s.input_offset", "F32", {}), zeros("s.quant_bias", "I32", {3, 1}),
+            zeros("s.deq_scale", "F32", {3}), zeros("s.weight_scale", "F32", {3, 1}),
+            zeros("s.weight_offset", "F32", {3, 1}), zeros("s.bias", "BF16", {3}),
+            zeros("d.weight", "I8", {3, 2}), zeros("d.weight_scale", "F32", {3}),
+            zeros("d.weight_offset", "BF16", {3, 1})}));
+  EXPECT_NO_THROW(checkWeights(quantised, 1, Checkpoint::open(folder)));
+}
+
+TEST_F(Checkpoints, QuantisedLinearsThatAreNone) {
+  TestTensor offset = zeros("d.weight_offset", "I8", {3, 1});
+  offset.data[1] = 7;
+  write("model.safetensors",
+        safetensors(std::vector{
+            zeros("s.weight", "BF16", {3, 2}), zeros("s.input_scale", "I8", {1}),
+            zeros("s.input_offset", "I32", {1}), zeros("s.quant_bias", "I64", {3}),
+            zeros("s.deq_scale", "I32", {3}), zeros("d.weight", "I8", {2, 3}),
+            zeros("d.weight_scale", "I64", {3, 1}), zeros("d.bias", "F32", {3}), offset}));
+  std::string message =
+      messageOf([&] { checkWeights(quantised, 1, Checkpoint::open(folder)); });
+  EXPECT_EQ(message,
+            folder.string() +
+                ": error: the checkpoint does not fit the model"
+                "\n  surplus (1): \"d.bias\""
+                "\n  of another shape (1): \"d.weight\" is [2, 3], expected [3, 2]"
+                "\n  of another dtype (6): \"d.weight_scale\" is I64, expected F32 or F16 or BF16, "
+                "\"s.deq_scale\" is I32, expected F32 or F16 or BF16 or I64, "
+                "\"s.input_offset\" is I32, expected F32 or F16 or BF16 or I8, "
+                "\"s.input_scale\" is I8, expected F32 or F16 or BF16, "
+                "\"s.quant_bias\" is I64, expected I32, "
+                "\"s.weight\" is BF16, expected I8"
+                "\n  not zero, as offsets of int8 weights must be (1): \"d.weight_offset\"");
 }
 
 } // namespace

@@ -176,6 +176,49 @@ TEST_F(Packs, WeightsThatDoNotFit) {
   EXPECT_CONTAINS(message, "\"model.norm.weight\" is [2], expected [32]");
 }
 
+TEST_F(Packs, TensorsOfAQuantisedLinear) {
+  fb::PlanT tables = sample::plan();
+  auto set = [&](size_t i, const char *source, std::vector<uint64_t> shape, fb::DType dtype,
+                 fb::Packing packing) {
+    fb::WeightT &weight = *tables.weights[i];
+    weight.source = source;
+    weight.shape = shape;
+    weight.dtype = dtype;
+    weight.packing = packing;
+    weight.bytes = *packedBytes(shape, toDType(dtype), packing);
+  };
+  set(0, "l.weight", {2, 5}, fb::DType::Int8, fb::Packing::Panel32);
+  set(1, "l.deq_scale", {2}, fb::DType::Float32, fb::Packing::Rows);
+  set(2, "l.input_offset", {1}, fb::DType::Float32, fb::Packing::Rows);
+  set(3, "l.quant_bias", {2}, fb::DType::Int32, fb::Packing::Rows);
+  plan = Plan::parse(serializePlan(tables, sample::segments()), "quantised.plan");
+
+  const std::vector<float> scales = {0.25f, -3.5e-5f};
+  std::string wide; // the floats, with something else above them
+  for (size_t i = 0; i < scales.size(); ++i)
+    wide += bytesOf(std::span(scales).subspan(i, 1)) + std::string("\1\0\0\x7f", 4);
+  const std::vector<TestTensor> forms = {{"l.deq_scale", "F32", {2}, bytesOf(scales)},
+                                         {"l.deq_scale", "I64", {2}, wide}};
+  for (const TestTensor &form : forms) {
+    std::vector<TestTensor> tensors = {
+        {"l.weight", "I8", {2, 5}, "\1\2\3\4\5\xff\xfe\xfd\xfc\xfb"},
+        form,
+        {"l.input_offset", "I8", {1}, "\xf9"},
+        {"l.quant_bias", "I32", {2}, "\1\2\3\4\5\6\7\x88"}};
+    for (const RequiredTensor &required : requiredTensors(*plan.root()))
+      if (!required.name.starts_with("l."))
+        tensors.push_back({required.name, "BF16", required.shape,
+                           std::string(*elementCount(required.shape) * 2, '\0')});
+    write("model.safetensors", safetensors(tensors));
+    Pack pack = Pack::create(plan, Checkpoint::open(folder));
+    EXPECT_EQ(std::memcmp(pack.weight(1), scales.data(), 8), 0) << form.dtype;
+    const float offset = -7;
+    EXPECT_EQ(std::memcmp(pack.weight(2), &offset, 4), 0);
+    EXPECT_EQ(std::memcmp(pack.weight(3), "\1\2\3\4\5\6\7\x88", 8), 0);
+    EXPECT_EQ(int8_t(pack.weight(0)[64 + 4]), -5); // row 1, k = 4: in the second step of four
+  }
+}
+
 TEST_F(Packs, OneTensorInTwoShapes) {
   fb::PlanT tables = sample::plan();
   for (auto &weight : tables.weights)

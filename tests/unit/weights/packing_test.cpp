@@ -138,11 +138,23 @@ TEST(Packing, DataNeedNotBeAligned) {
   EXPECT_EQ(half[0], 0x3e00);
 }
 
-TEST(Packing, WhatIsConvertible) {
-  EXPECT_TRUE(isConvertible(DType::BFloat16, DType::Float16));
-  EXPECT_TRUE(isConvertible(DType::Float32, DType::Float32));
-  EXPECT_FALSE(isConvertible(DType::Int8, DType::Float32));
-  EXPECT_FALSE(isConvertible(DType::Float32, DType::Int32));
+TEST(Packing, IntegersStayAndInt8BecomesAnyFloat) {
+  std::vector<int8_t> small(256), copy(256);
+  for (int i = 0; i < 256; ++i)
+    small[i] = int8_t(i - 128);
+  EXPECT_EQ(convertElements(bytes(small), DType::Int8, bytes(copy), DType::Int8, 256), 0u);
+  EXPECT_EQ(copy, small);
+  std::vector<float> floats(256);
+  std::vector<uint16_t> halves(256);
+  EXPECT_EQ(convertElements(bytes(small), DType::Int8, bytes(floats), DType::Float32, 256), 0u);
+  EXPECT_EQ(convertElements(bytes(small), DType::Int8, bytes(halves), DType::Float16, 256), 0u);
+  for (int i = 0; i < 256; ++i) {
+    EXPECT_EQ(floats[i], float(i - 128));
+    EXPECT_EQ(floatOfFloat16(halves[i]), float(i - 128));
+  }
+  std::vector<int32_t> wide = {0, -1, 2147483647, -2147483647 - 1}, same(4);
+  convertElements(bytes(wide), DType::Int32, bytes(same), DType::Int32, 4);
+  EXPECT_EQ(same, wide);
 }
 
 struct Shape {
@@ -176,6 +188,26 @@ TEST_P(Panel32, ElementsLieWhereTheFormulaSays) {
       ASSERT_EQ(floatOfBFloat16(halves[halfAt]), expected) << row << ", " << column;
     }
   EXPECT_EQ(zeros, paddedN * paddedK - n * k);
+}
+
+TEST_P(Panel32, Int8LiesInFours) {
+  auto [n, k] = GetParam();
+  const uint64_t paddedK = (k + 63) / 64 * 64, paddedN = (n + 31) / 32 * 32;
+  std::vector<int8_t> weights(n * k), packed(paddedN * paddedK, 99);
+  for (size_t i = 0; i < weights.size(); ++i)
+    weights[i] = int8_t(i % 127 + 1); // never zero
+  const std::array<uint64_t, 2> shape = {n, k};
+  EXPECT_EQ(packedBytes(shape, DType::Int8, fb::Packing::Panel32), packed.size());
+  EXPECT_EQ(packTensor(bytes(weights), DType::Int8, shape, bytes(packed), DType::Int8,
+                       fb::Packing::Panel32),
+            0u);
+  for (uint64_t row = 0; row < paddedN; ++row)
+    for (uint64_t column = 0; column < paddedK; ++column) {
+      int8_t expected = row < n && column < k ? weights[row * k + column] : 0;
+      uint64_t at = row / 32 * 32 * paddedK + column / 64 * 2048 + row % 32 / 16 * 1024 +
+                    column % 64 / 4 * 64 + row % 16 * 4 + column % 4;
+      ASSERT_EQ(packed[at], expected) << row << ", " << column;
+    }
 }
 
 INSTANTIATE_TEST_SUITE_P(Shapes, Panel32,

@@ -158,8 +158,8 @@ llm.body @b() {
 // -----
 
 llm.body @b() {
-  // expected-error@+1 {{result #0 must be tensor of f32, bf16 or f16 of shape [n], [n, k] or [stack, n, k], every dynamic dimension named by #llm.dims, but got 'tensor<8xi32>'}}
-  %0 = llm.weight @w from "w" : tensor<8xi32>
+  // expected-error@+1 {{result #0 must be tensor of f32, bf16, f16, i8 or i32 of shape [n], [n, k] or [stack, n, k], every dynamic dimension named by #llm.dims, but got 'tensor<8xi64>'}}
+  %0 = llm.weight @w from "w" : tensor<8xi64>
   llm.return
 }
 

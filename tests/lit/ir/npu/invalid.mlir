@@ -55,8 +55,8 @@ module attributes {llm.limits = #llm.limits<max_seq_len = 20, max_tokens_per_ste
 
 module attributes {llm.limits = #llm.limits<max_seq_len = 20, max_tokens_per_step = 64, max_batch = 2, kv_blocks = 4, block_size = 16>} {
   npu.program {
-    // expected-error@+1 {{@w is 'tensor<8xi32>'; legal are static tensors of f32, bf16 and f16}}
-    npu.weight @w from "w" packing rows : tensor<8xi32>
+    // expected-error@+1 {{@w is 'tensor<8xi64>'; legal are static tensors of f32, bf16, f16, i8 and i32}}
+    npu.weight @w from "w" packing rows : tensor<8xi64>
   }
 }
 
@@ -100,7 +100,7 @@ module attributes {llm.limits = #llm.limits<max_seq_len = 20, max_tokens_per_ste
 
 module attributes {llm.limits = #llm.limits<max_seq_len = 20, max_tokens_per_step = 64, max_batch = 2, kv_blocks = 4, block_size = 16>} {
   npu.program {
-    // expected-error@+1 {{@w is a vector; only matrices are packed in panels}}
+    // expected-error@+1 {{@w is a vector; only matrices of floats and i8 are packed in panels}}
     npu.weight @w from "w" packing panel32 : tensor<8xf32>
   }
 }
@@ -109,7 +109,16 @@ module attributes {llm.limits = #llm.limits<max_seq_len = 20, max_tokens_per_ste
 
 module attributes {llm.limits = #llm.limits<max_seq_len = 20, max_tokens_per_step = 64, max_batch = 2, kv_blocks = 4, block_size = 16>} {
   npu.program {
-    // expected-error@+1 {{@b is 'tensor<?x8xf32>'; legal are tensors of f32, bf16, f16 and i32 with named dynamic dimensions}}
+    // expected-error@+1 {{@w is a table of i32; only matrices of floats and i8 are packed in panels}}
+    npu.weight @w from "w" packing panel32 : tensor<8x8xi32>
+  }
+}
+
+// -----
+
+module attributes {llm.limits = #llm.limits<max_seq_len = 20, max_tokens_per_step = 64, max_batch = 2, kv_blocks = 4, block_size = 16>} {
+  npu.program {
+    // expected-error@+1 {{@b is 'tensor<?x8xf32>'; legal are tensors of f32, bf16, f16, i8 and i32 with named dynamic dimensions}}
     npu.buffer @b : tensor<?x8xf32>
   }
 }
@@ -384,7 +393,7 @@ module attributes {llm.limits = #llm.limits<max_seq_len = 20, max_tokens_per_ste
 
 module attributes {llm.limits = #llm.limits<max_seq_len = 20, max_tokens_per_step = 64, max_batch = 2, kv_blocks = 4, block_size = 16>} {
   npu.program {
-    // expected-error@+1 {{@decode has a step tensor of type 'tensor<8xf64>'; legal are tensors of f32, bf16, f16 and i32 with named dynamic dimensions}}
+    // expected-error@+1 {{@decode has a step tensor of type 'tensor<8xf64>'; legal are tensors of f32, bf16, f16, i8 and i32 with named dynamic dimensions}}
     npu.entry @decode(x: tensor<8xf64>) -> () {}
   }
 }

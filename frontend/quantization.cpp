@@ -1,0 +1,360 @@
+#include "frontend/quantization.h"
+
+#include "frontend/checkpoint_weights.h"
+#include "runtime/support/json.h"
+
+#include <algorithm>
+#include <array>
+#include <unordered_map>
+
+namespace vinci {
+
+// --- names
+
+static constexpr QuantScheme schemes[] = {QuantScheme::Float, QuantScheme::W8A8,
+                                          QuantScheme::W8A8Dynamic};
+
+std::string_view toString(QuantScheme scheme) {
+  switch (scheme) {
+  case QuantScheme::Float:
+    return "FLOAT";
+  case QuantScheme::W8A8:
+    return "W8A8";
+  case QuantScheme::W8A8Dynamic:
+    return "W8A8_DYNAMIC";
+  }
+  return "unknown";
+}
+
+/// The linears of a layer with their schemes, those together that agree.
+static std::vector<std::pair<std::string_view, QuantScheme>> partsOf(const LayerQuant &quant) {
+  const bool attention = quant.qkv == quant.output, mlp = quant.gateUp == quant.down;
+  if (attention && mlp && quant.qkv == quant.down)
+    return {{"", quant.qkv}};
+  std::vector<std::pair<std::string_view, QuantScheme>> parts;
+  if (attention)
+    parts = {{"attention", quant.qkv}};
+  else
+    parts = {{"qkv", quant.qkv}, {"o_proj", quant.output}};
+  if (mlp)
+    parts.push_back({"mlp", quant.down});
+  else
+    parts.insert(parts.end(), {{"gate_up", quant.gateUp}, {"down_proj", quant.down}});
+  return parts;
+}
+
+std::string toString(const LayerQuant &quant) {
+  std::string text;
+  for (const auto &[part, scheme] : partsOf(quant))
+    text += fmt::format("{}{}{}{}", text.empty() ? "" : ", ", part, part.empty() ? "" : " ",
+                        toString(scheme));
+  return text;
+}
+
+std::string nameSuffix(const LayerQuant &quant) {
+  std::string suffix;
+  for (const auto &[part, scheme] : partsOf(quant))
+    if (scheme != QuantScheme::Float)
+      suffix += fmt::format("{}{}_{}", part.empty() ? "" : "_", part,
+                            scheme == QuantScheme::W8A8 ? "w8a8" : "w8a8_dynamic");
+  return suffix;
+}
+
+// --- the entries of a description
+
+namespace {
+
+/// Keys that are about the checkpoint as a whole.
+constexpr std::string_view generalKeys[] = {"model_quant_type",  "version",       "group_size",
+                                            "kv_quant_type",     "kv_cache_type", "fa_quant_type",
+                                            "reduce_quant_type", "metadata",      "optional"};
+
+/// A tensor's entry, by whichever key names it.
+struct Entry {
+  std::string tensor; ///< the name that was looked for
+  JsonValue value;
+  QuantScheme scheme;
+};
+
+class Description {
+public:
+  Description(JsonValue root, ModelSpec &spec) : root_(root), spec_(spec) {
+    if (!root.isObject())
+      root.failExpected("the description", "an object");
+    for (const auto &[key, value] : root.members()) {
+      std::string_view name = key.toText("key");
+      entries_.emplace(name, Item{key, value});
+      hasStars_ |= name.find('*') != std::string_view::npos;
+    }
+  }
+
+  /// The value of a general key; nullopt where it is absent or null.
+  std::optional<JsonValue> general(std::string_view key) {
+    auto found = entries_.find(key);
+    if (found == entries_.end() || found->second.value.isNull())
+      return std::nullopt;
+    return found->second.value;
+  }
+
+  /// The entry of a tensor of `weight`, if there is one.
+  std::optional<Entry> find(const WeightSpec &weight, int64_t layer, int64_t expert);
+  /// The same; fails if there is none.
+  Entry require(const WeightSpec &weight, int64_t layer, int64_t expert);
+
+  /// Warns of entries that nobody has looked for.
+  void warnOfOthers();
+
+private:
+  struct Item {
+    JsonValue key, value;
+    bool known = false;
+  };
+
+  JsonValue root_;
+  ModelSpec &spec_;
+  std::unordered_map<std::string_view, Item> entries_; ///< keys are texts of the document
+  bool hasStars_ = false;
+};
+
+/// `source` with the numbers or stars in place of its placeholders.
+std::string tensorName(const std::string &source, std::string_view layer, std::string_view expert) {
+  std::string name;
+  name.reserve(source.size() + 16);
+  for (size_t i = 0; i < source.size();) {
+    std::string_view rest = std::string_view(source).substr(i);
+    if (rest.starts_with("{layer}")) {
+      name += layer;
+      i += std::string_view("{layer}").size();
+    } else if (rest.starts_with("{}")) {
+      name += expert;
+      i += std::string_view("{}").size();
+    } else {
+      name += source[i++];
+    }
+  }
+  return name;
+}
+
+QuantScheme schemeOf(const JsonValue &value, std::string_view name) {
+  std::string_view tag = value.toText(name);
+  for (QuantScheme scheme : schemes)
+    if (tag == toString(scheme))
+      return scheme;
+  fail(value.position(), "{} is {}; FLOAT, W8A8 and W8A8_DYNAMIC are supported", name,
+       quoteForMessage(tag));
+}
+
+std::optional<Entry> Description::find(const WeightSpec &weight, int64_t layer, int64_t expert) {
+  const std::string layerText = std::to_string(layer), expertText = std::to_string(expert);
+  std::string name = tensorName(weight.source, layerText, expertText);
+  std::optional<JsonValue> value;
+  auto look = [&](const std::string &key) {
+    auto found = entries_.find(key);
+    if (found == entries_.end())
+      return;
+    found->second.known = true;
+    if (!value)
+      value = found->second.value;
+  };
+  look(name);
+  if (hasStars_) {
+    look(tensorName(weight.source, layerText, "*"));
+    look(tensorName(weight.source, "*", expertText));
+    look(tensorName(weight.source, "*", "*"));
+  }
+  if (!value)
+    return std::nullopt;
+  return Entry{name, *value, schemeOf(*value, name)};
+}
+
+Entry Description::require(const WeightSpec &weight, int64_t layer, int64_t expert) {
+  if (std::optional<Entry> entry = find(weight, layer, expert))
+    return *entry;
+  fail(root_.position(), "{} has no entry; every tensor of the model needs one",
+       tensorName(weight.source, std::to_string(layer), std::to_string(expert)));
+}
+
+void Description::warnOfOthers() {
+  for (std::string_view key : generalKeys)
+    if (auto found = entries_.find(key); found != entries_.end())
+      found->second.known = true;
+  std::vector<JsonValue> others; // in the order of the file
+  for (const auto &[key, value] : root_.members())
+    if (!entries_.at(key.toText("key")).known)
+      others.push_back(key);
+  if (others.empty())
+    return;
+  std::string more;
+  if (others.size() > 1)
+    more = fmt::format(", and neither do {} further entries", others.size() - 1);
+  spec_.warnings.push_back(
+      {others.front().position(), fmt::format("{} names no tensor of the model and is ignored{}",
+                                              others.front().describe(), more)});
+}
+
+// --- what a description asks for
+
+/// `key` must be absent, null, or a text that says that nothing is quantised.
+void refuseScheme(Description &description, std::string_view key, std::string_view meaning) {
+  std::optional<JsonValue> value = description.general(key);
+  if (value && !(value->isString() && (value->toText(key).empty() ||
+                                       value->toText(key) == toString(QuantScheme::Float))))
+    fail(value->position(), "{} is {}: {} is not supported; null would be", key, value->describe(),
+         meaning);
+}
+
+/// Rotations that are folded into the weights need nothing; those at run time would.
+void refuseRotations(Description &description) {
+  std::optional<JsonValue> metadata = description.general("metadata");
+  std::optional<JsonValue> rotation = metadata ? metadata->find("quarot") : std::nullopt;
+  for (std::string_view kind : {"heads_rotation", "kronecker_rotation"}) {
+    std::optional<JsonValue> object = rotation ? rotation->find(kind) : std::nullopt;
+    std::optional<JsonValue> layers = object ? object->find("layers") : std::nullopt;
+    if (layers && layers->size() > 0)
+      fail(layers->position(),
+           "metadata.quarot.{}.layers is {}: rotations at run time are not supported; an empty "
+           "array would be",
+           kind, layers->describe());
+  }
+}
+
+void checkGeneralKeys(Description &description) {
+  if (std::optional<JsonValue> type = description.general("model_quant_type"))
+    schemeOf(*type, "model_quant_type");
+  if (std::optional<JsonValue> version = description.general("version"))
+    if (!version->toText("version").starts_with("1."))
+      fail(version->position(), "version is {}; 1.x is supported", version->describe());
+  if (std::optional<JsonValue> size = description.general("group_size"))
+    if (size->toInteger("group_size") != 0)
+      fail(size->position(),
+           "group_size is {}: scales of groups are not supported; 0, a scale for each output "
+           "channel, would be",
+           size->describe());
+  refuseScheme(description, "kv_quant_type", "a quantised KV cache");
+  refuseScheme(description, "kv_cache_type", "a quantised KV cache");
+  refuseScheme(description, "fa_quant_type", "quantised attention");
+  refuseScheme(description, "reduce_quant_type", "quantised communication");
+  refuseRotations(description);
+}
+
+/// Linears that must have one scheme, by their symbols in a layer, and why.
+struct Group {
+  QuantScheme LayerQuant::*scheme;
+  std::vector<std::string_view> symbols;
+  std::string_view why;
+};
+
+const std::array<Group, 4> &groups() {
+  static const std::array<Group, 4> table = {{
+      {&LayerQuant::qkv, {"q_proj", "k_proj", "v_proj"}, "q, k and v must have one scheme"},
+      {&LayerQuant::output, {"o_proj"}, ""},
+      {&LayerQuant::gateUp,
+       {"gate_proj", "up_proj"},
+       "gate and up, of all experts, must have one scheme"},
+      {&LayerQuant::down, {"down_proj"}, "all experts must have one scheme"},
+  }};
+  return table;
+}
+
+/// A scheme that is supported for this linear.
+void checkLinear(const Entry &entry, const WeightSpec &weight) {
+  if (entry.scheme == QuantScheme::Float)
+    return;
+  if (weight.stack > 0 && entry.scheme == QuantScheme::W8A8)
+    fail(entry.value.position(), "{} is W8A8; experts may be FLOAT and W8A8_DYNAMIC", entry.tensor);
+  if (weight.shape.back() > maxInt8Depth)
+    fail(entry.value.position(),
+         "{} is {}, but sums of its {} inputs would not fit into int32; at most {} are supported",
+         entry.tensor, toString(entry.scheme), weight.shape.back(), maxInt8Depth);
+}
+
+/// The schemes of a layer whose float weights are `weights`.
+LayerQuant resolveLayer(Description &description, int64_t layer,
+                        const std::vector<WeightSpec> &weights) {
+  LayerQuant quant;
+  for (const Group &group : groups()) {
+    std::optional<Entry> first;
+    for (const WeightSpec &weight : weights) {
+      if (std::ranges::find(group.symbols, weight.symbol) == group.symbols.end())
+        continue;
+      for (int64_t expert = 0; expert < std::max<int64_t>(weight.stack, 1); ++expert) {
+        Entry entry = description.require(weight, layer, expert);
+        checkLinear(entry, weight);
+        if (!first)
+          first = entry;
+        if (entry.scheme != first->scheme)
+          fail(entry.value.position(), "{} is {}, but {} is {} ({}); {}", entry.tensor,
+               toString(entry.scheme), first->tensor, toString(first->scheme),
+               toString(first->value.position()), group.why);
+      }
+    }
+    quant.*group.scheme = first->scheme;
+  }
+  return quant;
+}
+
+/// Checkpoints may carry what made a static linear: the scale of its weight and its bias, which
+/// deq_scale and quant_bias hold already.
+void allowOrigins(Description &description, WeightSpec weight, int64_t layer) {
+  const std::string linear = weight.source.substr(0, weight.source.rfind('.'));
+  for (const char *origin : {".weight_scale", ".weight_offset", ".bias"}) {
+    weight.source = linear + origin;
+    description.find(weight, layer, 0);
+  }
+}
+
+void requireFloat(const Entry &entry) {
+  if (entry.scheme != QuantScheme::Float)
+    fail(entry.value.position(), "{} is {}: not supported yet; it must be FLOAT", entry.tensor,
+         toString(entry.scheme));
+}
+
+/// Every tensor has the entry that its linear's scheme asks for.
+void checkTensors(Description &description, const std::vector<WeightSpec> &weights, int64_t layer) {
+  for (const WeightSpec &weight : weights) {
+    if (weight.scheme == QuantScheme::W8A8 && weight.dtype == DType::Int8)
+      allowOrigins(description, weight, layer);
+    const bool isBias = weight.source.ends_with(".bias");
+    for (int64_t expert = 0; expert < std::max<int64_t>(weight.stack, 1); ++expert) {
+      std::optional<Entry> entry = isBias ? description.find(weight, layer, expert)
+                                          : description.require(weight, layer, expert);
+      if (!entry || entry->scheme == weight.scheme ||
+          (isBias && entry->scheme == QuantScheme::Float))
+        continue;
+      if (weight.scheme == QuantScheme::Float)
+        requireFloat(*entry);
+      fail(entry->value.position(), "{} is {}, but its linear is {}; they must be equal",
+           entry->tensor, toString(entry->scheme), toString(weight.scheme));
+    }
+  }
+}
+
+} // namespace
+
+void resolveQuantDescription(ModelSpec &spec, std::string text, const std::string &fileName) {
+  JsonDocument document = JsonDocument::parse(std::move(text), fileName);
+  Description description(document.root(), spec);
+  checkGeneralKeys(description);
+
+  QuantSpec quant;
+  std::map<bool, std::vector<WeightSpec>> floatWeights;
+  for (const auto &[kind, layers] : spec.layerKinds())
+    floatWeights[kind.sparse] = layerWeights(spec, kind);
+  for (int64_t layer = 0; layer < spec.numHiddenLayers; ++layer)
+    quant.layers.push_back(
+        resolveLayer(description, layer, floatWeights.at(spec.isSparseLayer(layer))));
+  spec.quant = std::move(quant);
+
+  checkTensors(description, modelWeights(spec), 0);
+  // Also of a model that ties it to the embedding.
+  if (std::optional<Entry> head = description.find({"lm_head", "lm_head.weight", {}}, 0, 0))
+    requireFloat(*head);
+  std::map<LayerKind, std::vector<WeightSpec>> weightsOf;
+  for (const auto &[kind, layers] : spec.layerKinds())
+    weightsOf[kind] = layerWeights(spec, kind);
+  for (int64_t layer = 0; layer < spec.numHiddenLayers; ++layer)
+    checkTensors(description, weightsOf.at(spec.layerKind(layer)), layer);
+  description.warnOfOthers();
+}
+
+} // namespace vinci

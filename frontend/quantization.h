@@ -1,0 +1,66 @@
+// How the linears of a model are quantised, and the file that says so.
+//
+// A quantised checkpoint carries quant_model_description.json beside config.json: a flat object
+// from tensor name to scheme, and a few keys about the checkpoint as a whole. The scheme of a
+// linear is what stands at `<linear>.weight`.
+#pragma once
+
+#include <compare>
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace vinci {
+
+struct ModelSpec;
+
+/// Spelled FLOAT, W8A8 and W8A8_DYNAMIC in the description. Weights of the quantised ones are int8
+/// with a scale per output channel.
+enum class QuantScheme : uint8_t {
+  Float,
+  W8A8,        ///< activations int8 with one scale and offset, known in advance
+  W8A8Dynamic, ///< activations int8 with a scale per token, computed at run time
+};
+
+std::string_view toString(QuantScheme scheme);
+
+/// The schemes of a decoder layer's linears. Those that share an input, and the same linear of all
+/// experts, share a scheme.
+struct LayerQuant {
+  QuantScheme qkv = QuantScheme::Float;
+  QuantScheme output = QuantScheme::Float; ///< o_proj
+  QuantScheme gateUp = QuantScheme::Float;
+  QuantScheme down = QuantScheme::Float;
+
+  auto operator<=>(const LayerQuant &) const = default;
+};
+
+/// "FLOAT", "W8A8", "attention W8A8, mlp W8A8_DYNAMIC", "qkv W8A8, o_proj FLOAT, mlp W8A8": as
+/// short as it can be said.
+std::string toString(const LayerQuant &quant);
+
+/// The same for names of bodies, quantised linears only: "", "_w8a8",
+/// "_attention_w8a8_mlp_w8a8_dynamic". Different for different schemes.
+std::string nameSuffix(const LayerQuant &quant);
+
+struct QuantSpec {
+  std::vector<LayerQuant> layers; ///< one for each decoder layer
+};
+
+inline constexpr std::string_view quantDescriptionFile = "quant_model_description.json";
+
+/// Reads the text of a description into spec.quant. `fileName` is what messages call it.
+///
+/// Every tensor of the model needs an entry, and the tensors that come with a quantised weight
+/// (checkpoint_weights.h) the entry of their linear; biases may have one. In place of the number of
+/// a layer or an expert there may be a `*`; a name with numbers wins over one with a star, and a
+/// layer's number over an expert's.
+///
+/// Fails, naming the entry, its value and what is supported, where an entry is missing, a scheme is
+/// not supported (at all, or for this tensor), linears that must agree do not, or the checkpoint
+/// asks for more than quantised linears. Entries of tensors that the model does not have are a
+/// warning.
+void resolveQuantDescription(ModelSpec &spec, std::string text, const std::string &fileName);
+
+} // namespace vinci

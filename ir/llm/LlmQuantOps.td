@@ -1,0 +1,125 @@
+//===- LlmQuantOps.td - int8 activations and products with int8 weights -------------------------===//
+#ifndef VINCI_IR_LLM_LLMQUANTOPS_TD
+#define VINCI_IR_LLM_LLMQUANTOPS_TD
+
+include "ir/llm/LlmDenseOps.td"
+
+class Llm_Int8Tensor<list<int> ranks, string shape>
+    : Llm_TensorOf<[I8], ranks, "tensor of i8 of shape " # shape>;
+
+def Llm_QuantizeOp : Llm_ComputeOp<"quantize", [Pure]> {
+  let summary = "Activations as int8, with a scale and an offset that are known in advance.";
+  let description = [{
+    `result[t, k] = clamp(round(x[t, k] / scale[0] + offset[0]), -128, 127)` in float32, rounding to nearest, ties to even;
+    NaN gives 0.
+
+    ```mlir
+    %0 = llm.quantize %x, %input_scale, %input_offset
+        : (tensor<?x256xbf16, #tokens>, tensor<1xf32>, tensor<1xf32>) -> tensor<?x256xi8, #tokens>
+    ```
+    Sharding rule: `(t,k),(1),(1)->(t,k)`; x may not be a partial sum.
+    Cost: about 4 FLOPs and D + 1 bytes per element.
+  }];
+  let arguments = (ins Llm_FloatTensor<[2], "[tokens, k]">:$input, Llm_F32Tensor<[1], "[1]">:$scale,
+                       Llm_F32Tensor<[1], "[1]">:$offset);
+  let results = (outs Llm_Int8Tensor<[2], "[tokens, k]">:$result);
+  let assemblyFormat = "$input `,` $scale `,` $offset attr-dict `:` functional-type(operands, results)";
+}
+
+def Llm_DynamicQuantizeOp : Llm_ComputeOp<"dynamic_quantize", [Pure]> {
+  let summary = "Activations as int8, with a scale of each row's own.";
+  let description = [{
+    `scale[r] = max_k(|x[r, k]|) / 127` and `result[r, k] = clamp(round(x[r, k] / scale[r]), -128, 127)` in float32,
+    rounding to nearest, ties to even. Where `scale[r]` is 0, so is the row; a row that holds NaN or an infinity has such a
+    scale.
+
+    ```mlir
+    %0, %scale = llm.dynamic_quantize %x : tensor<?x256xbf16, #tokens> -> tensor<?x256xi8, #tokens>, tensor<?xf32, #tokens>
+    ```
+    Sharding rule: `(r,k)->(r,k),(r)`; k sharded: each rank has scales of its own, for a product that it scales itself. x may
+    not be a partial sum.
+    Cost: about 5 FLOPs and D + 1 bytes per element; 4·r bytes.
+  }];
+  let arguments = (ins Llm_FloatTensor<[2], "[rows, k]">:$input);
+  let results = (outs Llm_Int8Tensor<[2], "[rows, k]">:$result, Llm_F32Tensor<[1], "[rows]">:$scale);
+  let assemblyFormat = "$input attr-dict `:` type($input) `->` type($result) `,` type($scale)";
+}
+
+def Llm_QuantMatmulOp : Llm_ComputeOp<"quant_matmul", [Pure]> {
+  let summary = "A projection of llm.quantize'd activations by an int8 weight.";
+  let description = [{
+    `result[i, j] = (sum_k(x[i, k] * weight[j, k]) + quant_bias[j]) * deq_scale[j]`: the sum in int32, exact; then float32,
+    rounded once. With the scales and the offset of x and the scale of each row of the weight, `deq_scale = scale *
+    weight_scale`, and `quant_bias = round(bias / deq_scale) - offset * sum_k(weight[j, k])` takes the offset out again.
+
+    ```mlir
+    %1 = llm.quant_matmul %0, %q_proj, %quant_bias, %deq_scale
+        : (tensor<?x256xi8, #tokens>, tensor<512x256xi8>, tensor<512xi32>, tensor<512xf32>) -> tensor<?x512xbf16, #tokens>
+    ```
+    Sharding rule: `(i,k),(j,k),(j),(j)->(i,j)`; k sharded: the result is a partial sum, and `quant_bias`, which is about all
+    of k, is added on one rank.
+    Cost: 2·i·j·k int8 operations; i·k + j·k + 8·j + i·j·D bytes.
+  }];
+  let arguments = (ins Llm_Int8Tensor<[2], "[tokens, k]">:$input, Llm_Int8Tensor<[2], "[n, k]">:$weight,
+                       Llm_IntTensor<[1], "[n]">:$quant_bias, Llm_F32Tensor<[1], "[n]">:$deq_scale);
+  let results = (outs Llm_FloatTensor<[2], "[tokens, n]">:$result);
+  let assemblyFormat = [{
+    $input `,` $weight `,` $quant_bias `,` $deq_scale attr-dict `:` functional-type(operands, results)
+  }];
+}
+
+def Llm_DynamicQuantMatmulOp : Llm_ComputeOp<"dynamic_quant_matmul", [Pure]> {
+  let summary = "A projection of llm.dynamic_quantize'd activations by an int8 weight.";
+  let description = [{
+    `result[i, j] = sum_k(x[i, k] * weight[j, k]) * scale[i] * weight_scale[j, 0] + bias[j]`: the sum in int32, exact; then
+    float32 from left to right, rounded once.
+
+    ```mlir
+    %1 = llm.dynamic_quant_matmul %0 scale %scale, %down_proj scale %weight_scale bias %bias
+        : (tensor<?x512xi8, #tokens>, tensor<?xf32, #tokens>, tensor<256x512xi8>, tensor<256x1xf32>, tensor<256xbf16>)
+        -> tensor<?x256xbf16, #tokens>
+    ```
+    Sharding rule: `(i,k),(i),(j,k),(j,1),(j)->(i,j)`; k sharded: the result is a partial sum, each rank with the scales of
+    its own slice of x, and the bias is added on one rank.
+    Cost: 2·i·j·k int8 operations; i·k + j·k + 4·(i + j) + i·j·D bytes (+ j·D with a bias).
+  }];
+  let arguments = (ins Llm_Int8Tensor<[2], "[tokens, k]">:$input, Llm_F32Tensor<[1], "[tokens]">:$scale,
+                       Llm_Int8Tensor<[2], "[n, k]">:$weight, Llm_F32Tensor<[2], "[n, 1]">:$weight_scale,
+                       Optional<Llm_FloatTensor<[1], "[n]">>:$bias);
+  let results = (outs Llm_FloatTensor<[2], "[tokens, n]">:$result);
+  let assemblyFormat = [{
+    $input `scale` $scale `,` $weight `scale` $weight_scale (`bias` $bias^)? attr-dict `:`
+    functional-type(operands, results)
+  }];
+}
+
+def Llm_GroupedDynamicQuantMatmulOp : Llm_ComputeOp<"grouped_dynamic_quant_matmul", [Pure]> {
+  let summary = "Each sorted row, as int8, times the int8 weight of its expert.";
+  let description = [{
+    For the rows r of expert e: `result[r, j] = sum_k(x'[r, k] * weight[e, j, k]) * scale'[r] * weight_scale[e, j, 0]`,
+    computed as in `llm.dynamic_quant_matmul`. `x'[r]` and `scale'[r]` are row `row_of[r] / top_k` of x and scale if `gather`
+    is there, and row r if not, as in `llm.grouped_matmul`.
+
+    ```mlir
+    %1 = llm.grouped_dynamic_quant_matmul %0 scale %scale, %gate_proj scale %weight_scale rows %row_of
+        offsets %expert_offsets gather
+        : (tensor<?x256xi8, #tokens>, tensor<?xf32, #tokens>, tensor<8x128x256xi8>, tensor<8x128x1xf32>,
+           tensor<?xi32, #x2_tokens>, tensor<9xi32>) -> tensor<?x128xbf16, #x2_tokens>
+    ```
+    Sharding rule: `(t,k),(t),(e,j,k),(e,j,1),(r),(e')->(r,j)`; k and e as in `llm.grouped_matmul`.
+    Cost: 2·r·j·k int8 operations; r·k + 4·r + a·j·(k + 4) + r·j·D + 4·r bytes, a being the experts that have rows.
+  }];
+  let arguments = (ins Llm_Int8Tensor<[2], "[tokens, k] or [tokens*top_k, k]">:$input,
+                       Llm_F32Tensor<[1], "a scale per row of the input">:$scale,
+                       Llm_Int8Tensor<[3], "[num_experts, n, k]">:$weight,
+                       Llm_F32Tensor<[3], "[num_experts, n, 1]">:$weight_scale,
+                       Llm_IntTensor<[1], "[tokens*top_k]">:$row_of,
+                       Llm_IntTensor<[1], "[num_experts + 1]">:$expert_offsets, UnitAttr:$gather);
+  let results = (outs Llm_FloatTensor<[2], "[tokens*top_k, n]">:$result);
+  let assemblyFormat = [{
+    $input `scale` $scale `,` $weight `scale` $weight_scale `rows` $row_of `offsets` $expert_offsets (`gather` $gather^)?
+    attr-dict `:` functional-type(operands, results)
+  }];
+}
+
+#endif
