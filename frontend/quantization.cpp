@@ -5,6 +5,8 @@
 
 #include <algorithm>
 #include <array>
+#include <map>
+#include <sstream>
 #include <unordered_map>
 
 namespace vinci {
@@ -355,6 +357,73 @@ void resolveQuantDescription(ModelSpec &spec, std::string text, const std::strin
   for (int64_t layer = 0; layer < spec.numHiddenLayers; ++layer)
     checkTensors(description, weightsOf.at(spec.layerKind(layer)), layer);
   description.warnOfOthers();
+}
+
+std::vector<std::string> layerRuns(const QuantSpec &quant) {
+  std::vector<std::string> runs;
+  for (size_t begin = 0; begin < quant.layers.size();) {
+    const LayerQuant &kind = quant.layers[begin];
+    size_t end = begin;
+    while (end < quant.layers.size() && quant.layers[end] == kind)
+      ++end;
+    runs.push_back(fmt::format("{}-{} {} {} {} {}", begin, end - 1, toString(kind.qkv),
+                               toString(kind.output), toString(kind.gateUp), toString(kind.down)));
+    begin = end;
+  }
+  return runs;
+}
+
+static QuantScheme parseScheme(const std::string &name, const SourcePosition &position) {
+  for (QuantScheme scheme : {QuantScheme::Float, QuantScheme::W8A8, QuantScheme::W8A8Dynamic})
+    if (name == toString(scheme))
+      return scheme;
+  fail(position, "layer_schemes has {}; FLOAT, W8A8 and W8A8_DYNAMIC are supported",
+       quoteForMessage(name));
+}
+
+QuantSpec parseLayerRuns(const std::vector<std::string> &runs, int64_t numLayers,
+                         const SourcePosition &position) {
+  QuantSpec quant;
+  for (const std::string &run : runs) {
+    std::istringstream text(run);
+    int64_t first = -1, last = -1;
+    char dash = 0;
+    std::string schemes[4], rest;
+    text >> first >> dash >> last >> schemes[0] >> schemes[1] >> schemes[2] >> schemes[3];
+    if (!text || dash != '-' || text >> rest || first != int64_t(quant.layers.size()) ||
+        last < first || last >= numLayers)
+      fail(position,
+           "layer_schemes has {}; runs such as \"0-{} W8A8 W8A8 FLOAT FLOAT\", in the order of the "
+           "layers, are expected",
+           quoteForMessage(run), numLayers - 1);
+    const LayerQuant kind{parseScheme(schemes[0], position), parseScheme(schemes[1], position),
+                          parseScheme(schemes[2], position), parseScheme(schemes[3], position)};
+    quant.layers.resize(size_t(last) + 1, kind);
+  }
+  if (int64_t(quant.layers.size()) != numLayers)
+    fail(position, "layer_schemes are of {} layers; the model has {}", quant.layers.size(),
+         numLayers);
+  return quant;
+}
+
+bool looksLikeQuantDescription(const JsonValue &root) {
+  if (root.find("model_quant_type"))
+    return true;
+  for (const auto &[key, value] : root.members())
+    if (key.toText("a key").ends_with(".weight") && value.isString())
+      return true;
+  return false;
+}
+
+std::string summarizeQuantDescription(const JsonValue &root) {
+  std::map<std::string, size_t, std::less<>> counts;
+  for (const auto &[key, value] : root.members())
+    if (key.toText("a key").ends_with(".weight"))
+      ++counts[std::string(value.toText(key.toText("a key")))];
+  std::string text;
+  for (const auto &[scheme, count] : counts)
+    text += fmt::format("{}{} {}", text.empty() ? "" : ", ", count, scheme);
+  return text;
 }
 
 } // namespace vinci

@@ -11,6 +11,8 @@
 #include <string_view>
 #include <vector>
 
+#include "runtime/support/json.h"
+
 namespace vinci {
 
 struct ModelSpec;
@@ -47,6 +49,20 @@ std::string nameSuffix(const LayerQuant &quant);
 struct QuantSpec {
   std::vector<LayerQuant> layers; ///< one for each decoder layer
 };
+
+/// The layers in runs of equal ones, as settings have them: layers, then the schemes of qkv,
+/// o_proj, gate and up, down: "0-93 W8A8 W8A8 W8A8_DYNAMIC W8A8_DYNAMIC".
+std::vector<std::string> layerRuns(const QuantSpec &quant);
+/// The inverse, for a model of `numLayers` layers; fails at `position` on what layerRuns would not
+/// write.
+QuantSpec parseLayerRuns(const std::vector<std::string> &runs, int64_t numLayers,
+                         const SourcePosition &position);
+
+/// True if `root`, of some JSON file, is a description.
+bool looksLikeQuantDescription(const JsonValue &root);
+/// How many of its entries have which scheme: "7 FLOAT, 28 W8A8". For a description without a
+/// model.
+std::string summarizeQuantDescription(const JsonValue &root);
 
 inline constexpr std::string_view quantDescriptionFile = "quant_model_description.json";
 

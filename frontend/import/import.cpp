@@ -5,6 +5,7 @@
 #include "frontend/launch/serve.h"
 #include "frontend/mindformers/predict_yaml.h"
 #include "frontend/mindie/config_json.h"
+#include "frontend/quantization.h"
 #include "frontend/recipe/recipe_yaml.h"
 #include "frontend/settings/deployment_json.h"
 #include "runtime/support/yaml.h"
@@ -31,12 +32,22 @@ struct Format {
   void (*read)(Import &import, const JsonDocument &document);
 };
 
+/// A description beside its config.json is read with it; alone it has no layers to speak of.
+void readQuantDescription(Import &import, const JsonDocument &document) {
+  const SourcePosition place = document.root().position();
+  import.findings.add(FindingKind::Note, place,
+                      "tensors by scheme: {}; which layers these are takes the model's config.json",
+                      summarizeQuantDescription(document.root()));
+  assignText(import, settingRule("weights.quantization"), "ascend", place, Authority::Config);
+}
+
 constexpr Format formats[] = {
     {"deployment.json", looksLikeDeploymentJson, readDeploymentJson},
     {"a MindFormers YAML", looksLikePredictYaml, readPredictYaml},
     {"a recipe", looksLikeRecipeYaml, readRecipeYaml},
     {"MindIE's config.json", looksLikeMindieConfig, readMindieConfig},
     {"a serve command", looksLikeServe, readServe},
+    {"a description of quantised tensors", looksLikeQuantDescription, readQuantDescription},
 };
 
 constexpr size_t largestScript = size_t(1) << 20;

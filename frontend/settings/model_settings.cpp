@@ -61,6 +61,10 @@ ModelSettings toSettings(const ModelSpec &spec, const std::string &directory) {
     s.decoderSparseStep = from("decoder_sparse_step", spec.moe->decoderSparseStep);
     s.mlpOnlyLayers = from("mlp_only_layers", spec.moe->mlpOnlyLayers);
   }
+  if (spec.quant)
+    s.layerSchemes = {layerRuns(*spec.quant),
+                      {(std::filesystem::path(directory) / quantDescriptionFile).string()},
+                      Authority::Config};
   if (!spec.eosTokenIds.empty())
     s.eosTokenIds = from("eos_token_id", spec.eosTokenIds);
   s.bosTokenId = from("bos_token_id", spec.bosTokenId);
@@ -181,6 +185,9 @@ std::optional<ModelSpec> toModelSpec(const ModelSettings &s) {
   to("mlp_bias", s.mlpBias, spec.mlpBias);
   to("model_type", s.qkNorm, spec.qkNorm);
   readExperts(s, to);
+
+  if (s.layerSchemes)
+    spec.quant = parseLayerRuns(*s.layerSchemes, spec.numHiddenLayers, s.layerSchemes.origin);
 
   std::string dtype(toString(DType::Float32));
   to("dtype", s.dtype, dtype);

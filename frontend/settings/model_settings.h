@@ -16,6 +16,7 @@ struct ModelSettings {
   Setting<int64_t> numExperts, numExpertsPerTok, moeIntermediateSize, decoderSparseStep;
   Setting<bool> normTopkProb;
   Setting<std::vector<int64_t>> mlpOnlyLayers, eosTokenIds;
+  Setting<std::vector<std::string>> layerSchemes; ///< layerRuns of quantization.h
   Setting<int64_t> bosTokenId, padTokenId;
   Setting<bool> doSample;
   Setting<double> temperature, topP, repetitionPenalty;

@@ -90,6 +90,8 @@ void addModel(std::vector<SettingRule> &rules) {
               std::numeric_limits<int32_t>::max(), "every how many layers one has experts"));
   add(integers("model.mlp_only_layers", MODEL(mlpOnlyLayers), 0, Caps::layers - 1,
                "layers without experts"));
+  add(texts("model.layer_schemes", MODEL(layerSchemes),
+            "layers, and how qkv, o_proj, gate and up, and down are quantised"));
   add(integers("model.eos_token_id", MODEL(eosTokenIds), 0, Caps::vocab - 1,
                "ids that end a text"));
   add(integer("model.bos_token_id", MODEL(bosTokenId), 0, Caps::vocab - 1, ""));
