@@ -194,7 +194,10 @@ private:
       const std::string_view next = i + 1 < words.size() ? words[i + 1].text : std::string_view();
       if ((base(text) == "vllm" || base(text) == "vllm-mindspore") && next == "serve")
         return startServer("serve", words[first].offset, words, i + 2, true);
-      if (base(text) == "run_mindie.sh")
+      constexpr std::string_view runners[] = {"bash", "sh", "nohup", "sudo", "env", "time"};
+      const bool runs =
+          i == first || std::ranges::find(runners, base(words[i - 1].text)) != std::end(runners);
+      if (base(text) == "run_mindie.sh" && runs)
         return startServer("run_mindie", words[first].offset, words, i + 1, false);
       if (text == "-m" && next.starts_with("vllm")) {
         size_t flags = i + 2;

@@ -107,8 +107,8 @@ TEST(LaunchScript, FindsTheServer) {
     EXPECT_EQ(*result.resolved.deployment.weights.directory, "m") << command;
     EXPECT_EQ(*result.resolved.deployment.parallel.attnTp, 2) << command;
   }
-  for (const char *command :
-       {"pip install vllm", "echo serve", "vllm bench serve", "python -m vllm"})
+  for (const char *command : {"pip install vllm", "chmod +x run_mindie.sh", "echo serve",
+                              "vllm bench serve", "python -m vllm"})
     EXPECT_FALSE(import(command).resolved.deployment.scheduler.policy) << command;
 }
 

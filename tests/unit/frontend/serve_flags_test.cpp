@@ -184,7 +184,7 @@ TEST(ServeFlags, AdditionalConfig) {
 TEST(ServeFlags, OtherFlags) {
   const Import result = importCommand(
       "vllm serve /models/7B --served-model-name 7 seven --port 8000 --host 0.0.0.0 "
-      "--max-model-len 8K --max-num-batched-tokens 8.2k --dtype half --load-format dummy "
+      "--max-model-len 8K --max-num-batched-tokens 8.3k --dtype half --load-format dummy "
       "--swap-space 4 --kv-cache-memory-bytes 1073741824 --seed 7 --no-enable-prefix-caching "
       "--enable-chunked-prefill --rope-theta 1e6 --speculative-config "
       "'{\"method\": \"mtp\", \"num_speculative_tokens\": 2}' --kv-transfer-config '{\"a\": 1}'");
@@ -193,7 +193,7 @@ TEST(ServeFlags, OtherFlags) {
   EXPECT_EQ(*spec.serving.modelName, "7");
   EXPECT_EQ(*spec.serving.port, 8000);
   EXPECT_EQ(*spec.scheduler.maxSeqLen, 8192);
-  EXPECT_EQ(*spec.scheduler.maxNumBatchedTokens, 8200);
+  EXPECT_EQ(*spec.scheduler.maxNumBatchedTokens, 8300);
   EXPECT_EQ(*spec.precision.compute, "float16");
   EXPECT_EQ(*spec.weights.random, true);
   EXPECT_EQ(*spec.memory.swapGib, 4);
