@@ -29,7 +29,11 @@ std::string_view nearestName(std::string_view name, std::span<const std::string_
   if (name.size() > 128)
     return nearest;
   for (std::string_view candidate : candidates)
-    if (size_t distance = editDistance(name, candidate); distance < least) {
+    if (size_t difference =
+            std::max(name.size(), candidate.size()) - std::min(name.size(), candidate.size());
+        difference >= least)
+      continue; // cannot be nearer
+    else if (size_t distance = editDistance(name, candidate); distance < least) {
       least = distance;
       nearest = candidate;
     }

@@ -300,6 +300,10 @@ bool isVendors(std::string_view name) {
 } // namespace
 
 void readEnvironment(Import &import, const JsonValue &environment) {
+  constexpr size_t most = 4096;
+  if (environment.size() > most)
+    fail(environment.position(), "the environment has {} variables; at most {} are read",
+         environment.size(), most);
   KeyReader reader(import, "the environment", Authority::Environment, Spelling::Textual);
   std::vector<std::string_view> absent;
   for (const Variable &variable : variables())

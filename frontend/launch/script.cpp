@@ -9,7 +9,8 @@ namespace vinci {
 
 namespace {
 
-constexpr JsonLimits limits{.maxBytes = size_t(1) << 20, .maxValues = size_t(1) << 16};
+constexpr JsonLimits limits{.maxBytes = size_t(1) << 18, .maxValues = size_t(1) << 16};
+constexpr size_t mostAssignments = 4096, mostFlags = 1024;
 
 /// Part of a word.
 struct Span {
@@ -39,16 +40,6 @@ struct Variable {
   Value value;
 };
 
-/// NAME=… at the beginning of a word, and how long NAME= is.
-size_t assignmentPrefix(const ShellWord &word) {
-  size_t end = 0;
-  while (end < word.text.size() &&
-         (std::isalnum((unsigned char)word.text[end]) || word.text[end] == '_'))
-    ++end;
-  const bool name = end > 0 && !std::isdigit((unsigned char)word.text[0]);
-  return name && end < word.text.size() && word.text[end] == '=' ? end + 1 : 0;
-}
-
 class ScriptReader {
 public:
   ScriptReader(std::string text, std::string name, Findings &findings)
@@ -65,7 +56,7 @@ public:
     std::vector<ShellWord> words;
     while (shell.next(words, variables_)) {
       if (bareFlags && !server_ && words.front().text.starts_with('-'))
-        readFlags("serve", words, 0, false);
+        readFlags("serve", words.front().offset, words, 0, false);
       else
         readCommand(words);
     }
@@ -109,7 +100,7 @@ private:
       ++first;
     // NAME=value in front of a command, or alone.
     const size_t assignments = first;
-    while (first < words.size() && assignmentPrefix(words[first]))
+    while (first < words.size() && assignmentPrefix(words[first].text))
       ++first;
     if (first < words.size() && isDeclaration(words[first].text)) {
       for (size_t i = first; i < words.size(); ++i)
@@ -121,7 +112,7 @@ private:
       for (size_t i = assignments; i < first; ++i)
         set(words[i]);
       if (first < words.size() && words[first].text == "env")
-        for (size_t i = first + 1; i < words.size() && assignmentPrefix(words[i]); ++i)
+        for (size_t i = first + 1; i < words.size() && assignmentPrefix(words[i].text); ++i)
           set(words[i]);
       findServer(words, first);
     }
@@ -162,11 +153,14 @@ private:
   // --- variables
 
   void set(const ShellWord &word) {
-    const size_t length = assignmentPrefix(word);
+    const size_t length = assignmentPrefix(word.text);
     if (length == 0)
       return;
     const std::string name = word.text.substr(0, length - 1);
     Variable variable{name, word.offset, value({&word, length})};
+    if (++assignments_ > mostAssignments)
+      fail(tree_.positionOf(word.offset), "the script sets variables more than {} times",
+           mostAssignments);
     noteControl(word.offset, name);
     const auto before = std::ranges::find(environment_, name, &Variable::name);
     // PATH=x:$PATH changes a value on purpose.
@@ -199,9 +193,12 @@ private:
       const std::string_view text = words[i].text;
       const std::string_view next = i + 1 < words.size() ? words[i + 1].text : std::string_view();
       if ((base(text) == "vllm" || base(text) == "vllm-mindspore") && next == "serve")
-        return startServer("serve", words, i + 2, true);
-      if (base(text) == "run_mindie.sh")
-        return startServer("run_mindie", words, i + 1, false);
+        return startServer("serve", words[first].offset, words, i + 2, true);
+      constexpr std::string_view runners[] = {"bash", "sh", "nohup", "sudo", "env", "time"};
+      const bool runs =
+          i == first || std::ranges::find(runners, base(words[i - 1].text)) != std::end(runners);
+      if (base(text) == "run_mindie.sh" && runs)
+        return startServer("run_mindie", words[first].offset, words, i + 1, false);
       if (text == "-m" && next.starts_with("vllm")) {
         size_t flags = i + 2;
         // vllm_mindspore.entrypoints runs the module behind it.
@@ -210,14 +207,14 @@ private:
           ++flags;
         else if (!next.ends_with("api_server"))
           return;
-        return startServer("serve", words, flags, false);
+        return startServer("serve", words[first].offset, words, flags, false);
       }
     }
   }
 
-  void startServer(std::string_view kind, const std::vector<ShellWord> &words, size_t first,
-                   bool takesModel) {
-    const size_t offset = words.front().offset;
+  /// `offset`: where the command begins; its flags do at words[first].
+  void startServer(std::string_view kind, size_t offset, const std::vector<ShellWord> &words,
+                   size_t first, bool takesModel) {
     noteControl(offset, "a server");
     if (server_) {
       findings_.add(FindingKind::Note, tree_.positionOf(offset),
@@ -225,13 +222,13 @@ private:
                     toString(tree_.positionOf(serverOffset_)));
       return;
     }
-    readFlags(kind, words, first, takesModel);
+    readFlags(kind, offset, words, first, takesModel);
   }
 
-  void readFlags(std::string_view kind, const std::vector<ShellWord> &words, size_t i,
-                 bool takesModel) {
+  void readFlags(std::string_view kind, size_t offset, const std::vector<ShellWord> &words,
+                 size_t i, bool takesModel) {
     server_ = kind;
-    serverOffset_ = words.front().offset;
+    serverOffset_ = offset;
     const bool vllm = kind == "serve";
     while (i < words.size()) {
       const ShellWord &word = words[i++];
@@ -303,6 +300,8 @@ private:
   }
 
   void add(Flag flag) {
+    if (++given_ > mostFlags)
+      fail(tree_.positionOf(flag.offset), "the command has more than {} flags", mostFlags);
     const auto before = std::ranges::find(flags_, flag.name, &Flag::name);
     if (before == flags_.end())
       return flags_.push_back(std::move(flag));
@@ -344,7 +343,7 @@ private:
     if (flag.kind == FlagKind::List) {
       builder_.open(JsonKind::Array, flag.offset);
       for (const Value &each : flag.values)
-        addPlainScalar(builder_, each.offset, each.text);
+        emitText(each);
       builder_.close();
       return;
     }
@@ -368,6 +367,7 @@ private:
   std::optional<std::string> server_;
   size_t serverOffset_ = 0;
   std::vector<Flag> flags_;
+  size_t assignments_ = 0, given_ = 0;
 };
 
 } // namespace

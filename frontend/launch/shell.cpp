@@ -20,15 +20,26 @@ bool endsWord(char byte) {
 
 } // namespace
 
-ShellWord &ShellReader::word() {
+size_t assignmentPrefix(std::string_view word) {
+  size_t end = 0;
+  while (end < word.size() && isNameByte(word[end]))
+    ++end;
+  const bool name = end > 0 && !std::isdigit((unsigned char)word[0]);
+  return name && end < word.size() && word[end] == '=' ? end + 1 : 0;
+}
+
+ShellWord &ShellReader::word(size_t offset) {
   if (!open_) {
-    words_.emplace_back().offset = cursor_;
+    words_.emplace_back().offset = offset;
     open_ = true;
   }
   return words_.back();
 }
 
+/// A word of nothing but empty variables is none.
 void ShellReader::finishWord() {
+  if (open_ && words_.back().text.empty() && !words_.back().quoted)
+    words_.pop_back();
   open_ = false;
 }
 
@@ -36,7 +47,7 @@ void ShellReader::append(char byte, size_t origin) {
   if (++expanded_ > mostExpanded + tree_.text.size())
     fail(tree_.positionOf(origin), "the script's variables expand to more than {} bytes",
          mostExpanded);
-  ShellWord &to = word();
+  ShellWord &to = word(origin);
   to.text += byte;
   to.origins.push_back(uint32_t(origin));
 }
@@ -164,7 +175,7 @@ void ShellReader::readSingleQuotes() {
   const size_t end = tree_.text.find('\'', cursor_ + 1);
   if (end == std::string::npos)
     fail(tree_.positionOf(cursor_), "this ' is not closed");
-  word().quoted = true;
+  word(cursor_).quoted = true;
   ++cursor_;
   keep(end);
   ++cursor_;
@@ -172,7 +183,7 @@ void ShellReader::readSingleQuotes() {
 
 void ShellReader::readDoubleQuotes(const ShellVariables &variables) {
   const size_t begin = cursor_;
-  word().quoted = true;
+  word(cursor_).quoted = true;
   ++cursor_;
   while (true) {
     if (atEnd())
@@ -222,23 +233,22 @@ void ShellReader::readDollar(const ShellVariables &variables, bool quoted) {
   if (nameEnd == nameBegin)
     return keep(std::max(end, begin + 1));
   const std::string name = tree_.text.substr(nameBegin, nameEnd - nameBegin);
-  word().uses.push_back(name);
+  word(begin).uses.push_back(name);
   const auto known = variables.find(name);
   std::string_view rest;
   if (braces)
     rest = std::string_view(tree_.text).substr(nameEnd, end - 1 - nameEnd);
+  const bool split = !quoted && assignmentPrefix(word(begin).text) == 0;
   const bool isDefault = rest.starts_with(":-") || rest.starts_with("-");
   if (!rest.empty() && !isDefault)
     return keep(end);
   if (known != variables.end() && !(known->second.empty() && rest.starts_with(":")))
-    append(known->second, begin, !quoted);
+    append(known->second, begin, split);
   else if (isDefault && rest.find_first_of("$`\"'\\") == std::string_view::npos)
-    append(rest.substr(rest.starts_with(":") ? 2 : 1), begin, !quoted);
+    append(rest.substr(rest.starts_with(":") ? 2 : 1), begin, split);
   else
     return keep(end);
   cursor_ = end;
-  if (quoted)
-    word(); // though it may be empty
 }
 
 } // namespace vinci

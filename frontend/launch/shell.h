@@ -17,9 +17,16 @@ struct ShellWord {
   bool quoted = false;           ///< part of it is
   std::vector<std::string> uses; ///< names of the variables in it, known or not
 
-  /// Where byte `begin` stands; the word's beginning if there is none.
-  size_t place(size_t begin) const { return begin < origins.size() ? origins[begin] : offset; }
+  /// Where byte `begin` stands, or would stand if the word were longer.
+  size_t place(size_t begin) const {
+    if (begin < origins.size())
+      return origins[begin];
+    return origins.empty() ? offset : origins.back() + 1;
+  }
 };
+
+/// How long NAME= at the beginning of a word is; 0 if it is no assignment.
+size_t assignmentPrefix(std::string_view word);
 
 using ShellVariables = std::map<std::string, std::string, std::less<>>;
 
@@ -42,7 +49,7 @@ private:
   void redirect(const ShellVariables &variables);
   void skipHereDocuments();
   void finishWord();
-  ShellWord &word();
+  ShellWord &word(size_t offset);
   void append(char byte, size_t origin);
   void append(std::string_view text, size_t origin, bool split);
   void readWord(const ShellVariables &variables);

@@ -1,6 +1,8 @@
 #include "frontend/mindie/run_options.h"
 #include "frontend/mindie/checks.h"
 
+#include <algorithm>
+
 namespace vinci {
 
 namespace {
@@ -42,6 +44,11 @@ template <typename T> void byDefault(Import &import, Setting<T> &setting, T valu
 void readRunMindieOptions(Import &import, const JsonValue &options) {
   KeyReader reader(import, "run_mindie.sh's options", Authority::Server, Spelling::Textual);
   reader.read(options, optionRules());
+  for (const auto &[name, value] : options.members())
+    if (std::ranges::find(optionRules(), name.toText("an option"), &KeyRule::path) ==
+        optionRules().end())
+      fail(name.position(), "{} is no option of run_mindie.sh",
+           quoteForMessage(name.toText("an option")));
   for (std::string_view name : {"model-name", "model-path"})
     if (!options.find(name))
       fail(options.position(), "--{} is missing; run_mindie.sh must be given it", name);

@@ -26,9 +26,9 @@ void readCount(KeyReader &reader, const JsonValue &value, std::string_view key,
   const SettingRule &rule = settingRule(setting);
   double number = 0;
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size() - 1, number);
-  const double count = number * double(unit->second);
-  if (error != std::errc() || end != text.data() + text.size() - 1 || count != std::floor(count) ||
-      !(count >= rule.minimum && count <= rule.maximum))
+  const double exact = number * double(unit->second), count = std::round(exact);
+  if (error != std::errc() || end != text.data() + text.size() - 1 ||
+      std::abs(exact - count) > 1e-6 || !(count >= rule.minimum && count <= rule.maximum))
     value.failExpected(key, fmt::format("an integer from {} to {}, or one such as 8k or 8K",
                                         int64_t(rule.minimum), int64_t(rule.maximum)));
   settle(reader.import().findings, key,

@@ -100,14 +100,15 @@ void readJsonFlag(KeyReader &reader, const JsonValue &value, std::string_view ke
       value.failExpected(key, "a JSON object");
     return reader.read(value, rules);
   }
+  const std::string_view json = value.toText(key);
+  if (!json.substr(std::min(json.find_first_not_of(" \t\n"), json.size())).starts_with('{'))
+    value.failExpected(key, "a JSON object");
   // The text as a document of its own, moved to where it stands in the file: lines are right, and
   // columns are but for escapes in front of them.
   const SourcePosition place = value.position();
   std::string text = std::string(place.line - 1, '\n') + std::string(place.column, ' ');
   const JsonDocument document =
-      JsonDocument::parse(text += value.toText(key), place.file, {.maxBytes = size_t(64) << 20});
-  if (!document.root().isObject())
-    document.root().failExpected(key, "a JSON object");
+      JsonDocument::parse(text += json, place.file, {.maxBytes = size_t(64) << 20});
   reader.read(document.root(), rules);
 }
 

@@ -8,6 +8,7 @@ namespace vinci {
 namespace {
 
 constexpr std::string_view format = "vLLM's serve command";
+constexpr size_t mostFlags = 1024;
 
 /// The flags of one command, by canonical name.
 class ServeReader {
@@ -218,6 +219,8 @@ bool looksLikeServeFlags(const JsonValue &object) {
 void readServeFlags(Import &import, const JsonValue &flags) {
   if (!flags.isObject())
     flags.failExpected("serve", "an object of flags and values");
+  if (flags.size() > mostFlags)
+    fail(flags.position(), "the server has {} flags; at most {} are read", flags.size(), mostFlags);
   ServeReader(import, flags).read();
 }
 

@@ -177,7 +177,8 @@ TEST(QuantMatmul, ReadsWeightsAsTheRuntimePacksThem) {
       for (int64_t column = 0; column < k; ++column)
         bytes(expected)[reference::panelIndex(row, column, k, DType::Int8)] =
             bytes(rows)[row * k + column];
-    packPanel32(rows.data(), DType::Int8, n, k, packed.data(), DType::Int8);
+    packTensor(wholeTensor(rows.data(), DType::Int8, std::vector<uint64_t>{uint64_t(n), uint64_t(k)}),
+               packed.data(), DType::Int8, fb::Packing::Panel32);
     EXPECT_TRUE(packed == expected) << n << "x" << k;
   }
 }
