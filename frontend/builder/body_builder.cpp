@@ -44,22 +44,23 @@ void BodyBuilder::declare(const std::vector<WeightSpec> &weights, Location locat
       stack = ops().getI64IntegerAttr(weight.stack);
     }
     weights_[weight.symbol] = ops().create<llm::WeightOp>(
-        location, context_.activation(shape), ops().getStringAttr(weight.symbol),
-        ops().getStringAttr(weight.source), stack);
+        location, llm::tensorOf(context_.precision.getParameters(), shape),
+        ops().getStringAttr(weight.symbol), ops().getStringAttr(weight.source), stack);
   }
 }
 
 Value BodyBuilder::rmsNorm(Value input, StringRef weightSymbol) {
   return ops().create<llm::RmsNormOp>(context_.at("rms_norm_eps"), input.getType(), input,
                                       weight(weightSymbol),
-                                      ops().getF64FloatAttr(context_.spec.rmsNormEps));
+                                      ops().getF64FloatAttr(context_.spec.rmsNormEps),
+                                      TypeAttr::get(context_.precision.getLayernorm()));
 }
 
 Value BodyBuilder::linear(Value input, StringRef symbol, Location location, Type resultType) {
   Value matrix = weight(symbol);
   SmallVector<llm::DimExpr> shape = llm::shapeOf(cast<RankedTensorType>(input.getType()));
   shape.back() = cast<RankedTensorType>(matrix.getType()).getDimSize(0);
-  Type type = llm::tensorOf(resultType ? resultType : context_.dtype, shape);
+  Type type = llm::tensorOf(resultType ? resultType : context_.precision.getCompute(), shape);
   return ops().create<llm::MatmulOp>(location, type, input, matrix,
                                      weight((symbol + ".bias").str()));
 }

@@ -18,12 +18,19 @@ static Type elementType(OpBuilder &builder, DType dtype) {
     return builder.getBF16Type();
   case DType::Float16:
     return builder.getF16Type();
-  case DType::Int32:
-  case DType::Int8:
-    break;
+  default:
+    failInternal("a model cannot compute in {}", toString(dtype));
   }
-  fail("a model cannot compute in {}; float32, bfloat16 and float16 are supported",
-       toString(dtype));
+}
+
+static llm::PrecisionAttr precisionAttr(OpBuilder &builder, const PrecisionPolicy &policy) {
+  if (const auto conflict = precisionConflict(policy))
+    fail("{}", *conflict);
+  return llm::PrecisionAttr::get(
+      builder.getContext(), elementType(builder, policy.compute),
+      elementType(builder, policy.layernorm), elementType(builder, policy.softmax),
+      elementType(builder, policy.rotary), elementType(builder, policy.parameters),
+      builder.getBoolAttr(policy.keepOriginDtype));
 }
 
 static llm::LimitsAttr limitsAttr(MLIRContext *context, const Limits &limits) {
@@ -117,12 +124,14 @@ OwningOpRef<ModuleOp> buildModel(MLIRContext &mlirContext, const ModelSpec &spec
                                  const BuildOptions &options) {
   mlirContext.loadDialect<llm::LlmDialect>();
   OpBuilder builder(&mlirContext);
-  Type dtype = elementType(builder, options.dtype);
-  BuildContext context{spec, limitsAttr(&mlirContext, options.limits), dtype, builder};
+  BuildContext context{spec, limitsAttr(&mlirContext, options.limits),
+                       precisionAttr(builder, options.precision), builder};
 
   OwningOpRef<ModuleOp> module = ModuleOp::create(context.at(""));
-  (*module)->setAttr(llm::LlmDialect::modelAttrName, modelAttr(builder, spec, dtype));
+  (*module)->setAttr(llm::LlmDialect::modelAttrName,
+                     modelAttr(builder, spec, context.precision.getCompute()));
   (*module)->setAttr(llm::LlmDialect::limitsAttrName, context.limits);
+  (*module)->setAttr(llm::LlmDialect::precisionAttrName, context.precision);
   context.builder.setInsertionPointToEnd(module->getBody());
   Bodies bodies = buildBodies(context);
   for (StringRef entry : llm::entryNames)

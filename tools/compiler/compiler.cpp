@@ -64,7 +64,7 @@ static CompileResult finish(mlir::ModuleOp module, const CompileOptions &options
 CompileResult MlirCompiler::compile(const fs::path &model, const CompileOptions &options) {
   const ModelSpec spec = readHuggingFaceConfig(model);
   BuildOptions build;
-  build.dtype = options.dtype.value_or(spec.dtype);
+  build.precision = resolvePrecision(options.dtype.value_or(spec.dtype), options.precision);
   build.limits = resolveLimits(spec, {.maxSeqLen = options.maxSeqLen,
                                       .maxTokensPerStep = options.maxTokensPerStep,
                                       .maxBatch = options.maxBatch,
@@ -80,11 +80,11 @@ CompileResult MlirCompiler::compile(const fs::path &model, const CompileOptions 
 }
 
 CompileResult MlirCompiler::compileIr(const fs::path &irFile, const CompileOptions &options) {
-  if (options.dtype || options.maxSeqLen || options.maxTokensPerStep || options.maxBatch ||
-      options.kvBlocks || options.blockSize)
+  if (options.dtype || options.precision != RequestedPrecision() || options.maxSeqLen ||
+      options.maxTokensPerStep || options.maxBatch || options.kvBlocks || options.blockSize)
     fail(SourcePosition{irFile.string()},
-         "IR has its dtype and its limits in it; --dtype, --block-size and the "
-         "--max options go with a model");
+         "IR has its dtype, its precision and its limits in it; --dtype, --precision, "
+         "--block-size and the --max options go with a model");
   mlir::MLIRContext context(mlir::MLIRContext::Threading::DISABLED);
   DiagnosticCollector diagnostics(context);
   const auto module = readIrFile(context, irFile, diagnostics);
@@ -104,6 +104,7 @@ ModelSummary MlirCompiler::summarize(const fs::path &model) {
   summary.name = spec.name;
   summary.architecture = toString(spec.architecture);
   summary.dtype = spec.dtype;
+  summary.precision = resolvePrecision(spec.dtype);
   summary.hiddenSize = spec.hiddenSize;
   summary.numHiddenLayers = spec.numHiddenLayers;
   summary.numAttentionHeads = spec.numAttentionHeads;

@@ -5,7 +5,7 @@
 // maps it.
 #pragma once
 
-#include "runtime/support/dtype.h"
+#include "frontend/precision.h"
 
 #include <cstddef>
 #include <cstdint>
@@ -21,6 +21,7 @@ namespace vinci {
 /// What `vinci compile` takes. Absent values are the model's own or the documented defaults.
 struct CompileOptions {
   std::optional<DType> dtype;       ///< activations and weights; default: the checkpoint's
+  RequestedPrecision precision;     ///< does not contradict `dtype`
   std::string cpu = "native";       ///< avx2, avx512, avx512-vnni, amx or native
   std::optional<int64_t> maxSeqLen; ///< longest sequence, prompt and output together
   std::optional<int64_t> maxTokensPerStep;
@@ -43,6 +44,7 @@ struct ModelSummary {
   std::string name;
   std::string architecture;
   DType dtype = DType::Float32;
+  PrecisionPolicy precision; ///< without options
   uint64_t parameters = 0;
   uint64_t hiddenSize = 0;
   uint64_t numHiddenLayers = 0;
@@ -93,7 +95,7 @@ public:
 namespace vinci {
 /// Raise with every change of this header: the binary and the library come from one build, and a
 /// mix must not run.
-inline constexpr uint32_t compilerInterface = 1;
+inline constexpr uint32_t compilerInterface = 2;
 } // namespace vinci
 
 /// The library's entry point; the object lives as long as the library. Null if it was built for

@@ -61,6 +61,14 @@ void Elements::set(uint64_t index, double value) const {
   failInternal("reference kernels do not compute with {}", toString(type_));
 }
 
+double roundedTo(DType region, double value) {
+  if (region == DType::BFloat16)
+    return fromBFloat16(toBFloat16(static_cast<float>(value)));
+  if (region == DType::Float16)
+    return fromFloat16(toFloat16(static_cast<float>(value)));
+  return value;
+}
+
 uint64_t panelIndex(uint64_t n, uint64_t k, uint64_t depth, DType type) {
   const uint64_t paddedDepth = (depth + 31) / 32 * 32;
   if (byteSize(type) == 4)
