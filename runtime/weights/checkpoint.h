@@ -14,9 +14,9 @@ namespace vinci {
 class Checkpoint {
 public:
   /// Reads the first of these that is there: model.safetensors.index.json and its shards,
-  /// model.safetensors, the only *.safetensors.index.json, the only *.safetensors file. Throws Error if the index names a missing shard, a path
-  /// outside the directory, or a tensor that its shard does not hold, and if two shards hold a
-  /// tensor of the same name.
+  /// model.safetensors, the only *.safetensors.index.json, the only *.safetensors file. Throws Error
+  /// if the index names a missing shard, a path outside the directory, or a tensor that its shard
+  /// does not hold, and if two shards hold a tensor of the same name.
   static Checkpoint open(const std::filesystem::path &modelDir);
 
   /// nullptr if there is none of that name.
