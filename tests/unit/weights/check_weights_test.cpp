@@ -61,7 +61,7 @@ TEST_F(CheckWeights, EveryDifferenceIsNamedAtOnce) {
                 "\"surplus.14\", \"surplus.15\", \"surplus.16\", \"surplus.17\", \"surplus.18\", "
                 "\"surplus.19\" and 2 more"
                 "\n  of another shape (1): \"b\" is [2], expected [1, 2]"
-                "\n  of a dtype other than F32, F16 and BF16 (1): \"i\" is I16");
+                "\n  of another dtype (1): \"i\" is I16, expected F32 or F16 or BF16");
 }
 
 /// One layer with biases, two KV heads of 3 rows, three query heads for each, hidden size 5, two
@@ -244,8 +244,8 @@ TEST_F(CheckWeights, ShapesAndDtypesOfRenamedTensors) {
             start() +
                 "\n  of another shape (1): \"model.tok_embeddings.embedding_weight\" for "
                 "\"model.embed_tokens.weight\" is [2, 4], expected [4, 2]"
-                "\n  of a dtype other than F32, F16 and BF16 (1): \"model.norm_out.weight\" for "
-                "\"model.norm.weight\" is I16");
+                "\n  of another dtype (1): \"model.norm_out.weight\" for "
+                "\"model.norm.weight\" is I16, expected F32 or F16 or BF16");
 }
 
 } // namespace

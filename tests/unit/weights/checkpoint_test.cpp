@@ -69,7 +69,7 @@ TEST_F(Checkpoints, TheOnlyIndexWhateverItsName) {
                           folder / "quant_model_weights.safetensors.index.json");
   EXPECT_EQ(Checkpoint::open(folder).tensors().size(), 3u);
   write("another.safetensors.index.json", "{}");
-  EXPECT_CONTAINS(errorOfOpen(), "but no model.safetensors.index.json");
+  EXPECT_CONTAINS(errorOfOpen(), "but neither model.safetensors.index.json nor param_name_map.json");
   write("model.safetensors", safetensors(std::vector{tensor("a", 1)}));
   EXPECT_EQ(Checkpoint::open(folder).tensors().size(), 1u);
 }
