@@ -26,6 +26,7 @@ struct RequestedLimit {
   SourcePosition origin;
 
   RequestedLimit() = default;
+  RequestedLimit(int64_t value) : value(value) {}
   RequestedLimit(std::optional<int64_t> value) : value(value) {}
   RequestedLimit(std::optional<int64_t> value, SourcePosition origin)
       : value(value), origin(std::move(origin)) {}

@@ -28,6 +28,11 @@ def layer_of(linear):
     return int(linear.split(".")[2])
 
 
+def as_published(linear):
+    """Static attention, dynamic MLPs: what checkpoints of Qwen3-MoE have."""
+    return STATIC if is_attention(linear) else DYNAMIC
+
+
 def floats_of(tensor):
     dtype, _, raw = tensor
     assert dtype == "BF16", dtype

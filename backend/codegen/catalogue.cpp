@@ -101,6 +101,7 @@ std::optional<std::string> checkTopK(const KernelSpec &spec) {
 }
 
 constexpr ConstantRule dtype{"dtype", ElementType};
+constexpr ConstantRule compute{"compute", RegionType};
 constexpr ConstantRule n{"n", Size};
 constexpr ConstantRule k{"k", Size};
 constexpr ConstantRule int8Depth{"k", Size, 1, maxInt8Depth};
@@ -133,7 +134,7 @@ std::vector<CatalogueEntry> makeCatalogue() {
        [](const KernelSpec &s) { return rowTiles(VINCI_DIM_LOGIT_ROWS, 1, size(s, "n")); }},
       {"rope_table",
        "rope",
-       {headDim},
+       {dtype, headDim},
        {"out"},
        {"positions", "inv_freq"},
        {},
@@ -141,7 +142,7 @@ std::vector<CatalogueEntry> makeCatalogue() {
        [](const KernelSpec &s) { return rowTiles(VINCI_DIM_TOKENS, 1, 16 * size(s, "head_dim")); }},
       {"rope",
        "rope",
-       {dtype, heads, headDim},
+       {dtype, compute, heads, headDim},
        {"out"},
        {"x", "table"},
        {},
@@ -151,7 +152,7 @@ std::vector<CatalogueEntry> makeCatalogue() {
        }},
       {"rms_norm",
        "norm",
-       {dtype, n, {"groups", Size, 1, 65536}, {"eps", Real}, {"rows", Rows}},
+       {dtype, compute, n, {"groups", Size, 1, 65536}, {"eps", Real}, {"rows", Rows}},
        {"out"},
        {"x", "weight"},
        {},
@@ -179,7 +180,14 @@ std::vector<CatalogueEntry> makeCatalogue() {
        }},
       {"attention",
        "attention",
-       {dtype, heads, kvHeads, headDim, blockSize, {"max_blocks", Size}, {"scale", Real}},
+       {dtype,
+        {"softmax", RegionType},
+        heads,
+        kvHeads,
+        headDim,
+        blockSize,
+        {"max_blocks", Size},
+        {"scale", Real}},
        {"out"},
        {"q", "cache", "query_start", "context_lens", "block_tables"},
        {},
@@ -307,7 +315,7 @@ const CatalogueEntry &catalogueEntry(std::string_view op) {
 std::string templateName(const KernelSpec &spec) {
   std::string name = "vinci_" + spec.op;
   for (const ConstantRule &rule : catalogueEntry(spec.op).constants)
-    if (rule.kind == ElementType)
+    if (rule.kind == ElementType || rule.kind == RegionType)
       name += "_" + spec.text(std::string(rule.name));
   return name;
 }

@@ -31,6 +31,11 @@ void checkConstant(const KernelSpec &spec, const ConstantRule &rule) {
                    spec.text(name));
     return;
   }
+  case ConstantKind::RegionType:
+    if (spec.dtype(name) != DType::Float32 && spec.dtype(name) != spec.dtype())
+      failInternal("kernel {}: {} {} must be float32 or dtype {}", spec.op, name, spec.text(name),
+                   spec.text("dtype"));
+    return;
   case ConstantKind::Rows:
     if (spec.text(name) != "tokens" && spec.text(name) != "logit_rows")
       failInternal("kernel {}: {} \"{}\" must be tokens or logit_rows", spec.op, name,
@@ -95,6 +100,10 @@ std::string symbolName(const KernelSpec &spec) {
         name += "_" + spec.text(constant);
       else if (spec.text(constant) != spec.text("dtype"))
         name += "_to_" + spec.text(constant);
+      break;
+    case ConstantKind::RegionType:
+      if (spec.dtype(constant) != DType::Float32)
+        name += fmt::format("_{}_{}", constant, spec.text(constant));
       break;
     case ConstantKind::Rows:
       if (spec.text(constant) != "tokens")

@@ -6,6 +6,11 @@
 // depends on the other rows: a token gets the same bits in a prefill, in any split of it, and in a
 // decode step. Cache entries that a row may not see are never multiplied, not even by zero: they
 // may hold anything, NaN too.
+//
+// S is what the softmax computes in. In float32 the queries are scaled before the products and
+// nothing is rounded but the result. In T, the element type, the products are rounded, then scaled;
+// scores, differences, weights, corrections and at the end the total are rounded; sums over a chunk
+// and from chunk to chunk stay float32.
 #include "support/kernel.h"
 #include "support/kv_block.h"
 #include "support/math.h"
@@ -62,15 +67,24 @@ void scoreTokens(float *weights, const float *query, const T *keys, const T *val
     store(weights + i / Vectors * maxChunk + i % Vectors * lanes, scores[i / Vectors][i % Vectors]);
 }
 
-/// Turns the scores of one row into softmax weights against its new maximum. Returns what its
+/// The scores of products with a query that scaledQuery made.
+template <typename S> Floats scoreOf(Floats products, float scale) {
+  return isFloat32<S> ? products : roundTo<S>(roundTo<S>(products) * roundTo<S>(scale));
+}
+template <typename S> Floats scaledQuery(Floats query, float scale) {
+  return isFloat32<S> ? query * scale : query;
+}
+
+/// Turns the products of one row into softmax weights against its new maximum. Returns what its
 /// earlier sums have to be multiplied with.
-inline float softmaxChunk(float *weights, RowState &rows, uint64_t row, int64_t count,
-                          uint64_t chunk) {
+template <typename S>
+float softmaxChunk(float *weights, RowState &rows, uint64_t row, int64_t count, uint64_t chunk,
+                   float scale) {
   const Floats hidden = splat(-__builtin_inff());
   Floats largest = hidden;
   for (uint64_t i = 0; i < chunk; i += lanes) {
-    const Floats scores =
-        select(laneNumbers() + int32_t(i) < int32_t(count), load(weights + i), hidden);
+    const Floats scores = select(laneNumbers() + int32_t(i) < int32_t(count),
+                                 scoreOf<S>(load(weights + i), scale), hidden);
     store(weights + i, scores);
     largest = __builtin_elementwise_max(largest, scores);
   }
@@ -79,11 +93,11 @@ inline float softmaxChunk(float *weights, RowState &rows, uint64_t row, int64_t 
   const float now = chunkMaximum > before ? chunkMaximum : before;
   Floats sum = splat(0.0f);
   for (uint64_t i = 0; i < chunk; i += lanes) {
-    const Floats weight = exp(load(weights + i) - now);
+    const Floats weight = roundTo<S>(exp(roundTo<S>(load(weights + i) - now)));
     store(weights + i, weight);
     sum = sum + weight;
   }
-  const float correction = exp(splat(before - now)).x;
+  const float correction = roundTo<S>(exp(roundTo<S>(splat(before - now)))).x;
   rows.maximum[row] = now;
   rows.total[row] = rows.total[row] * correction + sumLanes(sum);
   return correction;
@@ -123,7 +137,7 @@ void sumValues(float *sums, const float *weights, const float *corrections, cons
 }
 
 /// One chunk of the context, from `start` on, for rows `first` .. `first` + Rows.
-template <int Rows, typename T>
+template <typename S, int Rows, typename T>
 void attendChunk(RowState &rows, uint64_t first, int64_t start, const T *keys, const T *values,
                  const Geometry &g) {
   const uint64_t stride = g.kv.paddedHeadDim(), chunk = g.chunk();
@@ -140,7 +154,8 @@ void attendChunk(RowState &rows, uint64_t first, int64_t start, const T *keys, c
   for (int r = 0; r < Rows; ++r) {
     const int64_t left = rows.visible[first + r] - start;
     counts[r] = left < 0 ? 0 : left > int64_t(chunk) ? int64_t(chunk) : left;
-    corrections[r] = softmaxChunk(weights + r * maxChunk, rows, first + r, counts[r], chunk);
+    corrections[r] =
+        softmaxChunk<S>(weights + r * maxChunk, rows, first + r, counts[r], chunk, g.scale);
   }
   float *sums = rows.sums + first * stride;
   uint64_t d = 0;
@@ -151,7 +166,7 @@ void attendChunk(RowState &rows, uint64_t first, int64_t start, const T *keys, c
 }
 
 /// The whole context for `count` rows.
-template <typename T>
+template <typename S, typename T>
 void attendRows(RowState &rows, uint64_t count, const T *cache, uint64_t head,
                 const int32_t *blocks, const Geometry &g) {
   const uint64_t chunk = g.chunk();
@@ -162,17 +177,17 @@ void attendRows(RowState &rows, uint64_t count, const T *cache, uint64_t head,
     const T *values = g.kv.values(cache, block, head) + offset * g.kv.paddedHeadDim();
     uint64_t row = 0;
     for (; row + 4 <= count; row += 4)
-      attendChunk<4>(rows, row, start, keys, values, g);
+      attendChunk<S, 4>(rows, row, start, keys, values, g);
     for (; row + 2 <= count; row += 2)
-      attendChunk<2>(rows, row, start, keys, values, g);
+      attendChunk<S, 2>(rows, row, start, keys, values, g);
     for (; row < count; ++row)
-      attendChunk<1>(rows, row, start, keys, values, g);
+      attendChunk<S, 1>(rows, row, start, keys, values, g);
   }
 }
 
 /// Query tokens begin..end, all of the sequence whose last token is `sequenceEnd` - 1, for KV head
 /// `head`.
-template <typename T>
+template <typename S, typename T>
 void attendTokens(T *out, const T *q, const T *cache, uint64_t begin, uint64_t end,
                   uint64_t sequenceEnd, int64_t context, const int32_t *blocks, uint64_t head,
                   const Geometry &g) {
@@ -188,7 +203,8 @@ void attendTokens(T *out, const T *q, const T *cache, uint64_t begin, uint64_t e
     };
     for (uint64_t row = 0; row < count; ++row) {
       forLanes(headDim, [&](uint64_t d, uint64_t n) {
-        store(rows.query + row * stride + d, loadUpTo(q + element(row) + d, n) * g.scale);
+        store(rows.query + row * stride + d,
+              scaledQuery<S>(loadUpTo(q + element(row) + d, n), g.scale));
         store(rows.sums + row * stride + d, splat(0.0f));
       });
       rows.maximum[row] = -__builtin_inff();
@@ -196,15 +212,18 @@ void attendTokens(T *out, const T *q, const T *cache, uint64_t begin, uint64_t e
       const int64_t position = context - int64_t(sequenceEnd - (begin + (first + row) / g.group));
       rows.visible[row] = position + 1 < limit ? position + 1 : limit;
     }
-    attendRows(rows, count, cache, head, blocks, g);
-    for (uint64_t row = 0; row < count; ++row)
+    attendRows<S>(rows, count, cache, head, blocks, g);
+    for (uint64_t row = 0; row < count; ++row) {
+      if (!isFloat32<S>)
+        rows.total[row] = roundTo<S>(rows.total[row]);
       forLanes(headDim, [&](uint64_t d, uint64_t n) {
         storeUpTo(out + element(row) + d, load(rows.sums + row * stride + d) / rows.total[row], n);
       });
+    }
   }
 }
 
-template <typename T>
+template <typename S, typename T>
 void attention(const Tile &t, T *out, const T *q, const T *cache, const int32_t *queryStart,
                const int32_t *contextLens, const int32_t *blockTables, uint64_t sequences,
                const Geometry &g) {
@@ -214,22 +233,23 @@ void attention(const Tile &t, T *out, const T *q, const T *cache, const int32_t 
       ++sequence;
     const uint64_t sequenceEnd = uint64_t(queryStart[sequence + 1]);
     const uint64_t end = sequenceEnd > token && sequenceEnd < t.rowEnd ? sequenceEnd : t.rowEnd;
-    attendTokens(out, q, cache, token, end, sequenceEnd, contextLens[sequence],
-                 blockTables + sequence * g.maxBlocks, t.column, g);
+    attendTokens<S>(out, q, cache, token, end, sequenceEnd, contextLens[sequence],
+                    blockTables + sequence * g.maxBlocks, t.column, g);
     token = end;
   }
 }
 
 } // namespace
 
-#define ATTENTION(T, name)                                                                         \
-  extern "C" void vinci_attention_##name(VINCI_COMMAND, uint64_t heads, uint64_t kvHeads,          \
-                                         uint64_t headDim, uint64_t blockSize, uint64_t maxBlocks, \
-                                         double attentionScale, VINCI_TILES) {                     \
-    attention(tileOf(dims, tile, symbol, scale, rowBlock, columns), output<T>(buffers, 0),         \
-              input<T>(buffers, 1), input<T>(buffers, 2), input<int32_t>(buffers, 3),              \
-              input<int32_t>(buffers, 4), input<int32_t>(buffers, 5), dims[VINCI_DIM_SEQUENCES],   \
-              Geometry{heads, heads / kvHeads, KvLayout{kvHeads, headDim, blockSize}, maxBlocks,   \
-                       float(attentionScale)});                                                    \
+#define ATTENTION(T, name, S, softmax)                                                             \
+  extern "C" void vinci_attention_##name##_##softmax(                                              \
+      VINCI_COMMAND, uint64_t heads, uint64_t kvHeads, uint64_t headDim, uint64_t blockSize,       \
+      uint64_t maxBlocks, double attentionScale, VINCI_TILES) {                                    \
+    attention<S>(tileOf(dims, tile, symbol, scale, rowBlock, columns), output<T>(buffers, 0),      \
+                 input<T>(buffers, 1), input<T>(buffers, 2), input<int32_t>(buffers, 3),           \
+                 input<int32_t>(buffers, 4), input<int32_t>(buffers, 5),                           \
+                 dims[VINCI_DIM_SEQUENCES],                                                        \
+                 Geometry{heads, heads / kvHeads, KvLayout{kvHeads, headDim, blockSize},           \
+                          maxBlocks, float(attentionScale)});                                      \
   }
-VINCI_FOR_EACH_TYPE(ATTENTION)
+VINCI_FOR_EACH_TYPE_AND_REGION(ATTENTION)

@@ -3,14 +3,17 @@
 
 namespace {
 
-template <typename T> void rmsNormRow(T *out, const T *x, const T *weight, uint64_t n, float eps) {
+/// Computes in C: float32, or T, in which every result is rounded (but for the running sum).
+template <typename T, typename C>
+void rmsNormRow(T *out, const T *x, const T *weight, uint64_t n, float eps) {
   Floats squares = splat(0.0f);
   forLanes(n, [&](uint64_t i, uint64_t count) {
     const Floats v = loadUpTo(x + i, count);
-    squares = fma(v, v, squares);
+    squares = isFloat32<C> ? fma(v, v, squares) : squares + roundTo<C>(v * v);
   });
-  const float mean = sumLanes(squares) / float(n);
-  const Floats factor = splat(1.0f / __builtin_elementwise_sqrt(mean + eps));
+  const float mean = roundTo<C>(sumLanes(squares) / float(n));
+  const float sum = roundTo<C>(mean + roundTo<C>(eps));
+  const Floats factor = splat(roundTo<C>(1.0f / __builtin_elementwise_sqrt(sum)));
   // Hugging Face rounds the normalised value to the element type before it multiplies with the
   // weight.
   forLanes(n, [&](uint64_t i, uint64_t count) {
@@ -21,12 +24,12 @@ template <typename T> void rmsNormRow(T *out, const T *x, const T *weight, uint6
 
 } // namespace
 
-#define RMS_NORM(T, name)                                                                          \
-  extern "C" void vinci_rms_norm_##name(VINCI_COMMAND, uint64_t n, uint64_t, double eps,           \
-                                        VINCI_TILES) {                                             \
+#define RMS_NORM(T, name, C, region)                                                               \
+  extern "C" void vinci_rms_norm_##name##_##region(VINCI_COMMAND, uint64_t n, uint64_t,            \
+                                                   double eps, VINCI_TILES) {                      \
     const Tile t = tileOf(dims, tile, symbol, scale, rowBlock, columns);                           \
     for (uint64_t row = t.rowBegin; row < t.rowEnd; ++row)                                         \
-      rmsNormRow(output<T>(buffers, 0) + row * n, input<T>(buffers, 1) + row * n,                  \
-                 input<T>(buffers, 2), n, float(eps));                                             \
+      rmsNormRow<T, C>(output<T>(buffers, 0) + row * n, input<T>(buffers, 1) + row * n,            \
+                       input<T>(buffers, 2), n, float(eps));                                       \
   }
-VINCI_FOR_EACH_TYPE(RMS_NORM)
+VINCI_FOR_EACH_TYPE_AND_REGION(RMS_NORM)

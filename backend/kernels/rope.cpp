@@ -5,46 +5,53 @@
 
 namespace {
 
-template <typename T>
-void rotateHead(T *out, const T *x, const float *cosines, const float *sines, uint64_t half) {
+/// a * b + c * d: with one rounding less in float32, with all of them in T.
+template <typename C> Floats sumOfProducts(Floats a, Floats b, Floats c, Floats d) {
+  return isFloat32<C> ? fma(a, b, c * d) : roundTo<C>(a * b) + roundTo<C>(c * d);
+}
+
+/// Computes in C, the type of the table: float32, or T, in which every result is rounded.
+template <typename T, typename C>
+void rotateHead(T *out, const T *x, const C *cosines, const C *sines, uint64_t half) {
   // Both halves are read before either is written: the kernel may run in place.
   forLanes(half, [&](uint64_t i, uint64_t count) {
     const Floats low = loadUpTo(x + i, count), high = loadUpTo(x + half + i, count);
     const Floats cosine = loadUpTo(cosines + i, count), sine = loadUpTo(sines + i, count);
-    storeUpTo(out + i, fma(low, cosine, -(high * sine)), count);
-    storeUpTo(out + half + i, fma(high, cosine, low * sine), count);
+    storeUpTo(out + i, sumOfProducts<C>(low, cosine, -high, sine), count);
+    storeUpTo(out + half + i, sumOfProducts<C>(high, cosine, low, sine), count);
   });
 }
 
 } // namespace
 
-extern "C" void vinci_rope_table(VINCI_COMMAND, uint64_t headDim, VINCI_TILES) {
-  const Tile t = tileOf(dims, tile, symbol, scale, rowBlock, columns);
-  const int32_t *positions = input<int32_t>(buffers, 1);
-  const float *frequencies = input<float>(buffers, 2);
-  const uint64_t half = headDim / 2;
-  for (uint64_t token = t.rowBegin; token < t.rowEnd; ++token) {
-    float *cosines = output<float>(buffers, 0) + token * headDim;
-    // The angle is rounded to float32 as Hugging Face rounds it; its sine and cosine are then
-    // exact.
-    const Floats position = splat(float(positions[token]));
-    forLanes(half, [&](uint64_t i, uint64_t count) {
-      const SineCosine value = sineCosine(position * loadUpTo(frequencies + i, count));
-      storeUpTo(cosines + i, value.cosine, count);
-      storeUpTo(cosines + half + i, value.sine, count);
-    });
+// The angle is rounded to float32 as Hugging Face rounds it; its sine and cosine are then exact.
+#define ROPE_TABLE(T, name)                                                                        \
+  extern "C" void vinci_rope_table_##name(VINCI_COMMAND, uint64_t headDim, VINCI_TILES) {          \
+    const Tile t = tileOf(dims, tile, symbol, scale, rowBlock, columns);                           \
+    const int32_t *positions = input<int32_t>(buffers, 1);                                         \
+    const float *frequencies = input<float>(buffers, 2);                                           \
+    const uint64_t half = headDim / 2;                                                             \
+    for (uint64_t token = t.rowBegin; token < t.rowEnd; ++token) {                                 \
+      T *cosines = output<T>(buffers, 0) + token * headDim;                                        \
+      const Floats position = splat(float(positions[token]));                                      \
+      forLanes(half, [&](uint64_t i, uint64_t count) {                                             \
+        const SineCosine value = sineCosine(position * loadUpTo(frequencies + i, count));          \
+        storeUpTo(cosines + i, value.cosine, count);                                               \
+        storeUpTo(cosines + half + i, value.sine, count);                                          \
+      });                                                                                          \
+    }                                                                                              \
   }
-}
+VINCI_FOR_EACH_TYPE(ROPE_TABLE)
 
-#define ROPE(T, name)                                                                              \
-  extern "C" void vinci_rope_##name(VINCI_COMMAND, uint64_t heads, uint64_t headDim,               \
-                                    VINCI_TILES) {                                                 \
+#define ROPE(T, name, C, region)                                                                   \
+  extern "C" void vinci_rope_##name##_##region(VINCI_COMMAND, uint64_t heads, uint64_t headDim,    \
+                                               VINCI_TILES) {                                      \
     const Tile t = tileOf(dims, tile, symbol, scale, rowBlock, columns);                           \
     for (uint64_t token = t.rowBegin; token < t.rowEnd; ++token) {                                 \
-      const float *cosines = input<float>(buffers, 2) + token * headDim;                           \
+      const C *cosines = input<C>(buffers, 2) + token * headDim;                                   \
       for (uint64_t head = token * heads; head < (token + 1) * heads; ++head)                      \
         rotateHead(output<T>(buffers, 0) + head * headDim, input<T>(buffers, 1) + head * headDim,  \
                    cosines, cosines + headDim / 2, headDim / 2);                                   \
     }                                                                                              \
   }
-VINCI_FOR_EACH_TYPE(ROPE)
+VINCI_FOR_EACH_TYPE_AND_REGION(ROPE)

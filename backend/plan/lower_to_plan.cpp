@@ -95,6 +95,7 @@ public:
 private:
   template <typename Op> auto members() { return program_.getBody().front().getOps<Op>(); }
 
+  void lowerPrecision(llm::PrecisionAttr attr);
   void lowerModel();
   void lowerGeneration(llm::GenerationAttr attr);
   void lowerLimits();
@@ -143,6 +144,19 @@ void Lowering::lowerGeneration(llm::GenerationAttr attr) {
   plan_.generation = std::move(generation);
 }
 
+void Lowering::lowerPrecision(llm::PrecisionAttr attr) {
+  if (!attr)
+    return;
+  auto precision = std::make_unique<fb::PrecisionT>();
+  precision->compute = dtypeOf(attr.getCompute());
+  precision->layernorm = dtypeOf(attr.getLayernorm());
+  precision->softmax = dtypeOf(attr.getSoftmax());
+  precision->rotary = dtypeOf(attr.getRotary());
+  precision->parameters = dtypeOf(attr.getParameters());
+  precision->keep_origin = attr.getKeepOrigin().getValue();
+  plan_.precision = std::move(precision);
+}
+
 void Lowering::lowerModel() {
   auto attr = module_->getAttrOfType<llm::ModelAttr>(llm::LlmDialect::modelAttrName);
   if (!attr)
@@ -159,6 +173,7 @@ void Lowering::lowerModel() {
   model->parameters = uint64_t(attr.getParameters());
   plan_.model = std::move(model);
   lowerGeneration(attr.getGeneration());
+  lowerPrecision(llm::findPrecision(module_));
   plan_.cpu = cpu_.name;
   plan_.cpu_features = cpu_.features;
 }

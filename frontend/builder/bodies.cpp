@@ -80,13 +80,14 @@ public:
     Value v = splitHeads(body_.linear(x, "v_proj", kvHeads), spec.numKeyValueHeads);
 
     auto cacheType = llm::KvCacheType::get(ops().getContext(), spec.numKeyValueHeads, spec.headDim,
-                                           context_.dtype);
+                                           context_.precision.getCompute());
     Value cache = ops().create<llm::KvCacheOp>(kvHeads, cacheType);
     cache =
         ops().create<llm::KvAppendOp>(kvHeads, cacheType, k, v, cache, body_.argument(SlotMapping));
     Value attended = ops().create<llm::AttentionOp>(
         heads, q.getType(), q, cache, body_.argument(QueryStart), body_.argument(ContextLens),
-        body_.argument(BlockTables), ops().getF64FloatAttr(1.0 / std::sqrt(double(spec.headDim))));
+        body_.argument(BlockTables), ops().getF64FloatAttr(1.0 / std::sqrt(double(spec.headDim))),
+        TypeAttr::get(context_.precision.getSoftmax()));
     Value merged = ops().create<llm::MergeHeadsOp>(
         heads, context_.activation({Symbol::Tokens, spec.queryWidth()}), attended);
     return body_.linear(merged, "o_proj", heads);

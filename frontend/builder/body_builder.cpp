@@ -65,7 +65,9 @@ void BodyBuilder::declare(const std::vector<WeightSpec> &weights, Location locat
     }
     weights_[weight.symbol] = ops().create<llm::WeightOp>(
         location,
-        llm::tensorOf(weight.dtype ? elementType(ops(), *weight.dtype) : context_.dtype, shape),
+        llm::tensorOf(weight.dtype ? elementType(ops(), *weight.dtype)
+                                   : context_.precision.getParameters(),
+                      shape),
         ops().getStringAttr(weight.symbol), ops().getStringAttr(weight.source), stack);
   }
 }
@@ -73,7 +75,8 @@ void BodyBuilder::declare(const std::vector<WeightSpec> &weights, Location locat
 Value BodyBuilder::rmsNorm(Value input, StringRef weightSymbol) {
   return ops().create<llm::RmsNormOp>(context_.at("rms_norm_eps"), input.getType(), input,
                                       weight(weightSymbol),
-                                      ops().getF64FloatAttr(context_.spec.rmsNormEps));
+                                      ops().getF64FloatAttr(context_.spec.rmsNormEps),
+                                      TypeAttr::get(context_.precision.getLayernorm()));
 }
 
 llm::DynamicQuantizeOp BodyBuilder::dynamicQuantize(Value input, Location location) {
@@ -92,7 +95,7 @@ Value BodyBuilder::linear(Value input, StringRef symbol, Location location, Type
   SmallVector<llm::DimExpr> shape = llm::shapeOf(cast<RankedTensorType>(input.getType()));
   Type inputType = llm::tensorOf(ops().getI8Type(), shape); // of a quantised one
   shape.back() = cast<RankedTensorType>(matrix.getType()).getDimSize(0);
-  Type type = llm::tensorOf(resultType ? resultType : context_.dtype, shape);
+  Type type = llm::tensorOf(resultType ? resultType : context_.precision.getCompute(), shape);
   if (Value scale = belonging(".deq_scale")) {
     Value quantized = ops().create<llm::QuantizeOp>(
         location, inputType, input, belonging(".input_scale"), belonging(".input_offset"));

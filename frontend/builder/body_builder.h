@@ -16,7 +16,7 @@ mlir::Type elementType(mlir::OpBuilder &builder, DType dtype);
 struct BuildContext {
   const ModelSpec &spec;
   llm::LimitsAttr limits;
-  mlir::Type dtype; ///< of activations, and of weights that are not quantised
+  llm::PrecisionAttr precision; ///< of what is not quantised
   mlir::OpBuilder builder;
 
   /// Where config.json says `key`, or the file if it does not.
@@ -24,13 +24,13 @@ struct BuildContext {
   mlir::Type i32() { return builder.getI32Type(); }
   mlir::Type f32() { return builder.getF32Type(); }
   mlir::RankedTensorType activation(llvm::ArrayRef<llm::DimExpr> shape) {
-    return llm::tensorOf(dtype, shape);
+    return llm::tensorOf(precision.getCompute(), shape);
   }
   /// [tokens, hidden_size]: what flows from layer to layer.
   mlir::RankedTensorType hiddenType() { return activation({llm::Symbol::Tokens, spec.hiddenSize}); }
   /// [tokens, head_dim]: cosines and sines.
   mlir::RankedTensorType ropeType() {
-    return llm::tensorOf(f32(), {llm::Symbol::Tokens, spec.headDim});
+    return llm::tensorOf(precision.getRotary(), {llm::Symbol::Tokens, spec.headDim});
   }
 };
 

@@ -12,11 +12,14 @@ using namespace mlir;
 
 namespace vinci {
 
-static Type activationType(OpBuilder &builder, DType dtype) {
-  if (dtype == DType::Int32 || dtype == DType::Int8)
-    fail("a model cannot compute in {}; float32, bfloat16 and float16 are supported",
-         toString(dtype));
-  return elementType(builder, dtype);
+static llm::PrecisionAttr precisionAttr(OpBuilder &builder, const PrecisionPolicy &policy) {
+  if (const auto conflict = precisionConflict(policy))
+    fail("{}", *conflict);
+  return llm::PrecisionAttr::get(
+      builder.getContext(), elementType(builder, policy.compute),
+      elementType(builder, policy.layernorm), elementType(builder, policy.softmax),
+      elementType(builder, policy.rotary), elementType(builder, policy.parameters),
+      builder.getBoolAttr(policy.keepOriginDtype));
 }
 
 static llm::LimitsAttr limitsAttr(MLIRContext *context, const Limits &limits) {
@@ -108,12 +111,14 @@ OwningOpRef<ModuleOp> buildModel(MLIRContext &mlirContext, const ModelSpec &spec
                                  const BuildOptions &options) {
   mlirContext.loadDialect<llm::LlmDialect>();
   OpBuilder builder(&mlirContext);
-  Type dtype = activationType(builder, options.dtype);
-  BuildContext context{spec, limitsAttr(&mlirContext, options.limits), dtype, builder};
+  BuildContext context{spec, limitsAttr(&mlirContext, options.limits),
+                       precisionAttr(builder, options.precision), builder};
 
   OwningOpRef<ModuleOp> module = ModuleOp::create(context.at(""));
-  (*module)->setAttr(llm::LlmDialect::modelAttrName, modelAttr(builder, spec, dtype));
+  (*module)->setAttr(llm::LlmDialect::modelAttrName,
+                     modelAttr(builder, spec, context.precision.getCompute()));
   (*module)->setAttr(llm::LlmDialect::limitsAttrName, context.limits);
+  (*module)->setAttr(llm::LlmDialect::precisionAttrName, context.precision);
   context.builder.setInsertionPointToEnd(module->getBody());
   Bodies bodies = buildBodies(context);
   for (StringRef entry : llm::entryNames)

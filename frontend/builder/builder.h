@@ -10,7 +10,7 @@
 
 #include "frontend/limits.h"
 #include "frontend/model_spec.h"
-#include "runtime/support/dtype.h"
+#include "frontend/precision.h"
 
 #include "mlir/IR/BuiltinOps.h"
 #include "mlir/IR/OwningOpRef.h"
@@ -18,11 +18,12 @@
 namespace vinci {
 
 struct BuildOptions {
-  DType dtype = DType::Float32; ///< of weights and activations: float32, bfloat16 or float16
+  PrecisionPolicy precision;
   Limits limits;
 };
 
-/// Builds and verifies the module; loads the llm dialect into `context`.
+/// Builds and verifies the module; loads the llm dialect into `context`. Fails for a policy that is
+/// not legal.
 mlir::OwningOpRef<mlir::ModuleOp> buildModel(mlir::MLIRContext &context, const ModelSpec &spec,
                                              const BuildOptions &options);
 

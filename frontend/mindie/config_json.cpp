@@ -2,6 +2,7 @@
 #include "frontend/mindie/checks.h"
 
 #include <algorithm>
+#include <array>
 
 namespace vinci {
 

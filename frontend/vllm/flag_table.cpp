@@ -1,6 +1,7 @@
 #include "frontend/vllm/flag_table.h"
 
 #include <algorithm>
+#include <array>
 #include <charconv>
 #include <cmath>
 
@@ -63,6 +64,13 @@ void readUnmodelled(KeyReader &reader, const JsonValue &value, std::string_view 
       (value.isInteger() || value.kind() == JsonKind::Number) && value.toNumber(key) == 0;
   if (!off && !zero)
     reader.report(FindingKind::NoEffect, value, "{} has no effect: Vinci does not model it", key);
+}
+
+void readSchedulingPolicy(KeyReader &reader, const JsonValue &value, std::string_view key) {
+  reader.assignNamed("", value, key, std::array<ValueName, 2>{{{"fcfs"}, {"priority"}}});
+  if (value.toText(key) == "priority")
+    reader.report(FindingKind::NoEffect, value,
+                  "{} is \"priority\"; Vinci serves requests in the order of their arrival", key);
 }
 
 void refuseOverride(KeyReader &, const JsonValue &value, std::string_view key) {
@@ -128,7 +136,7 @@ std::vector<ServeFlag> makeFlags() {
       {Scalar, {"rope-theta", "model.rope_theta"}},
       {List, {"cudagraph-capture-sizes", "execution.graph_batch_sizes"}},
       {Scalar, {"load-format", "weights.random", {{"auto"}, {"safetensors"}, {"dummy", "true"}}}},
-      {Scalar, {"scheduling-policy", {}, {{"fcfs"}, {"priority"}}}},
+      {Scalar, {"scheduling-policy", {}, {}, readSchedulingPolicy}},
 
       {Json, {"compilation-config", {}, {}, readCompilationConfig}},
       {Json,

@@ -2,6 +2,8 @@
 #include "frontend/vllm/flag_table.h"
 
 #include <algorithm>
+#include <array>
+#include <tuple>
 
 namespace vinci {
 

@@ -2,6 +2,7 @@
 #include "frontend/vllm/flag_table.h"
 
 #include <algorithm>
+#include <array>
 
 namespace vinci {
 

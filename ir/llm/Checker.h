@@ -3,6 +3,7 @@
 #pragma once
 
 #include "ir/llm/Llm.h"
+#include "ir/llm/Precision.h"
 
 namespace vinci::llm {
 
@@ -66,6 +67,21 @@ public:
       out << a.name << " has elements of type " << a.type.getElementType() << ", but " << b.name
           << " of type " << b.type.getElementType() << "; they must be equal";
     });
+  }
+
+  /// A region of the op computes in `type`, f32 or the type of the tensor it works on.
+  Checker &computesIn(llvm::StringRef what, mlir::Type type, const Tensor &a) {
+    return require(type.isF32() || type == a.type.getElementType(), [&](auto &&out) {
+      out << what << " " << type << ", but " << a.name << " has elements of type "
+          << a.type.getElementType() << "; legal are f32 and the type of " << a.name;
+    });
+  }
+
+  /// `type` is what a module that keeps its precision says of `region`.
+  Checker &keeps(PrecisionRegion region, llvm::StringRef what, mlir::Type type) {
+    if (!failed_)
+      failed_ = mlir::failed(verifyKept(op_, region, what, type));
+    return *this;
   }
 
   /// The rows of a product by experts: `result` has one for each of `rowOf`, and so has the input,

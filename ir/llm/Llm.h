@@ -3,6 +3,7 @@
 #pragma once
 
 #include "ir/llm/Dims.h"
+#include "ir/llm/Precision.h"
 
 #include "mlir/Bytecode/BytecodeOpInterface.h"
 #include "mlir/IR/Attributes.h"
@@ -29,8 +30,10 @@
 
 namespace vinci::llm {
 
-/// The module's `llm.model` and `llm.limits`, or null. `op` is the module or anything in it.
+/// The module's `llm.model`, `llm.limits` and `llm.precision`, or null. `op` is the module or
+/// anything in it.
 ModelAttr findModel(mlir::Operation *op);
 LimitsAttr findLimits(mlir::Operation *op);
+PrecisionAttr findPrecision(mlir::Operation *op);
 
 } // namespace vinci::llm

@@ -155,6 +155,40 @@ LogicalResult LimitsAttr::verify(EmitError emitError, int64_t maxSeqLen, int64_t
   return success();
 }
 
+//===- #llm.precision -------------------------------------------------------------------------===//
+
+Type PrecisionAttr::getTypeOf(PrecisionRegion region) const {
+  switch (region) {
+  case PrecisionRegion::Compute:
+    return getCompute();
+  case PrecisionRegion::Layernorm:
+    return getLayernorm();
+  case PrecisionRegion::Softmax:
+    return getSoftmax();
+  case PrecisionRegion::Rotary:
+    return getRotary();
+  case PrecisionRegion::Parameters:
+    return getParameters();
+  }
+  return {};
+}
+
+LogicalResult PrecisionAttr::verify(EmitError emitError, Type compute, Type layernorm, Type softmax,
+                                    Type rotary, Type parameters, BoolAttr) {
+  if (!isFloat(compute))
+    return emitError() << "compute is " << compute << "; legal are f32, bf16 and f16";
+  for (auto [region, type] :
+       {std::pair(PrecisionRegion::Layernorm, layernorm),
+        std::pair(PrecisionRegion::Softmax, softmax), std::pair(PrecisionRegion::Rotary, rotary)})
+    if (type != compute && !type.isF32())
+      return emitError() << toString(region) << " is " << type << ", but compute is " << compute
+                         << "; legal are f32 and the type of compute";
+  if (parameters != compute)
+    return emitError() << "parameters is " << parameters << ", but compute is " << compute
+                       << "; they must be equal, as no kernel multiplies two types";
+  return success();
+}
+
 //===- !llm.kv_cache --------------------------------------------------------------------------===//
 
 Type KvCacheType::parse(AsmParser &parser) {

@@ -127,6 +127,44 @@ def Llm_LimitsAttr : Llm_Attr<"Limits", "limits"> {
   }];
 }
 
+def Llm_PrecisionAttr : Llm_Attr<"Precision", "precision"> {
+  let summary = "In which element type each region of the model computes.";
+  let description = [{
+    Carried by the module as `llm.precision`; a module without it says nothing. The types stand on the ops as well, which
+    is what lowering follows:
+
+    | region | stands on |
+    |---|---|
+    | `compute` | activations and the KV cache: inputs of `matmul`, `rms_norm`, `rope`, `attention` |
+    | `layernorm` | `rms_norm .. in` |
+    | `softmax` | `attention .. softmax` |
+    | `rotary` | the table of `rope_table` and `rope` |
+    | `parameters` | weights |
+
+    `layernorm`, `softmax` and `rotary` are each f32 or `compute`; `parameters` is `compute`, which is the `dtype` of
+    `llm.model`. Logits and the routing of experts are f32 under every policy.
+
+    With `keep_origin = true` the verifier compares every op of the table, and every `npu.launch` that such an op has
+    become, with the policy: a pass that changes a type fails.
+
+    ```mlir
+    #llm.precision<compute = f16, layernorm = f16, softmax = f16, rotary = f16, parameters = f16, keep_origin = true>
+    ```
+  }];
+  let parameters = (ins
+    "::mlir::Type":$compute,
+    "::mlir::Type":$layernorm,
+    "::mlir::Type":$softmax,
+    "::mlir::Type":$rotary,
+    "::mlir::Type":$parameters,
+    "::mlir::BoolAttr":$keep_origin);
+  let assemblyFormat = "`<` struct(params) `>`";
+  let genVerifyDecl = 1;
+  let extraClassDeclaration = [{
+    ::mlir::Type getTypeOf(PrecisionRegion region) const;
+  }];
+}
+
 def Llm_KvCacheType : TypeDef<Llm_Dialect, "KvCache"> {
   let mnemonic = "kv_cache";
   let summary = "The paged KV cache of one layer.";

@@ -24,8 +24,11 @@ def Llm_Dialect : Dialect {
     dimensions of an op factor, `(i,k),(j,k)->(i,j)`: a factor that only inputs have is summed over, so sharding it
     leaves a partial sum; sharding any other factor shards the result.
 
-    The module carries two attributes: `llm.model` (`#llm.model`), what the model is, and `llm.limits` (`#llm.limits`),
-    how large a step may become.
+    The module carries `llm.model` (`#llm.model`), what the model is, `llm.limits` (`#llm.limits`), how large a step may
+    become, and `llm.precision` (`#llm.precision`), in which element type each region computes. *In f32* an op rounds where it
+    stores and where its formula says `round`. *In T*, f16 or bf16, every constant is a T and the result of every operation
+    is rounded to one (to nearest, ties to even; from halfway beyond the largest, to infinity), written `r(..)`; sums are
+    f32 and rounded once. Matrix products, `add`, `mul`, `silu` and `moe_combine` are f32 inside and round once.
   }];
   let useDefaultAttributePrinterParser = 1;
   let useDefaultTypePrinterParser = 1;
@@ -34,6 +37,7 @@ def Llm_Dialect : Dialect {
     /// Names of the attributes that a module carries.
     static constexpr llvm::StringLiteral modelAttrName = "llm.model";
     static constexpr llvm::StringLiteral limitsAttrName = "llm.limits";
+    static constexpr llvm::StringLiteral precisionAttrName = "llm.precision";
 
   private:
     void registerAttributesAndTypes();

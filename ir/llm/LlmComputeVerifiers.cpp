@@ -26,7 +26,8 @@ LogicalResult RopeTableOp::verify() {
       .activation(positions)
       .constant(freq)
       .same("tokens", result, 0, positions, 0)
-      .is("head_dim", result, 1, freq.dim(0).scale * 2, "twice the frequencies");
+      .is("head_dim", result, 1, freq.dim(0).scale * 2, "twice the frequencies")
+      .keeps(PrecisionRegion::Rotary, "makes a table of", result.type.getElementType());
 }
 
 /// Finite and above zero.
@@ -45,7 +46,10 @@ LogicalResult RmsNormOp::verify() {
       .constant(weight)
       .same("n", weight, 0, input, -1)
       .sameType(weight, input)
-      .require(legal, message);
+      .require(legal, message)
+      .computesIn("computes in", getCompute(), input)
+      .keeps(PrecisionRegion::Compute, "normalises", input.type.getElementType())
+      .keeps(PrecisionRegion::Layernorm, "computes in", getCompute());
 }
 
 LogicalResult MatmulOp::verify() {
@@ -68,7 +72,7 @@ LogicalResult MatmulOp::verify() {
     Tensor bias("bias", getBias());
     check.constant(bias).same("n", bias, 0, weight, 0).sameType(bias, weight);
   }
-  return check;
+  return check.keeps(PrecisionRegion::Compute, "multiplies", input.type.getElementType());
 }
 
 /// `flat` is [tokens, heads * head_dim] and `heads` is [tokens, heads, head_dim].
@@ -99,10 +103,14 @@ LogicalResult RopeOp::verify() {
       .activation(table)
       .same("tokens", table, 0, input, 0)
       .same("head_dim", table, 1, input, 2)
-      .require(input.dim(2).scale % 2 == 0, [&](auto &&out) {
-        out << "input has head_dim = " << toString(input.dim(2))
-            << "; it must be even, as halves are rotated";
-      });
+      .require(input.dim(2).scale % 2 == 0,
+               [&](auto &&out) {
+                 out << "input has head_dim = " << toString(input.dim(2))
+                     << "; it must be even, as halves are rotated";
+               })
+      .computesIn("computes in its table's type", table.type.getElementType(), input)
+      .keeps(PrecisionRegion::Compute, "rotates", input.type.getElementType())
+      .keeps(PrecisionRegion::Rotary, "has a table of", table.type.getElementType());
 }
 
 LogicalResult AddOp::verify() {
@@ -180,7 +188,10 @@ LogicalResult AttentionOp::verify() {
                  out << "block_tables is of shape " << shapeString(tables.type)
                      << "; the second dimension must be constant";
                })
-      .require(legal, message);
+      .require(legal, message)
+      .computesIn("has a softmax in", getSoftmax(), query)
+      .keeps(PrecisionRegion::Compute, "has a query of", query.type.getElementType())
+      .keeps(PrecisionRegion::Softmax, "has a softmax in", getSoftmax());
   if (LimitsAttr limits = findLimits(*this))
     check.is("size", start, 0, limits.getMaxBatch() + 1, "max_batch + 1")
         .is("max_blocks", tables, 1, limits.getMaxBlocksPerSequence(),
@@ -234,7 +245,8 @@ LogicalResult GroupedMatmulOp::verify() {
       .sameType(weight, input)
       .same("n", result, 1, weight, 1)
       .sameType(result, input)
-      .grouped(input, weight, rowOf, offsets, result, getGather());
+      .grouped(input, weight, rowOf, offsets, result, getGather())
+      .keeps(PrecisionRegion::Compute, "multiplies", input.type.getElementType());
 }
 
 LogicalResult MoeCombineOp::verify() {

@@ -34,17 +34,18 @@ def Llm_RopeTableOp : Llm_ComputeOp<"rope_table", [Pure]> {
   let summary = "Cosine and sine of the rotary angles of each token.";
   let description = [{
     With `a[t, i] = positions[t] * inv_freq[i]` in float32, `i < head_dim / 2`:
-    `result[t, i] = cos(a[t, i])`, `result[t, head_dim / 2 + i] = sin(a[t, i])`.
+    `result[t, i] = cos(a[t, i])`, `result[t, head_dim / 2 + i] = sin(a[t, i])`, rounded once to the result's type, which
+    is the one that `rope` computes in.
 
     ```mlir
     %rope = llm.rope_table %positions, %inv_freq
         : (tensor<?xi32, #tokens>, tensor<32xf32>) -> tensor<?x64xf32, #tokens>
     ```
     Sharding rule: `(t),(d)->(t,2d)`; d is never sharded.
-    Cost: about 40 FLOPs per element of the result, t·head_dim; 4·(t + t·head_dim + head_dim/2) bytes.
+    Cost: about 40 FLOPs per element of the result, t·head_dim; 4·(t + head_dim/2) + t·head_dim·D bytes.
   }];
   let arguments = (ins Llm_IntTensor<[1], "[tokens]">:$positions, Llm_F32Tensor<[1], "[head_dim / 2]">:$inv_freq);
-  let results = (outs Llm_F32Tensor<[2], "[tokens, head_dim]">:$result);
+  let results = (outs Llm_FloatTensor<[2], "[tokens, head_dim]">:$result);
   let assemblyFormat = "$positions `,` $inv_freq attr-dict `:` functional-type(operands, results)";
 }
 
@@ -54,16 +55,23 @@ def Llm_RmsNormOp : Llm_ComputeOp<"rms_norm", [Pure, AllTypesMatch<["input", "re
     `result[.., i] = round(x[.., i] / sqrt(mean_j(x[.., j]^2) + eps)) * weight[i]`; the mean and the quotient in float32,
     `round` to the element type, as the Hugging Face models do. Of rank 3 it normalises each head by itself.
 
+    `in` T, which is the element type: `m = r(sum_j(r(x[.., j] * x[.., j])) / n)`, `s = r(1 / sqrt(r(m + r(eps))))`,
+    `result[.., i] = r(r(x[.., i] * s) * weight[i])`. In f16 a row with an element of 256 or more has an infinite m and
+    becomes zeros.
+
     ```mlir
     %0 = llm.rms_norm %hidden, %input_layernorm eps 1.0e-06 : tensor<?x256xbf16, #tokens>, tensor<256xbf16>
+    %1 = llm.rms_norm %hidden, %input_layernorm eps 1.0e-06 in bf16 : tensor<?x256xbf16, #tokens>, tensor<256xbf16>
     ```
     Sharding rule: `(t,g,n),(n)->(t,g,n)`; n is never sharded.
     Cost: 4 FLOPs per element; 2·t·g·n·D + n·D bytes.
   }];
   let arguments = (ins Llm_FloatTensor<[2, 3], "[rows, n] or [rows, heads, n]">:$input,
-                       Llm_FloatTensor<[1], "[n]">:$weight, F64Attr:$eps);
+                       Llm_FloatTensor<[1], "[n]">:$weight, F64Attr:$eps, TypeAttr:$compute);
   let results = (outs Llm_FloatTensor<[2, 3], "as the input">:$result);
-  let assemblyFormat = "$input `,` $weight `eps` custom<PlainFloat>($eps) attr-dict `:` type($input) `,` type($weight)";
+  let assemblyFormat = [{
+    $input `,` $weight `eps` custom<PlainFloat>($eps) `` custom<ComputeType>($compute) attr-dict `:` type($input) `,` type($weight)
+  }];
 }
 
 def Llm_MatmulOp : Llm_ComputeOp<"matmul", [Pure]> {
@@ -123,15 +131,17 @@ def Llm_RopeOp : Llm_ComputeOp<"rope", [Pure, AllTypesMatch<["input", "result"]>
     With `c, s` the halves of `table[t, :]`, `e = head_dim / 2` and `i < e`:
     `result[t, h, i] = x[t, h, i] * c[i] - x[t, h, i + e] * s[i]`,
     `result[t, h, i + e] = x[t, h, i + e] * c[i] + x[t, h, i] * s[i]`.
+    It computes in the table's type, f32 or the input's. In T: `r(r(x * c) - r(y * s))` and `r(r(y * c) + r(x * s))`.
 
     ```mlir
     %0 = llm.rope %q, %rope : tensor<?x8x64xbf16, #tokens>, tensor<?x64xf32, #tokens>
+    %1 = llm.rope %q, %rope_bf16 : tensor<?x8x64xbf16, #tokens>, tensor<?x64xbf16, #tokens>
     ```
     Sharding rule: `(t,h,d),(t,d)->(t,h,d)`; d is never sharded.
-    Cost: 3·t·h·d FLOPs; 2·t·h·d·D + 4·t·d bytes.
+    Cost: 3·t·h·d FLOPs; 2·t·h·d·D + t·d·D_table bytes.
   }];
   let arguments = (ins Llm_FloatTensor<[3], "[tokens, heads, head_dim]">:$input,
-                       Llm_F32Tensor<[2], "[tokens, head_dim]">:$table);
+                       Llm_FloatTensor<[2], "[tokens, head_dim]">:$table);
   let results = (outs Llm_FloatTensor<[3], "as the input">:$result);
   let assemblyFormat = "$input `,` $table attr-dict `:` type($input) `,` type($table)";
 }

@@ -39,16 +39,26 @@ void LlmDialect::initialize() {
 
 LogicalResult LlmDialect::verifyOperationAttribute(Operation *op, NamedAttribute attribute) {
   StringRef name = attribute.getName();
-  if (name != modelAttrName && name != limitsAttrName)
+  if (name != modelAttrName && name != limitsAttrName && name != precisionAttrName)
     return op->emitOpError() << "has the unknown attribute '" << name
-                             << "'; the llm dialect defines " << modelAttrName << " and "
-                             << limitsAttrName;
+                             << "'; the llm dialect defines " << modelAttrName << ", "
+                             << limitsAttrName << " and " << precisionAttrName;
   if (!isa<ModuleOp>(op))
     return op->emitOpError() << "has the attribute '" << name << "', which belongs on the module";
   if (name == modelAttrName && !isa<ModelAttr>(attribute.getValue()))
     return op->emitOpError() << "attribute '" << name << "' must be #llm.model<...>";
   if (name == limitsAttrName && !isa<LimitsAttr>(attribute.getValue()))
     return op->emitOpError() << "attribute '" << name << "' must be #llm.limits<...>";
+  if (name != precisionAttrName)
+    return success();
+  auto precision = dyn_cast<PrecisionAttr>(attribute.getValue());
+  if (!precision)
+    return op->emitOpError() << "attribute '" << name << "' must be #llm.precision<...>";
+  if (ModelAttr model = findModel(op); model && model.getDtype() != precision.getCompute())
+    return op->emitOpError() << "attribute '" << name
+                             << "' has compute = " << precision.getCompute() << ", but "
+                             << modelAttrName << " has dtype = " << model.getDtype()
+                             << "; they must be equal";
   return success();
 }
 
@@ -66,6 +76,10 @@ ModelAttr findModel(Operation *op) {
 
 LimitsAttr findLimits(Operation *op) {
   return findModuleAttr<LimitsAttr>(op, LlmDialect::limitsAttrName);
+}
+
+PrecisionAttr findPrecision(Operation *op) {
+  return findModuleAttr<PrecisionAttr>(op, LlmDialect::precisionAttrName);
 }
 
 } // namespace vinci::llm

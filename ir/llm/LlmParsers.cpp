@@ -24,6 +24,36 @@ static void printSameTypes(OpAsmPrinter &printer, Operation *, Type first, Type)
   printer << first;
 }
 
+/// `in f16`: what a region computes in, behind `keyword`; nothing for f32.
+static ParseResult parseRegionType(OpAsmParser &parser, StringRef keyword, TypeAttr &type) {
+  Type parsed = parser.getBuilder().getF32Type();
+  if (succeeded(parser.parseOptionalKeyword(keyword)) && parser.parseType(parsed))
+    return failure();
+  type = TypeAttr::get(parsed);
+  return success();
+}
+
+static void printRegionType(OpAsmPrinter &printer, StringRef keyword, TypeAttr type) {
+  if (!type.getValue().isF32())
+    printer << " " << keyword << " " << type.getValue();
+}
+
+static ParseResult parseComputeType(OpAsmParser &parser, TypeAttr &type) {
+  return parseRegionType(parser, "in", type);
+}
+
+static void printComputeType(OpAsmPrinter &printer, Operation *, TypeAttr type) {
+  printRegionType(printer, "in", type);
+}
+
+static ParseResult parseSoftmaxType(OpAsmParser &parser, TypeAttr &type) {
+  return parseRegionType(parser, "softmax", type);
+}
+
+static void printSoftmaxType(OpAsmPrinter &printer, Operation *, TypeAttr type) {
+  printRegionType(printer, "softmax", type);
+}
+
 //===- Signatures -----------------------------------------------------------------------------===//
 
 /// `@name(%a: type, ...)`: the names without % become `argNames`.

@@ -3,6 +3,7 @@
 #include "ir/llm/StepInputs.h"
 #include "ir/npu/Npu.h"
 #include "ir/npu/Sizes.h"
+#include "runtime/support/dtype.h"
 
 #include "llvm/ADT/StringSet.h"
 
@@ -152,6 +153,47 @@ LogicalResult BodyOp::verifyRegions() {
   return success();
 }
 
+/// The element types among a kernel's constants that a module's llm.precision decides.
+struct KeptConstant {
+  StringLiteral kernel, name;
+  llm::PrecisionRegion region;
+};
+static constexpr KeptConstant keptConstants[] = {
+    {"rms_norm", "dtype", llm::PrecisionRegion::Compute},
+    {"rms_norm", "compute", llm::PrecisionRegion::Layernorm},
+    {"rope_table", "dtype", llm::PrecisionRegion::Rotary},
+    {"rope", "dtype", llm::PrecisionRegion::Compute},
+    {"rope", "compute", llm::PrecisionRegion::Rotary},
+    {"attention", "dtype", llm::PrecisionRegion::Compute},
+    {"attention", "softmax", llm::PrecisionRegion::Softmax},
+    {"matmul", "dtype", llm::PrecisionRegion::Compute},
+    {"grouped_matmul", "dtype", llm::PrecisionRegion::Compute}};
+
+/// The type of this name, or null.
+static Type elementType(MLIRContext *context, StringRef name) {
+  std::optional<DType> type = parseDType({name.data(), name.size()});
+  if (type == DType::Float32)
+    return Float32Type::get(context);
+  if (type == DType::BFloat16)
+    return BFloat16Type::get(context);
+  if (type == DType::Float16)
+    return Float16Type::get(context);
+  return {};
+}
+
+static LogicalResult verifyKeptConstants(LaunchOp launch) {
+  for (const KeptConstant &kept : keptConstants) {
+    auto name = launch.getConstants().getAs<StringAttr>(kept.name);
+    if (kept.kernel != launch.getKernel() || !name)
+      continue;
+    Type type = elementType(launch.getContext(), name);
+    std::string what = ("of " + kept.kernel + " has " + kept.name).str();
+    if (type && failed(llm::verifyKept(launch, kept.region, what, type)))
+      return failure();
+  }
+  return success();
+}
+
 LogicalResult LaunchOp::verify() {
   if (getKernel().empty())
     return emitOpError() << "names no kernel";
@@ -172,7 +214,7 @@ LogicalResult LaunchOp::verify() {
       return emitOpError() << "has the constant " << constant.getName().getValue() << " = " << value
                            << "; legal are i64, f64 and strings";
   }
-  return success();
+  return verifyKeptConstants(*this);
 }
 
 LogicalResult LaunchOp::verifySymbolUses(SymbolTableCollection &symbols) {

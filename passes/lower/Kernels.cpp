@@ -66,8 +66,9 @@ public:
     kernel_.constants.set(name, builder_.getStringAttr(value));
     return *this;
   }
+  KernelBuilder &type(StringRef name, Type value) { return set(name, dtypeName(value)); }
   KernelBuilder &dtype(Value value, StringRef name = "dtype") {
-    return set(name, dtypeName(cast<RankedTensorType>(value.getType()).getElementType()));
+    return type(name, cast<RankedTensorType>(value.getType()).getElementType());
   }
   /// The kernel handles rows of `value` only if they are counted by `symbol` alone.
   KernelBuilder &rowsPer(llm::Symbol symbol, Value value) {
@@ -128,6 +129,7 @@ FailureOr<Kernel> kernel(llm::RopeTableOp op) {
       .writes(op.getResult())
       .reads(op.getPositions())
       .reads(op.getInvFreq())
+      .dtype(op.getResult())
       .set("head_dim", size(op.getResult(), 1))
       .build();
 }
@@ -140,6 +142,7 @@ FailureOr<Kernel> kernel(llm::RmsNormOp op) {
       .reads(op.getInput())
       .readsWeight(op.getWeight())
       .dtype(op.getInput())
+      .type("compute", op.getCompute())
       .set("n", size(op.getWeight(), 0))
       .set("groups", rows.scale * heads)
       .set("eps", op.getEps())
@@ -172,6 +175,7 @@ FailureOr<Kernel> kernel(llm::RopeOp op) {
       .reads(op.getInput())
       .reads(op.getTable())
       .dtype(op.getInput())
+      .dtype(op.getTable(), "compute")
       .set("heads", size(op.getInput(), 1))
       .set("head_dim", size(op.getInput(), 2))
       .build();
@@ -201,6 +205,7 @@ FailureOr<Kernel> kernel(llm::AttentionOp op, llm::LimitsAttr limits) {
       .reads(op.getContextLens())
       .reads(op.getBlockTables())
       .dtype(op.getQuery())
+      .type("softmax", op.getSoftmax())
       .set("heads", size(op.getQuery(), 1))
       .set("kv_heads", op.getCache().getType().getHeads())
       .set("head_dim", size(op.getQuery(), 2))

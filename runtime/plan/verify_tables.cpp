@@ -65,6 +65,23 @@ void verifyGeneration(const Context &context) {
   requireFinite(generation->repetition_penalty(), "repetition_penalty");
 }
 
+void verifyPrecision(const Context &context) {
+  const std::string where = "precision";
+  const fb::Precision *precision = context.plan.precision();
+  if (!precision)
+    return;
+  for (auto [region, type] : {std::pair("compute", precision->compute()),
+                              std::pair("layernorm", precision->layernorm()),
+                              std::pair("softmax", precision->softmax()),
+                              std::pair("rotary", precision->rotary()),
+                              std::pair("parameters", precision->parameters())})
+    context.requireFloat(type, where + " of " + region);
+  if (precision->compute() != context.plan.model()->dtype())
+    context.fail(where, "compute is {}, the model's dtype is {}",
+                 toString(toDType(precision->compute())),
+                 toString(toDType(context.plan.model()->dtype())));
+}
+
 void verifyBuffers(const Context &context) {
   const auto *buffers = context.require(context.plan.buffers(), "plan", "buffers");
   uint64_t arena = context.plan.arena_bytes();
@@ -188,6 +205,7 @@ void verifyModel(const Context &context) {
   verifyLimits(context);
   verifyKvCache(context);
   verifyGeneration(context);
+  verifyPrecision(context);
 }
 
 void verifyMemory(const Context &context) {

@@ -119,7 +119,7 @@ class Ir(VinciTest):
     def test_options_that_the_ir_has_in_it(self):
         path = self.scratch / "good.mlir"
         path.write_text(self.good)
-        for option in (("--dtype", "float32"), ("--max-seq-len", 64), ("--block-size", 32)):
+        for option in (("--dtype", "float32"), ("--precision", "compute=float16"), ("--max-seq-len", 64), ("--block-size", 32)):
             self.expect_error(("compile", path, "-o", self.scratch / "bad.plan", *option), 1, "good.mlir",
                               "limits in it", option[0][:5])
 

@@ -8,17 +8,13 @@ import unittest
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
 import quantise  # noqa: E402
 from harness import MODELS, VinciTest  # noqa: E402
-from quantise import DYNAMIC, FLOAT, STATIC, is_attention, is_expert  # noqa: E402
+from quantise import DYNAMIC, FLOAT, STATIC, as_published  # noqa: E402
 
 DENSE, MOE = MODELS / "austen-qwen3", MODELS / "austen-qwen3-moe"
 SUPPORTED = "FLOAT, W8A8 and W8A8_DYNAMIC are supported"
 Q, K, DOWN = (f"model.layers.2.{name}" for name in ("self_attn.q_proj", "self_attn.k_proj", "mlp.down_proj"))
 EXPERT = "model.layers.1.mlp.experts.7."
 DELETE = object()
-
-
-def static_attention(linear):
-    return STATIC if is_attention(linear) else DYNAMIC
 
 
 def of_linear(linear, scheme):
@@ -110,7 +106,7 @@ class Quantization(VinciTest):
         return error
 
     def check(self, source, cases):
-        entries = quantise.description_of(quantise.read_checkpoint(source), static_attention)
+        entries = quantise.description_of(quantise.read_checkpoint(source), as_published)
         self.succeed("inspect", self.folder(source, entries))
         for changes, words in cases:
             with self.subTest(str(changes)):
@@ -134,7 +130,7 @@ class Quantization(VinciTest):
                 self.refused(folder, *words)
 
     def test_general_keys_that_say_nothing(self):
-        entries = quantise.description_of(quantise.read_checkpoint(DENSE), static_attention)
+        entries = quantise.description_of(quantise.read_checkpoint(DENSE), as_published)
         entries.update({"kv_quant_type": None, "kv_cache_type": "", "fa_quant_type": "FLOAT", "reduce_quant_type": None,
                         "metadata": {"quarot": {"max_tp_size": 4, "heads_rotation": {"layers": []}}}, "optional": {}})
         for key in ("model_quant_type", "version", "group_size"):
@@ -142,7 +138,7 @@ class Quantization(VinciTest):
         self.assertEqual(self.succeed("inspect", self.folder(DENSE, entries)).stderr, "")
 
     def test_both_places_of_a_contradiction_are_named(self):
-        entries = quantise.description_of(quantise.read_checkpoint(DENSE), static_attention)
+        entries = quantise.description_of(quantise.read_checkpoint(DENSE), as_published)
         entries.update({f"{K}.weight": DYNAMIC})
         folder = self.folder(DENSE, entries)
         lines = (folder / "quant_model_description.json").read_text().splitlines()
@@ -156,18 +152,18 @@ class Quantization(VinciTest):
 
     def test_names_win_over_stars(self):
         """Layer 2 alone is dynamic; in layer 1 one expert says so for itself, and contradicts the others."""
-        stars = quantise.with_stars(quantise.description_of(quantise.read_checkpoint(DENSE), static_attention))
+        stars = quantise.with_stars(quantise.description_of(quantise.read_checkpoint(DENSE), as_published))
         stars.update({f"model.layers.2.self_attn.{name}.{part}": DYNAMIC for name in ("q_proj", "k_proj", "v_proj", "o_proj")
                       for part in quantise.PARTS[DYNAMIC]})
         report = json.loads(self.succeed("inspect", self.folder(DENSE, stars), "--format", "json").stdout)
         self.assertEqual([row["layers"] for row in report["quantisation"]], ["0-1", "2-2", "3-3"])
-        stars = quantise.with_stars(quantise.description_of(quantise.read_checkpoint(MOE), static_attention))
+        stars = quantise.with_stars(quantise.description_of(quantise.read_checkpoint(MOE), as_published))
         stars["model.layers.*.mlp.experts.7.up_proj.weight"] = FLOAT
         stars["model.layers.0.mlp.experts.*.up_proj.weight"] = DYNAMIC  # the layer's number wins over the expert's
         self.refused(self.folder(MOE, stars), f"{EXPERT}up_proj.weight is FLOAT, but")
 
     def test_other_entries_are_one_warning(self):
-        entries = quantise.description_of(quantise.read_checkpoint(DENSE), static_attention)
+        entries = quantise.description_of(quantise.read_checkpoint(DENSE), as_published)
         others = {"model.layers.4.self_attn.q_proj.weight": DYNAMIC, "model.layers.0.mlp.gate.weight": FLOAT, "x.outdim": 3}
         folder = self.folder(DENSE, {**entries, **others})
         result = self.succeed("compile", folder, "-o", "-", "--stop-after", "import")
@@ -181,11 +177,11 @@ class Quantization(VinciTest):
         config = json.loads((DENSE / "config.json").read_text())
         config["intermediate_size"] = 131072
         (folder / "config.json").write_text(json.dumps(config))
-        quantise.write_description(folder, quantise.description_of(quantise.read_checkpoint(DENSE), static_attention))
+        quantise.write_description(folder, quantise.description_of(quantise.read_checkpoint(DENSE), as_published))
         self.refused(folder, "model.layers.0.mlp.down_proj.weight is W8A8_DYNAMIC", "131072", "int32", "at most 131071")
 
     def test_a_config_that_says_quantize(self):
-        entries = quantise.description_of(quantise.read_checkpoint(DENSE), static_attention)
+        entries = quantise.description_of(quantise.read_checkpoint(DENSE), as_published)
         for value, description, words in (("w8a8", None, ["quantize is \"w8a8\"", "no quant_model_description.json beside"]),
                                           ("w4a16", entries, ["quantize is \"w4a16\"", "\"w8a8\" and \"w8a8_dynamic\""]),
                                           (8, entries, ["quantize", "8", "string"]),
@@ -207,7 +203,7 @@ class Tensors(VinciTest):
     @classmethod
     def setUpClass(cls):
         super().setUpClass()
-        cls.model = quantise.quantise(DENSE, cls.scratch / "model", static_attention)
+        cls.model = quantise.quantise(DENSE, cls.scratch / "model", as_published)
         cls.file = cls.model / "quant_model_weights.safetensors"
         cls.tensors = quantise.read_checkpoint(cls.model)
 

@@ -10,6 +10,9 @@ import struct
 import subprocess
 import sys
 
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
+import quantise  # noqa: E402
+
 FUZZ = pathlib.Path(__file__).resolve().parent
 ROOT = FUZZ.parent.parent
 MODELS = sorted(path.parent for folder in ("models", "tests/golden/data") for path in ROOT.glob(folder + "/*/config.json"))
@@ -18,8 +21,10 @@ TENSOR_BYTES = 128  # per tensor
 
 
 def config_seed(model):
-    """config.json, a line of ----, generation_config.json: what config_fuzzer.cpp splits."""
-    return b"\n----\n".join((model / name).read_bytes() for name in ("config.json", "generation_config.json"))
+    """config.json, generation_config.json and a description of W8A8, lines of ---- between: what config_fuzzer.cpp splits."""
+    files = [(model / name).read_bytes() for name in ("config.json", "generation_config.json")]
+    description = quantise.with_stars(quantise.description_of(quantise.read_checkpoint(model), quantise.as_published))
+    return b"\n----\n".join([*files, json.dumps(description).encode()])
 
 
 def safetensors_seed(file):
@@ -98,7 +103,7 @@ def main(vinci, out):
         plan = out / "plan" / "seeds" / name
         plan.parent.mkdir(parents=True, exist_ok=True)
         subprocess.run([vinci, "compile", str(ROOT / "tests/golden/data" / name), "-o", str(plan)], check=True)
-    write_dictionary(out, "config", configs)
+    write_dictionary(out, "config", configs + [["FLOAT", "W8A8", "W8A8_DYNAMIC", "group_size", "metadata", "quarot", "weight_scale"]])
     small = json.loads(tokenizers[0])
     del small["model"]["vocab"], small["model"]["merges"]
     write_dictionary(out, "tokenizer-json", [small, {"merges": [], "vocab": []}])

@@ -13,7 +13,7 @@ import unittest
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
 import quantise  # noqa: E402
 from harness import MODELS, ROOT, VinciTest, read_json  # noqa: E402
-from quantise import DYNAMIC, FLOAT, STATIC, is_attention, is_expert, layer_of  # noqa: E402
+from quantise import DYNAMIC, FLOAT, STATIC, as_published, is_expert, layer_of  # noqa: E402
 
 DENSE, MOE, BIASED = (MODELS / name for name in ("austen-qwen3", "austen-qwen3-moe", "austen-qwen2"))
 TOKENS = 800
@@ -26,11 +26,6 @@ def all_dynamic(linear):
 
 def all_static(linear):
     return STATIC
-
-
-def as_published(linear):
-    """Static attention, dynamic experts: what checkpoints of Qwen3-MoE have."""
-    return STATIC if is_attention(linear) else DYNAMIC
 
 
 def mixed(linear):

@@ -70,12 +70,33 @@ static RequestedLimit choose(const std::optional<int64_t> &flag, const Setting<i
   return flag ? RequestedLimit(flag) : RequestedLimit(setting.value, setting.origin);
 }
 
+/// What flags ask for and, where they are silent, the deployment. --dtype alone overrules it as a
+/// whole.
+static RequestedPrecision requestedPrecision(const DeploymentSpec::Precision &deployment,
+                                             const CompileOptions &options) {
+  RequestedPrecision requested = options.precision;
+  if (options.dtype)
+    return requested;
+  const auto take = [](std::optional<DType> &type, const Setting<std::string> &setting) {
+    if (!type && setting)
+      type = parseDType(*setting);
+  };
+  take(requested.compute, deployment.compute);
+  take(requested.layernorm, deployment.layernorm);
+  take(requested.softmax, deployment.softmax);
+  take(requested.rotary, deployment.rotary);
+  take(requested.parameters, deployment.parameters);
+  if (!requested.keepOriginDtype)
+    requested.keepOriginDtype = deployment.keepOriginDtype.value;
+  return requested;
+}
+
 static BuildOptions buildOptions(const ModelSpec &spec, const DeploymentSpec &deployment,
                                  const CompileOptions &options) {
   const DeploymentSpec::Scheduler &scheduler = deployment.scheduler;
   BuildOptions build;
-  build.dtype = options.dtype.value_or(
-      deployment.precision.compute ? *parseDType(*deployment.precision.compute) : spec.dtype);
+  build.precision = resolvePrecision(options.dtype.value_or(spec.dtype),
+                                     requestedPrecision(deployment.precision, options));
   build.limits = resolveLimits(spec, {.maxSeqLen = choose(options.maxSeqLen, scheduler.maxSeqLen),
                                       .maxTokensPerStep = choose(options.maxTokensPerStep,
                                                                  scheduler.maxNumBatchedTokens
@@ -105,11 +126,11 @@ CompileResult MlirCompiler::compile(const ImportRequest &request, const CompileO
 }
 
 CompileResult MlirCompiler::compileIr(const fs::path &irFile, const CompileOptions &options) {
-  if (options.dtype || options.maxSeqLen || options.maxTokensPerStep || options.maxBatch ||
-      options.kvBlocks || options.blockSize)
+  if (options.dtype || options.precision != RequestedPrecision() || options.maxSeqLen ||
+      options.maxTokensPerStep || options.maxBatch || options.kvBlocks || options.blockSize)
     fail(SourcePosition{irFile.string()},
-         "IR has its dtype and its limits in it; --dtype, --block-size and the "
-         "--max options go with a model");
+         "IR has its dtype, its precision and its limits in it; --dtype, --precision, "
+         "--block-size and the --max options go with a model");
   mlir::MLIRContext context(mlir::MLIRContext::Threading::DISABLED);
   DiagnosticCollector diagnostics(context);
   const auto module = readIrFile(context, irFile, diagnostics);
@@ -130,6 +151,7 @@ ModelSummary MlirCompiler::summarize(const ImportRequest &request) {
   summary.name = spec.name;
   summary.architecture = toString(spec.architecture);
   summary.dtype = spec.dtype;
+  summary.precision = resolvePrecision(spec.dtype);
   summary.hiddenSize = spec.hiddenSize;
   summary.numHiddenLayers = spec.numHiddenLayers;
   summary.numAttentionHeads = spec.numAttentionHeads;

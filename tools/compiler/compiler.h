@@ -6,7 +6,7 @@
 #pragma once
 
 #include "frontend/import/request.h"
-#include "runtime/support/dtype.h"
+#include "frontend/precision.h"
 
 #include <cstddef>
 #include <cstdint>
@@ -22,6 +22,7 @@ namespace vinci {
 /// What `vinci compile` takes. Absent values are the model's own or the documented defaults.
 struct CompileOptions {
   std::optional<DType> dtype;       ///< activations and weights; default: the checkpoint's
+  RequestedPrecision precision;     ///< does not contradict `dtype`
   std::string cpu = "native";       ///< avx2, avx512, avx512-vnni, amx or native
   std::optional<int64_t> maxSeqLen; ///< longest sequence, prompt and output together
   std::optional<int64_t> maxTokensPerStep;
@@ -44,6 +45,7 @@ struct ModelSummary {
   std::string name;
   std::string architecture;
   DType dtype = DType::Float32;
+  PrecisionPolicy precision; ///< without options
   uint64_t parameters = 0;
   uint64_t weightBytes = 0; ///< what is computed with, in `dtype` and the types of quantisation
   uint64_t hiddenSize = 0;

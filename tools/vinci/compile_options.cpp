@@ -1,11 +1,13 @@
 #include "tools/vinci/compile_options.h"
 #include "runtime/support/error.h"
 
+#include <fmt/ranges.h>
+
 namespace vinci {
 
 bool CompileFlags::any() const {
-  return !dtype.empty() || cpu != "native" || maxSeqLen || maxTokensPerStep || maxBatch ||
-         kvBlocks || blockSize || !serveFlags.empty() || !target.empty() || strict;
+  return !dtype.empty() || !precision.empty() || cpu != "native" || maxSeqLen || maxTokensPerStep ||
+         maxBatch || kvBlocks || blockSize || !serveFlags.empty() || !target.empty() || strict;
 }
 
 void addCompileFlags(CLI::App &command, CompileFlags &flags) {
@@ -14,6 +16,12 @@ void addCompileFlags(CLI::App &command, CompileFlags &flags) {
       .add_option(
           "--dtype", flags.dtype,
           "Activations and weights: bfloat16, float16 or float32 (default: the checkpoint's)")
+      ->group(group);
+  command
+      .add_option("--precision", flags.precision,
+                  "What the regions of the model compute in, any of compute, layernorm, softmax, "
+                  "rotary, parameters and keep_origin: compute=float16,softmax=float16 (default: "
+                  "compute and parameters as --dtype, the others float32)")
       ->group(group);
   command
       .add_option("--cpu", flags.cpu,
@@ -53,14 +61,61 @@ void addCompileFlags(CLI::App &command, CompileFlags &flags) {
       ->group(group);
 }
 
+/// The type of this name, if it is one to compute with.
+static std::optional<DType> parseFloatType(std::string_view name) {
+  const std::optional<DType> type = parseDType(name);
+  return type == DType::Int32 || type == DType::Int8 ? std::nullopt : type;
+}
+
+/// One `name=value` of --precision.
+static void setPrecision(RequestedPrecision &precision, std::string_view item) {
+  const size_t equals = std::min(item.find('='), item.size());
+  const std::string_view name = item.substr(0, equals);
+  const std::string_view value = item.substr(std::min(equals + 1, item.size()));
+  const auto set = [&](auto &field, const auto &parsed, std::string_view legal) {
+    if (!parsed)
+      fail("--precision '{}' has no legal value; legal are {}", item, legal);
+    if (field)
+      fail("--precision names {} twice", name);
+    field = parsed;
+  };
+  for (const PrecisionField &field : precisionFields)
+    if (name == field.name)
+      return set(precision.*field.requested, parseFloatType(value),
+                 "bfloat16, float16 and float32");
+  if (name != "keep_origin")
+    fail("--precision '{}' names no region; legal are compute, layernorm, softmax, rotary, "
+         "parameters and keep_origin, each with = and a value",
+         item);
+  set(precision.keepOriginDtype,
+      value == "true"    ? std::optional(true)
+      : value == "false" ? std::optional(false)
+                         : std::nullopt,
+      "true and false");
+}
+
+static RequestedPrecision parsePrecision(std::string_view text) {
+  RequestedPrecision precision;
+  for (size_t begin = 0, end = 0; begin <= text.size(); begin = end + 1) {
+    end = std::min(text.find(',', begin), text.size());
+    setPrecision(precision, text.substr(begin, end - begin));
+  }
+  return precision;
+}
+
 CompileOptions toCompileOptions(const CompileFlags &flags) {
   CompileOptions options;
   if (!flags.dtype.empty()) {
-    options.dtype = parseDType(flags.dtype);
-    if (!options.dtype || *options.dtype == DType::Int32 || *options.dtype == DType::Int8)
+    options.dtype = parseFloatType(flags.dtype);
+    if (!options.dtype)
       fail("--dtype '{}' is not a type to compute with; legal are bfloat16, float16 and float32",
            flags.dtype);
   }
+  if (!flags.precision.empty())
+    options.precision = parsePrecision(flags.precision);
+  if (options.dtype && options.precision.compute.value_or(*options.dtype) != *options.dtype)
+    fail("--dtype {} contradicts --precision compute={}; give one or the other", flags.dtype,
+         toString(*options.precision.compute));
   static constexpr const char *cpus[] = {"native", "avx2", "avx512", "avx512-vnni", "amx"};
   if (std::find(std::begin(cpus), std::end(cpus), flags.cpu) == std::end(cpus))
     fail("--cpu '{}' is unknown; legal are native, avx2, avx512, avx512-vnni and amx", flags.cpu);
@@ -80,16 +135,27 @@ ImportRequest toImportRequest(const std::filesystem::path &path, const CompileFl
           .strict = flags.strict};
 }
 
+static std::string canonicalText(const RequestedPrecision &precision) {
+  std::vector<std::string> parts;
+  for (const PrecisionField &field : precisionFields)
+    if (const auto type = precision.*field.requested)
+      parts.push_back(fmt::format("{}={}", field.name, toString(*type)));
+  if (precision.keepOriginDtype)
+    parts.push_back(fmt::format("keep_origin={}", *precision.keepOriginDtype));
+  return parts.empty() ? "default" : fmt::format("{}", fmt::join(parts, ","));
+}
+
 std::string canonicalText(const ImportRequest &request, const CompileOptions &options) {
   auto number = [](const std::optional<int64_t> &value) {
     return value ? std::to_string(*value) : std::string("default");
   };
-  return fmt::format("dtype={} cpu={} max-seq-len={} max-tokens-per-step={} max-batch={} "
-                     "kv-blocks={} block-size={} target={} serve={} strict={}",
-                     options.dtype ? toString(*options.dtype) : "default", options.cpu,
-                     number(options.maxSeqLen), number(options.maxTokensPerStep),
-                     number(options.maxBatch), number(options.kvBlocks), number(options.blockSize),
-                     request.target, request.serveFlags, request.strict);
+  return fmt::format("dtype={} precision={} cpu={} max-seq-len={} max-tokens-per-step={} "
+                     "max-batch={} kv-blocks={} block-size={} target={} serve={} strict={}",
+                     options.dtype ? toString(*options.dtype) : "default",
+                     canonicalText(options.precision), options.cpu, number(options.maxSeqLen),
+                     number(options.maxTokensPerStep), number(options.maxBatch),
+                     number(options.kvBlocks), number(options.blockSize), request.target,
+                     request.serveFlags, request.strict);
 }
 
 } // namespace vinci

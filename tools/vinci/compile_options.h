@@ -10,6 +10,7 @@ namespace vinci {
 /// The flags as the user gave them; checked and converted by `toCompileOptions`.
 struct CompileFlags {
   std::string dtype;
+  std::string precision;
   std::string cpu = "native";
   std::optional<int64_t> maxSeqLen;
   std::optional<int64_t> maxTokensPerStep;
@@ -28,7 +29,8 @@ struct CompileFlags {
 /// Adds the flags to `command` under the heading "Compile options".
 void addCompileFlags(CLI::App &command, CompileFlags &flags);
 
-/// Throws Error for a dtype or a cpu that does not exist. Limits are checked by the compiler, which
+/// Throws Error for a dtype, a precision or a cpu that does not exist, and for a dtype and a
+/// precision that contradict each other. Limits are checked by the compiler, which
 /// knows the model.
 CompileOptions toCompileOptions(const CompileFlags &flags);
 

@@ -54,7 +54,8 @@ static void inspectModel(const Source &source, const InspectArguments &arguments
                    {"vocab_size", model.vocabSize},
                    {"max_position_embeddings", model.maxPositionEmbeddings},
                    {"kv_bytes_per_token", model.kvBytesPerToken},
-                   {"tensors", model.tensors.size()}};
+                   {"tensors", model.tensors.size()},
+                   {"precision", precisionReport(model.precision)}};
   if (!model.quantisation.empty()) {
     Report layers = Report::array();
     for (const auto &[first, last, scheme] : model.quantisation)

@@ -37,6 +37,17 @@ static uint64_t kvCacheBytes(const fb::Plan *plan) {
          plan->limits()->kv_blocks();
 }
 
+static PrecisionPolicy precisionOf(const fb::Precision &table) {
+  PrecisionPolicy policy;
+  policy.compute = toDType(table.compute());
+  policy.layernorm = toDType(table.layernorm());
+  policy.softmax = toDType(table.softmax());
+  policy.rotary = toDType(table.rotary());
+  policy.parameters = toDType(table.parameters());
+  policy.keepOriginDtype = table.keep_origin();
+  return policy;
+}
+
 Report planSummary(const Plan &file) {
   const fb::Plan *plan = file.root();
   size_t commands = 0;
@@ -47,30 +58,33 @@ Report planSummary(const Plan &file) {
     features.push_back(feature->str());
   const fb::Model *model = plan->model();
   const fb::Limits *limits = plan->limits();
-  return {{"plan", file.name()},
-          {"schema", fmt::format("{}.{}", planSchemaMajor, planSchemaMinor)},
-          {"bytes", file.bytes().size()},
-          {"model", model->name()->str()},
-          {"architecture", model->architecture()->str()},
-          {"dtype", dtypeName(model->dtype())},
-          {"parameters", model->parameters()},
-          {"layers", model->num_hidden_layers()},
-          {"hidden_size", model->hidden_size()},
-          {"vocab_size", model->vocab_size()},
-          {"cpu", plan->cpu()->str()},
-          {"cpu_features", features},
-          {"max_seq_len", limits->max_seq_len()},
-          {"max_tokens_per_step", limits->max_tokens_per_step()},
-          {"max_batch", limits->max_batch()},
-          {"kv_blocks", limits->kv_blocks()},
-          {"block_size", plan->kv_cache()->block_size()},
-          {"kernels", plan->kernels()->size()},
-          {"bodies", plan->bodies()->size()},
-          {"commands", commands},
-          {"weights", plan->weights()->size()},
-          {"weight_bytes", totalWeightBytes(plan)},
-          {"arena_bytes", plan->arena_bytes()},
-          {"kv_cache_bytes", kvCacheBytes(plan)}};
+  Report report = {{"plan", file.name()},
+                   {"schema", fmt::format("{}.{}", planSchemaMajor, planSchemaMinor)},
+                   {"bytes", file.bytes().size()},
+                   {"model", model->name()->str()},
+                   {"architecture", model->architecture()->str()},
+                   {"dtype", dtypeName(model->dtype())},
+                   {"parameters", model->parameters()},
+                   {"layers", model->num_hidden_layers()},
+                   {"hidden_size", model->hidden_size()},
+                   {"vocab_size", model->vocab_size()},
+                   {"cpu", plan->cpu()->str()},
+                   {"cpu_features", features},
+                   {"max_seq_len", limits->max_seq_len()},
+                   {"max_tokens_per_step", limits->max_tokens_per_step()},
+                   {"max_batch", limits->max_batch()},
+                   {"kv_blocks", limits->kv_blocks()},
+                   {"block_size", plan->kv_cache()->block_size()},
+                   {"kernels", plan->kernels()->size()},
+                   {"bodies", plan->bodies()->size()},
+                   {"commands", commands},
+                   {"weights", plan->weights()->size()},
+                   {"weight_bytes", totalWeightBytes(plan)},
+                   {"arena_bytes", plan->arena_bytes()},
+                   {"kv_cache_bytes", kvCacheBytes(plan)}};
+  if (plan->precision())
+    report["precision"] = precisionReport(precisionOf(*plan->precision()));
+  return report;
 }
 
 static std::string operandText(const fb::Plan *plan, const fb::Body *body,

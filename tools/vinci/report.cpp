@@ -91,6 +91,14 @@ static void printText(const Report &report) {
   }
 }
 
+Report precisionReport(const PrecisionPolicy &policy) {
+  Report report = Report::object();
+  for (const PrecisionField &field : precisionFields)
+    report[std::string(field.name)] = toString(policy.*field.policy);
+  report["keep_origin"] = policy.keepOriginDtype;
+  return report;
+}
+
 void printReport(const Report &report, ReportFormat format) {
   if (format == ReportFormat::Json)
     fmt::print("{}\n", report.dump(2, ' ', false, Report::error_handler_t::replace));

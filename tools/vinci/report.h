@@ -1,6 +1,7 @@
 // Reports: built once as JSON, printed as JSON or as text for people.
 #pragma once
 
+#include "frontend/precision.h"
 #include "tools/vinci/commands.h"
 
 #include <nlohmann/json.hpp>
@@ -8,6 +9,9 @@
 namespace vinci {
 
 using Report = nlohmann::ordered_json;
+
+/// The element types that the regions of a model compute in, each under its name.
+Report precisionReport(const PrecisionPolicy &policy);
 
 /// Prints `report` on stdout. As text, an object becomes `key: value` lines, an array of flat
 /// objects an aligned table with a heading, and an object of such sections one after another under

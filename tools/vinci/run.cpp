@@ -55,7 +55,7 @@ static bool isBatch(const RunArguments &arguments) {
 
 /// The prompts of the load that the deployment is measured under.
 static std::vector<PromptRecord> workloadPrompts(const fb::Generation &generation) {
-  if (!generation.prompts())
+  if (!generation.prompts() || generation.prompts()->size() == 0)
     throw Error(ErrorKind::Usage, {},
                 "run needs one of --prompt, --prompt-ids, --chat and --prompts: the deployment has no "
                 "prompts of its own");

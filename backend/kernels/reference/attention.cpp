@@ -27,6 +27,14 @@ struct CacheIndex {
   }
 };
 
+/// Tokens over which the weights share a maximum. It matters only where weights are rounded.
+size_t chunkOf(const Command &c, size_t context) {
+  const uint64_t blockSize = c.size("block_size");
+  if (c.spec.dtype("softmax") == DType::Float32)
+    return context;
+  return blockSize % 64 == 0 ? 64 : blockSize % 32 == 0 ? 32 : 16;
+}
+
 /// One query head of one token, which sees `slots`.
 void attendHead(const Command &c, uint64_t token, uint64_t head,
                 const std::vector<uint64_t> &slots) {
@@ -34,23 +42,37 @@ void attendHead(const Command &c, uint64_t token, uint64_t head,
   const CacheIndex cache(c);
   const uint64_t kvHead = head / (heads / cache.kvHeads);
   const uint64_t row = (token * heads + head) * headDim;
-  std::vector<double> weights;
+  const auto rounded = [region = c.spec.dtype("softmax")](double value) {
+    return roundedTo(region, value);
+  };
+  std::vector<double> scores;
   for (const uint64_t slot : slots) {
-    double score = 0;
+    double product = 0;
     for (uint64_t d = 0; d < headDim; ++d)
-      score += c.typed(1).get(row + d) * c.typed(2).get(cache.key(slot, kvHead, d));
-    weights.push_back(score * c.spec.real("scale"));
+      product += c.typed(1).get(row + d) * c.typed(2).get(cache.key(slot, kvHead, d));
+    scores.push_back(rounded(rounded(product) * rounded(c.spec.real("scale"))));
   }
-  const double maximum = *std::ranges::max_element(weights);
-  double total = 0;
-  for (double &weight : weights)
-    total += weight = std::exp(weight - maximum);
-  for (uint64_t d = 0; d < headDim; ++d) {
-    double sum = 0;
-    for (size_t i = 0; i < slots.size(); ++i)
-      sum += weights[i] * c.typed(2).get(cache.value(slots[i], kvHead, d));
-    c.typed(0).set(row + d, sum / total);
+  const size_t chunk = chunkOf(c, slots.size());
+  double maximum = -INFINITY, total = 0;
+  std::vector<double> sums(headDim, 0.0);
+  for (size_t start = 0; start < slots.size(); start += chunk) {
+    const size_t end = std::min(start + chunk, slots.size());
+    const double before = maximum;
+    for (size_t i = start; i < end; ++i)
+      maximum = std::max(maximum, scores[i]);
+    const double correction = rounded(std::exp(rounded(before - maximum)));
+    total *= correction;
+    for (double &sum : sums)
+      sum *= correction;
+    for (size_t i = start; i < end; ++i) {
+      const double weight = rounded(std::exp(rounded(scores[i] - maximum)));
+      total += weight;
+      for (uint64_t d = 0; d < headDim; ++d)
+        sums[d] += weight * c.typed(2).get(cache.value(slots[i], kvHead, d));
+    }
   }
+  for (uint64_t d = 0; d < headDim; ++d)
+    c.typed(0).set(row + d, sums[d] / rounded(total));
 }
 
 } // namespace

@@ -45,22 +45,25 @@ void ropeTable(const Command &c) {
     for (uint64_t i = 0; i < half; ++i) {
       // Hugging Face computes the angle in float32.
       const float angle = static_cast<float>(c.ints(1)[t]) * c.floats(2)[i];
-      c.floats(0)[t * headDim + i] = static_cast<float>(std::cos(double{angle}));
-      c.floats(0)[t * headDim + half + i] = static_cast<float>(std::sin(double{angle}));
+      c.typed(0).set(t * headDim + i, std::cos(double{angle}));
+      c.typed(0).set(t * headDim + half + i, std::sin(double{angle}));
     }
 }
 
 void rope(const Command &c) {
   const uint64_t heads = c.size("heads"), headDim = c.size("head_dim"), half = headDim / 2;
+  const DType region = c.spec.dtype("compute");
+  const Elements table = c.typed(2, region);
+  const auto product = [&](double a, double b) { return roundedTo(region, a * b); };
   for (uint64_t t = 0; t < c.tokens(); ++t)
     for (uint64_t head = 0; head < heads; ++head)
       for (uint64_t i = 0; i < half; ++i) {
         const uint64_t low = (t * heads + head) * headDim + i, high = low + half;
-        const double cosine = c.floats(2)[t * headDim + i];
-        const double sine = c.floats(2)[t * headDim + half + i];
+        const double cosine = table.get(t * headDim + i);
+        const double sine = table.get(t * headDim + half + i);
         const double x = c.typed(1).get(low), y = c.typed(1).get(high);
-        c.typed(0).set(low, x * cosine - y * sine);
-        c.typed(0).set(high, y * cosine + x * sine);
+        c.typed(0).set(low, product(x, cosine) - product(y, sine));
+        c.typed(0).set(high, product(y, cosine) + product(x, sine));
       }
 }
 
@@ -71,11 +74,15 @@ static uint64_t rowsOf(const Command &c) {
 
 void rmsNorm(const Command &c) {
   const uint64_t n = c.size("n"), rows = rowsOf(c) * c.size("groups");
+  const auto rounded = [region = c.spec.dtype("compute")](double value) {
+    return roundedTo(region, value);
+  };
   for (uint64_t row = 0; row < rows; ++row) {
     double squares = 0;
     for (uint64_t i = 0; i < n; ++i)
-      squares += std::pow(c.typed(1).get(row * n + i), 2);
-    const double factor = 1 / std::sqrt(squares / static_cast<double>(n) + c.spec.real("eps"));
+      squares += rounded(std::pow(c.typed(1).get(row * n + i), 2));
+    const double mean = rounded(squares / static_cast<double>(n));
+    const double factor = rounded(1 / std::sqrt(rounded(mean + rounded(c.spec.real("eps")))));
     for (uint64_t i = 0; i < n; ++i) {
       c.typed(0).set(row * n + i, c.typed(1).get(row * n + i) * factor); // rounded, as HF does
       c.typed(0).set(row * n + i, c.typed(0).get(row * n + i) * c.typed(2).get(i));

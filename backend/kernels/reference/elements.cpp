@@ -62,6 +62,14 @@ void Elements::set(uint64_t index, double value) const {
   failInternal("reference kernels do not compute with {}", toString(type_));
 }
 
+double roundedTo(DType region, double value) {
+  if (region == DType::BFloat16)
+    return fromBFloat16(toBFloat16(static_cast<float>(value)));
+  if (region == DType::Float16)
+    return fromFloat16(toFloat16(static_cast<float>(value)));
+  return value;
+}
+
 /// K as it is stored.
 static uint64_t paddedDepth(uint64_t depth, DType type) {
   const uint64_t multiple = type == DType::Int8 ? 64 : 32;

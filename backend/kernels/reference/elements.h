@@ -28,6 +28,10 @@ private:
   DType type_;
 };
 
+/// The element of `region` nearest to `value`; float32 stands for the full precision of the
+/// reference.
+double roundedTo(DType region, double value);
+
 /// Element (n, k) of a Panel32 weight of `depth` inputs per column: the packing of
 /// backend/kernels/README.md.
 uint64_t panelIndex(uint64_t n, uint64_t k, uint64_t depth, DType type);

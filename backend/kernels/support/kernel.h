@@ -42,3 +42,11 @@ template <typename T> inline const T *input(void *const *buffers, int index) {
 /// Instantiates MACRO(type, name) for the element types of activations and weights.
 #define VINCI_FOR_EACH_TYPE(MACRO)                                                                 \
   MACRO(float, float32) MACRO(BFloat16, bfloat16) MACRO(_Float16, float16)
+
+/// Instantiates MACRO(type, name, region's type, its name) for the element types, each with a
+/// region that computes in float32 and with one that computes in the element type.
+#define VINCI_FOR_EACH_TYPE_AND_REGION(MACRO)                                                      \
+  MACRO(float, float32, float, float32)                                                            \
+  MACRO(BFloat16, bfloat16, float, float32)                                                        \
+  MACRO(BFloat16, bfloat16, BFloat16, bfloat16) MACRO(_Float16, float16, float, float32)           \
+      MACRO(_Float16, float16, _Float16, float16)

@@ -104,12 +104,26 @@ template <typename T> inline void storePart(T *to, Floats values, uint64_t count
       to[i] = part[i];
 }
 
-/// Rounds to T and back: what a value is after it has been through memory.
+/// Rounds to T and back: what a value is after it has been through memory. Nothing for float32.
 template <typename T> inline Floats roundTo(Floats values) {
   T memory[lanes];
   store(memory, values);
   return load(memory);
 }
+template <> inline Floats roundTo<float>(Floats values) {
+  return values;
+}
+template <typename T> inline float roundTo(float value) {
+  return roundTo<T>(splat(value)).x;
+}
+template <> inline float roundTo<float>(float value) {
+  return value;
+}
+
+/// Whether a region of a kernel computes in float32 and rounds only what it stores; one in T rounds
+/// every result to T.
+template <typename T> inline constexpr bool isFloat32 = false;
+template <> inline constexpr bool isFloat32<float> = true;
 
 /// Sum and maximum of all lanes, always in the same order: halves onto each other.
 inline float sumLanes(Floats v) {

@@ -1,5 +1,5 @@
-// Bytes -> config.json (and, behind a line of "----", generation_config.json) -> ModelSpec, limits
-// and expected tensors. Whatever the bytes are, the reader either gives a ModelSpec that keeps its
+// Bytes -> config.json (and, each behind a line of "----", generation_config.json and
+// quant_model_description.json) -> ModelSpec, limits and expected tensors. Whatever the bytes are, the reader either gives a ModelSpec that keeps its
 // promises or throws vinci::Error.
 #include "frontend/checkpoint_weights.h"
 #include "frontend/huggingface/config.h"
@@ -18,6 +18,8 @@ static void require(bool holds) {
 static void checkPromises(const ModelSpec &spec) {
   require(spec.numAttentionHeads % spec.numKeyValueHeads == 0 && spec.headDim % 2 == 0);
   require(!spec.name.empty());
+  if (spec.quant)
+    require(int64_t(spec.quant->layers.size()) == spec.numHiddenLayers);
   for (int64_t id : spec.eosTokenIds)
     require(id >= 0 && id < spec.vocabSize);
 
@@ -34,14 +36,23 @@ static void checkPromises(const ModelSpec &spec) {
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
   std::string_view text(reinterpret_cast<const char *>(data), size);
-  std::optional<std::string_view> generation;
-  constexpr std::string_view separator = "\n----\n";
-  if (size_t at = text.find(separator); at != std::string_view::npos) {
-    generation = text.substr(at + separator.size());
-    text = text.substr(0, at);
-  }
+  /// Cuts off and returns what stands behind the first separator.
+  auto behindSeparator = [](std::string_view &part) -> std::optional<std::string_view> {
+    constexpr std::string_view separator = "\n----\n";
+    const size_t at = part.find(separator);
+    if (at == std::string_view::npos)
+      return std::nullopt;
+    std::string_view rest = part.substr(at + separator.size());
+    part = part.substr(0, at);
+    return rest;
+  };
+  std::optional<std::string_view> generation = behindSeparator(text), description;
+  if (generation)
+    description = behindSeparator(*generation);
   try {
-    checkPromises(parseHuggingFaceConfig(text, generation, "model/config.json"));
+    checkPromises(parseHuggingFaceConfig(
+        text, generation, "model/config.json",
+        description ? std::optional(std::string(*description)) : std::nullopt));
   } catch (const Error &error) {
     require(error.kind() == ErrorKind::User && !error.message().empty());
   }

@@ -30,15 +30,23 @@ std::vector<KernelSpec> kernelSpecs() {
   const int64_t one = 1, two = 2, sixteen = 16, hidden = sample::hidden;
   return {
       {"embedding", {{"dtype", "bfloat16"}, {"hidden", hidden}, {"vocab", int64_t(40)}}},
-      {"rope_table", {{"head_dim", sixteen}}},
-      {"rms_norm", {{"dtype", "bfloat16"}, {"n", hidden}, {"groups", one}, {"eps", 1e-6}, {"rows", "tokens"}}},
+      {"rope_table", {{"dtype", "float32"}, {"head_dim", sixteen}}},
+      {"rms_norm",
+       {{"dtype", "bfloat16"},
+        {"compute", "float32"},
+        {"n", hidden},
+        {"groups", one},
+        {"eps", 1e-6},
+        {"rows", "tokens"}}},
       {"matmul", matmul(32, "bfloat16", "tokens")},
       {"matmul", matmul(16, "bfloat16", "tokens")},
-      {"rope", {{"dtype", "bfloat16"}, {"heads", two}, {"head_dim", sixteen}}},
+      {"rope",
+       {{"dtype", "bfloat16"}, {"compute", "float32"}, {"heads", two}, {"head_dim", sixteen}}},
       {"kv_append",
        {{"dtype", "bfloat16"}, {"kv_heads", one}, {"head_dim", sixteen}, {"block_size", sixteen}}},
       {"attention",
        {{"dtype", "bfloat16"},
+        {"softmax", "float32"},
         {"heads", two},
         {"kv_heads", one},
         {"head_dim", sixteen},
@@ -49,7 +57,8 @@ std::vector<KernelSpec> kernelSpecs() {
       {"gather_rows", {{"dtype", "bfloat16"}, {"n", hidden}}},
       {"matmul", matmul(40, "float32", "logit_rows")},
       // Two more than the sample has: it shares what cannot be shared once there is code.
-      {"rope", {{"dtype", "bfloat16"}, {"heads", one}, {"head_dim", sixteen}}},
+      {"rope",
+       {{"dtype", "bfloat16"}, {"compute", "float32"}, {"heads", one}, {"head_dim", sixteen}}},
       {"matmul", matmul(40, "float32", "tokens")},
   };
 }

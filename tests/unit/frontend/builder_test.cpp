@@ -40,7 +40,7 @@ struct Built {
   mlir::OwningOpRef<mlir::ModuleOp> module;
 
   explicit Built(const ModelSpec &spec, DType dtype = DType::BFloat16) {
-    module = buildModel(context, spec, {dtype, defaultLimits(spec)});
+    module = buildModel(context, spec, {resolvePrecision(dtype), defaultLimits(spec)});
   }
   std::string text(bool locations = false) { return textOf(*module, locations); }
 };
@@ -252,17 +252,29 @@ TEST(Builder, CarriesTheLargestSizesThatTheReaderAccepts) {
   EXPECT_TRUE(built.module);
 }
 
-TEST(Builder, RefusesIntegers) {
+TEST(Builder, RefusesPoliciesThatAreNotLegal) {
   ModelSpec spec = parse(qwen3Config());
   mlir::MLIRContext context(mlir::MLIRContext::Threading::DISABLED);
   try {
-    buildModel(context, spec, {DType::Int8, defaultLimits(spec)});
-    ADD_FAILURE() << "accepted int8";
+    buildModel(context, spec, {{.layernorm = DType::Float16}, defaultLimits(spec)});
+    ADD_FAILURE() << "accepted float16 norms on float32";
   } catch (const Error &error) {
-    EXPECT_STREQ(
-        error.what(),
-        "error: a model cannot compute in int8; float32, bfloat16 and float16 are supported");
+    EXPECT_STREQ(error.what(), "error: precision layernorm=float16 does not go with "
+                               "compute=float32; legal is float32");
   }
+}
+
+TEST(Builder, GivesEveryRegionItsType) {
+  ModelSpec spec = parse(qwen3MoeConfig());
+  const PrecisionPolicy policy =
+      resolvePrecision(DType::Float16, {.layernorm = DType::Float16, .rotary = DType::Float16});
+  mlir::MLIRContext context(mlir::MLIRContext::Threading::DISABLED);
+  auto module = buildModel(context, spec, {policy, defaultLimits(spec)});
+  module->walk([](llm::RmsNormOp op) { EXPECT_TRUE(op.getCompute().isF16()); });
+  module->walk([](llm::AttentionOp op) { EXPECT_TRUE(op.getSoftmax().isF32()); });
+  module->walk(
+      [](llm::RopeTableOp op) { EXPECT_TRUE(op.getResult().getType().getElementType().isF16()); });
+  module->walk([](llm::KvCacheOp op) { EXPECT_TRUE(op.getType().getElementType().isF16()); });
 }
 
 } // namespace

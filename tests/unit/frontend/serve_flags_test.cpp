@@ -228,6 +228,9 @@ TEST(ServeFlags, Findings) {
        "contradiction {} graph_mode is \"full\", but command:1:16 says \"none\"; \"full\" is used"},
       {"vllm serve m --enable-eplb",
        "no-effect 1:14 enable-eplb has no effect: Vinci does not model it"},
+      {"vllm serve m --scheduling-policy @priority",
+       "no-effect {} scheduling-policy is \"priority\"; Vinci serves requests in the order of "
+       "their arrival"},
       {"vllm serve m --cpu-offload-gb @2",
        "no-effect {} cpu-offload-gb has no effect: Vinci does not model it"},
       {"vllm serve m -O '{@\"moons\": 3}'",
@@ -302,6 +305,8 @@ TEST(ServeFlags, Errors) {
       {"vllm serve m --dtype @int8",
        "dtype is \"int8\" (a string); one of auto, bfloat16, float16, half, float32, float is "
        "expected"},
+      {"vllm serve m --scheduling-policy @lifo",
+       "scheduling-policy is \"lifo\" (a string); one of fcfs, priority is expected"},
       {"vllm serve m --kv-cache-dtype @fp8",
        "kv-cache-dtype is \"fp8\" (a string); one of auto is expected"},
       {"vllm serve m -O '{\"cudagraph_mode\": @\"SOME\"}'",

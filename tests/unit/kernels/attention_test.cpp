@@ -17,10 +17,12 @@ struct Geometry {
 /// One sequence whose keys and values go into blocks from the last to the first.
 class Sequence {
 public:
-  Sequence(const std::string &dtype, const Geometry &geometry, int64_t tokens)
+  Sequence(const std::string &dtype, const std::string &softmax, const Geometry &geometry,
+           int64_t tokens)
       : g(geometry), type(*parseDType(dtype)), length(tokens),
         blocks((tokens + g.blockSize - 1) / g.blockSize),
         attention(makeSpec("attention", {{"dtype", dtype},
+                                         {"softmax", softmax},
                                          {"heads", g.heads},
                                          {"kv_heads", g.kvHeads},
                                          {"head_dim", g.headDim},
@@ -102,9 +104,23 @@ private:
   }
 };
 
-class AttentionSteps : public testing::TestWithParam<std::tuple<std::string, Geometry>> {
+struct StepCase {
+  std::string dtype, softmax;
+  Geometry g;
+};
+
+std::vector<StepCase> stepCases() {
+  std::vector<StepCase> cases = {{"bfloat16", "bfloat16", {7, 1, 80, 64}},
+                                 {"float16", "float16", {6, 2, 24, 32}}};
+  for (const char *dtype : {"float32", "bfloat16", "float16"})
+    for (const Geometry &g : {Geometry{4, 4, 16, 16}, {7, 1, 80, 64}, {6, 2, 24, 32}})
+      cases.push_back({dtype, "float32", g});
+  return cases;
+}
+
+class AttentionSteps : public testing::TestWithParam<StepCase> {
 protected:
-  Sequence sequence{std::get<0>(GetParam()), std::get<1>(GetParam()), 150};
+  Sequence sequence{GetParam().dtype, GetParam().softmax, GetParam().g, 150};
 };
 
 TEST_P(AttentionSteps, GiveTheSameBitsForEveryCutOfThePrompt) {
@@ -139,17 +155,11 @@ TEST_P(AttentionSteps, AreNotTouchedByLaterTokensOfTheSameStep) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(, AttentionSteps,
-                         testing::Combine(testing::Values("float32", "bfloat16", "float16"),
-                                          testing::Values(Geometry{4, 4, 16, 16},
-                                                          Geometry{7, 1, 80, 64},
-                                                          Geometry{6, 2, 24, 32})),
-                         [](const auto &info) {
-                           const Geometry &g = std::get<1>(info.param);
-                           return fmt::format("{}_heads{}_kv{}_dim{}_block{}",
-                                              std::get<0>(info.param), g.heads, g.kvHeads,
-                                              g.headDim, g.blockSize);
-                         });
+INSTANTIATE_TEST_SUITE_P(, AttentionSteps, testing::ValuesIn(stepCases()), [](const auto &info) {
+  const StepCase &c = info.param;
+  return fmt::format("{}_softmax_{}_heads{}_kv{}_dim{}_block{}", c.dtype, c.softmax, c.g.heads,
+                     c.g.kvHeads, c.g.headDim, c.g.blockSize);
+});
 
 } // namespace
 } // namespace vinci::test

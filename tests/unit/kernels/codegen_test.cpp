@@ -17,7 +17,7 @@ using namespace std::string_literals;
 
 std::vector<KernelSpec> someSpecs() {
   return {matmulSpec("bfloat16", 256, 512), matmulSpec("float32", 64, 64, 1),
-          makeSpec("rope_table", {{"head_dim", int64_t{24}}}),
+          makeSpec("rope_table", {{"dtype", "float32"s}, {"head_dim", int64_t{24}}}),
           makeSpec("moe_sort", {{"num_experts", int64_t{12}}, {"top_k", int64_t{3}}})};
 }
 
@@ -83,11 +83,15 @@ TEST(KernelSpec, HasAReadableSymbol) {
   KernelSpec logits = matmulSpec("bfloat16", 256, 512, 1, "float32");
   logits.constants["rows"] = "logit_rows"s;
   EXPECT_EQ(symbolName(logits), "matmul_bfloat16_to_float32_n256_k512_bias_logit_rows");
-  EXPECT_EQ(
-      symbolName(makeSpec(
-          "rms_norm",
-          {{"dtype", "float16"s}, {"n", int64_t{80}}, {"groups", int64_t{1}}, {"eps", 1e-6}, {"rows", "tokens"s}})),
-      "rms_norm_float16_n80_groups1_eps1e-06");
+  KernelSpec norm = makeSpec("rms_norm", {{"dtype", "float16"s},
+                                          {"compute", "float32"s},
+                                          {"n", int64_t{80}},
+                                          {"groups", int64_t{1}},
+                                          {"eps", 1e-6},
+                                          {"rows", "tokens"s}});
+  EXPECT_EQ(symbolName(norm), "rms_norm_float16_n80_groups1_eps1e-06");
+  norm.constants["compute"] = "float16"s;
+  EXPECT_EQ(symbolName(norm), "rms_norm_float16_compute_float16_n80_groups1_eps1e-06");
   std::set<std::string> symbols;
   for (const KernelSpec &spec : allSpecs())
     EXPECT_TRUE(symbols.insert(symbolName(spec)).second) << symbolName(spec);
@@ -140,6 +144,7 @@ TEST(KernelSpec, RefusesWhatTheCatalogueDoesNotKnow) {
 
 TEST(KernelSpec, RefusesConstantsThatDoNotFitTogether) {
   std::map<std::string, Attribute> attention = {{"dtype", "float32"s},
+                                                {"softmax", "float32"s},
                                                 {"heads", int64_t{6}},
                                                 {"kv_heads", int64_t{4}},
                                                 {"head_dim", int64_t{16}},
@@ -155,7 +160,11 @@ TEST(KernelSpec, RefusesConstantsThatDoNotFitTogether) {
   attention["block_size"] = int64_t{16};
   attention["scale"] = HUGE_VAL;
   EXPECT_EQ(refusal(makeSpec("attention", attention)), "kernel attention: scale must be finite");
-  EXPECT_EQ(refusal(makeSpec("rope_table", {{"head_dim", int64_t{15}}})),
+  attention["scale"] = 1.0;
+  attention["softmax"] = "float16"s;
+  EXPECT_EQ(refusal(makeSpec("attention", attention)),
+            "kernel attention: softmax float16 must be float32 or dtype float32");
+  EXPECT_EQ(refusal(makeSpec("rope_table", {{"dtype", "float32"s}, {"head_dim", int64_t{15}}})),
             "kernel rope_table: head_dim 15 must be even");
   EXPECT_EQ(refusal(makeSpec("moe_sort", {{"num_experts", int64_t{2}}, {"top_k", int64_t{3}}})),
             "kernel moe_sort: top_k 3 must not exceed num_experts 2");

@@ -26,12 +26,14 @@ protected:
   }
 
   /// Roundings of the output's type that the op makes, and float32 error relative to terms of
-  /// size 1.
+  /// size 1. Where a region rounds on the way, a sum in another order may fall on the other side.
   static double tolerance(const OpCase &c, DType type) {
     // Integers are exact, and what the ops on int8 do in float32 is fixed operation by operation.
     if (type == DType::Int32 || c.spec.op.find("quant") != std::string::npos)
       return 0;
-    const double roundings = c.spec.op == "rms_norm" ? 4 : 1.01;
+    const bool rounds = symbolName(c.spec).find("_compute_") != std::string::npos ||
+                        symbolName(c.spec).find("_softmax_") != std::string::npos;
+    const double roundings = rounds ? 8 : c.spec.op == "rms_norm" ? 4 : 1.01;
     return roundings * roundingError(type) + 2e-6;
   }
 };

@@ -11,10 +11,11 @@ namespace vinci::test {
 namespace {
 
 std::vector<std::byte> smallObject() {
-  const KernelSpec specs[] = {makeSpec("rope_table", {{"head_dim", int64_t{24}}}),
-                              makeSpec("moe_route", {{"num_experts", int64_t{12}},
-                                                     {"top_k", int64_t{3}},
-                                                     {"norm_topk_prob", int64_t{1}}})};
+  const KernelSpec specs[] = {
+      makeSpec("rope_table", {{"dtype", std::string("float32")}, {"head_dim", int64_t{24}}}),
+      makeSpec(
+          "moe_route",
+          {{"num_experts", int64_t{12}}, {"top_k", int64_t{3}}, {"norm_topk_prob", int64_t{1}}})};
   return compileKernels(specs, resolveCpu("avx2"));
 }
 
@@ -35,7 +36,7 @@ std::span<const std::byte> bytesOf(std::string_view text) {
 
 TEST(KernelLibrary, NamesAMissingKernel) {
   const KernelLibrary library = KernelLibrary::link(smallObject(), "model.plan");
-  EXPECT_NE(library.find("rope_table_head_dim24"), nullptr);
+  EXPECT_NE(library.find("rope_table_float32_head_dim24"), nullptr);
   try {
     library.find("rope_table_head_dim32");
     FAIL();

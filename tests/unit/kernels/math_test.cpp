@@ -43,7 +43,7 @@ TEST(VectorMath, SiluPassesInfinitiesAndNaNs) {
 
 TEST(VectorMath, SineAndCosineAreRightForAMillionRadians) {
   constexpr int32_t tokens = 5000;
-  const KernelSpec table = makeSpec("rope_table", {{"head_dim", int64_t{4}}});
+  const KernelSpec table = makeSpec("rope_table", {{"dtype", std::string("float32")}, {"head_dim", int64_t{4}}});
   for (const CpuTarget &target : runnableTargets()) {
     const std::vector<Buffer> buffers = {Buffer(tokens * 16), Buffer(tokens * 4), Buffer(8)};
     for (int32_t i = 0; i < tokens; ++i)

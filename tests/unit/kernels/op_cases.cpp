@@ -80,14 +80,14 @@ Shape shapeOf(const KernelSpec &s, std::string_view name, const Dims &dims) {
   if (name == "inv_freq")
     return floats(size(s, "head_dim") / 2);
   if (name == "table")
-    return op == "rope" ? floats(tokens * size(s, "head_dim"))
+    return op == "rope" ? Shape{s.dtype("compute"), tokens * size(s, "head_dim")}
                         : typed(size(s, "vocab") * size(s, "hidden"));
   if (name == "cache")
     return typed(cacheElements(s, cacheBlocks));
   if (op == "embedding")
     return typed(tokens * size(s, "hidden"));
   if (op == "rope_table")
-    return floats(tokens * size(s, "head_dim"));
+    return typed(tokens * size(s, "head_dim"));
   if (op == "rope" || op == "attention")
     return typed(tokens * size(s, "heads") * size(s, "head_dim"));
   if (op == "kv_append")
@@ -238,6 +238,41 @@ KernelSpec matmulSpec(const std::string &dtype, int64_t n, int64_t k, int64_t bi
                              {"rows", "tokens"s}});
 }
 
+/// Specs of the ops with a region that computes in `region`. Shapes and regions have little to do
+/// with each other: a region in the element type gets the more awkward half of the shapes.
+static void addRegionSpecs(std::vector<KernelSpec> &specs, const std::string &dtype,
+                           const std::string &region) {
+  const bool all = region == "float32";
+  for (const int64_t headDim : {24, 80, 16, 128})
+    if (all || headDim == 24 || headDim == 80)
+      specs.push_back(makeSpec(
+          "rope",
+          {{"dtype", dtype}, {"compute", region}, {"heads", int64_t{3}}, {"head_dim", headDim}}));
+  for (const int64_t n : {7, 300, 16, 80})
+    for (const std::string &rows : {"tokens"s, "logit_rows"s})
+      if (all || (n != 16 && n != 80 && rows == "tokens"))
+        specs.push_back(makeSpec("rms_norm", {{"dtype", dtype},
+                                              {"compute", region},
+                                              {"n", n},
+                                              {"groups", int64_t{2}},
+                                              {"eps", 1e-6},
+                                              {"rows", rows}}));
+  struct Heads {
+    int64_t heads, kvHeads, headDim, blockSize;
+  };
+  for (const Heads &h :
+       {Heads{6, 2, 24, 32}, {7, 1, 80, 64}, {20, 1, 64, 48}, {4, 4, 16, 16}, {8, 4, 128, 128}})
+    if (all || h.kvHeads < 4) // chunks of 32, 64 and 16
+      specs.push_back(makeSpec("attention", {{"dtype", dtype},
+                                             {"softmax", region},
+                                             {"heads", h.heads},
+                                             {"kv_heads", h.kvHeads},
+                                             {"head_dim", h.headDim},
+                                             {"block_size", h.blockSize},
+                                             {"max_blocks", int64_t{12}},
+                                             {"scale", 0.25}}));
+}
+
 std::vector<KernelSpec> allSpecs() {
   std::vector<KernelSpec> specs;
   const auto i = [](int64_t value) { return value; };
@@ -248,14 +283,10 @@ std::vector<KernelSpec> allSpecs() {
     add("embedding", {{"dtype", dtype}, {"hidden", i(80)}, {"vocab", i(300)}});
     add("gather_rows", {{"dtype", dtype}, {"n", i(81)}});
     for (const int64_t headDim : {16, 24, 80, 128}) {
-      add("rope", {{"dtype", dtype}, {"heads", i(3)}, {"head_dim", headDim}});
+      add("rope_table", {{"dtype", dtype}, {"head_dim", headDim}});
       add("kv_append",
           {{"dtype", dtype}, {"kv_heads", i(2)}, {"head_dim", headDim}, {"block_size", i(16)}});
     }
-    for (const int64_t n : {7, 16, 80, 300})
-      for (const std::string &rows : {"tokens"s, "logit_rows"s})
-        add("rms_norm",
-            {{"dtype", dtype}, {"n", n}, {"groups", i(2)}, {"eps", 1e-6}, {"rows", rows}});
     for (const char *op : {"add", "mul", "silu"})
       add(op, {{"dtype", dtype}, {"n", i(77)}, {"rows_per_token", i(3)}});
     for (const auto &[n, k] : {std::pair{300, 176}, {80, 80}, {1, 5}, {160, 1100}})
@@ -286,21 +317,10 @@ std::vector<KernelSpec> allSpecs() {
                                            {"num_experts", i(12)},
                                            {"top_k", i(3)},
                                            {"gather", gather}});
-    struct Heads {
-      int64_t heads, kvHeads, headDim, blockSize;
-    };
-    for (const Heads &h :
-         {Heads{4, 4, 16, 16}, {6, 2, 24, 32}, {7, 1, 80, 64}, {8, 4, 128, 128}, {20, 1, 64, 48}})
-      add("attention", {{"dtype", dtype},
-                        {"heads", h.heads},
-                        {"kv_heads", h.kvHeads},
-                        {"head_dim", h.headDim},
-                        {"block_size", h.blockSize},
-                        {"max_blocks", i(12)},
-                        {"scale", 0.25}});
+    addRegionSpecs(specs, dtype, "float32");
+    if (dtype != "float32")
+      addRegionSpecs(specs, dtype, dtype);
   }
-  for (const int64_t headDim : {16, 24, 80, 128})
-    add("rope_table", {{"head_dim", headDim}});
   for (const auto &[numExperts, topK] : {std::pair{12, 3}, {128, 8}, {1, 1}, {5, 5}}) {
     add("moe_route",
         {{"num_experts", i(numExperts)}, {"top_k", i(topK)}, {"norm_topk_prob", i(topK % 2)}});

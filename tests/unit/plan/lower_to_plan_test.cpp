@@ -43,7 +43,7 @@ module attributes {
       npu.launch "embedding" writes (arena @hidden) reads (input @token_ids, parameter @embed_tokens)
           {dtype = "float32", hidden = 32, vocab = 48} waits [] stream 0
       npu.launch "rope_table" writes (arena @rope) reads (input @positions, constant @inv_freq)
-          {head_dim = 16} waits [] stream 1
+          {dtype = "float32", head_dim = 16} waits [] stream 1
     }
     npu.body @decoder_layer(weight @q_proj, weight @k_proj, kv_cache @kv_cache) {
       npu.launch "matmul" writes (arena @q) reads (arena @hidden, parameter @q_proj)
@@ -52,12 +52,13 @@ module attributes {
       npu.launch "matmul" writes (arena @k) reads (arena @hidden, parameter @k_proj)
           {dtype = "float32", out_dtype = "float32", n = 16, k = 32, bias = 0, rows = "tokens"} waits [] stream 0
       npu.launch "rope" writes (arena @k) reads (arena @k, arena @rope)
-          {dtype = "float32", heads = 1, head_dim = 16} waits [1] stream 0
+          {dtype = "float32", compute = "float32", heads = 1, head_dim = 16} waits [1] stream 0
       npu.launch "kv_append" writes (parameter @kv_cache) reads (arena @k, arena @k, input @slot_mapping)
           {dtype = "float32", kv_heads = 1, head_dim = 16, block_size = 16} waits [2] stream 0
       npu.launch "attention" writes (arena @attended)
           reads (arena @q, parameter @kv_cache, input @query_start, input @context_lens, input @block_tables)
-          {dtype = "float32", heads = 2, kv_heads = 1, head_dim = 16, block_size = 16, max_blocks = 4, scale = 0.25}
+          {dtype = "float32", softmax = "float32", heads = 2, kv_heads = 1, head_dim = 16, block_size = 16,
+           max_blocks = 4, scale = 0.25}
           waits [0, 3] stream 0
       npu.launch "add" writes (arena @hidden) reads (arena @hidden, arena @attended)
           {dtype = "float32", n = 32, rows_per_token = 1} waits [4] stream 0
@@ -175,6 +176,19 @@ TEST_F(LowerToPlan, MakesAPlanThatVerifies) {
   EXPECT_EQ(call->layer(), 0);
   EXPECT_EQ(call->bindings()->Get(2)->kind(), fb::BindingKind::KvCache);
   EXPECT_EQ(plan.entry("decode")->calls()->Get(0)->layer(), -1);
+}
+
+TEST_F(LowerToPlan, RecordsThePrecisionThatTheModuleCarries) {
+  EXPECT_EQ(lower(wholeProgram()).tables.precision, nullptr);
+  std::string text = wholeProgram();
+  replace(
+      text, "llm.limits = ",
+      "llm.precision = #llm.precision<compute = f32, layernorm = f32, softmax = f32, rotary = f32, "
+      "parameters = f32, keep_origin = true>, llm.limits = ");
+  LoweredPlan lowered = lower(text);
+  ASSERT_NE(lowered.tables.precision, nullptr);
+  EXPECT_EQ(lowered.tables.precision->softmax, fb::DType::Float32);
+  EXPECT_TRUE(lowered.tables.precision->keep_origin);
 }
 
 TEST_F(LowerToPlan, ConstantsAreWrittenOutAndAligned) {

@@ -106,6 +106,19 @@ const Case modelCases[] = {
     {"RepetitionPenalty",
      [](PlanT &p) { p.generation->repetition_penalty = -std::numeric_limits<double>::infinity(); },
      "repetition_penalty is not a finite number"},
+    {"Precision",
+     [](PlanT &p) {
+       p.precision = std::make_unique<fb::PrecisionT>();
+       p.precision->compute = p.model->dtype;
+       p.precision->softmax = fb::DType::Int8;
+     },
+     "precision of softmax: dtype is int8"},
+    {"PrecisionCompute",
+     [](PlanT &p) {
+       p.precision = std::make_unique<fb::PrecisionT>();
+       p.precision->compute = fb::DType::Float16;
+     },
+     "precision: compute is float16, the model's dtype is bfloat16"},
 };
 
 const Case memoryCases[] = {

@@ -142,12 +142,12 @@ TEST(Packing, IntegersStayAndInt8BecomesAnyFloat) {
   std::vector<int8_t> small(256), copy(256);
   for (int i = 0; i < 256; ++i)
     small[i] = int8_t(i - 128);
-  EXPECT_EQ(convertElements(bytes(small), DType::Int8, bytes(copy), DType::Int8, 256), 0u);
+  EXPECT_EQ(convertElements(bytes(small), DType::Int8, bytes(copy), DType::Int8, 256), CastLoss());
   EXPECT_EQ(copy, small);
   std::vector<float> floats(256);
   std::vector<uint16_t> halves(256);
-  EXPECT_EQ(convertElements(bytes(small), DType::Int8, bytes(floats), DType::Float32, 256), 0u);
-  EXPECT_EQ(convertElements(bytes(small), DType::Int8, bytes(halves), DType::Float16, 256), 0u);
+  EXPECT_EQ(convertElements(bytes(small), DType::Int8, bytes(floats), DType::Float32, 256), CastLoss());
+  EXPECT_EQ(convertElements(bytes(small), DType::Int8, bytes(halves), DType::Float16, 256), CastLoss());
   for (int i = 0; i < 256; ++i) {
     EXPECT_EQ(floats[i], float(i - 128));
     EXPECT_EQ(floatOfFloat16(halves[i]), float(i - 128));
@@ -198,9 +198,9 @@ TEST_P(Panel32, Int8LiesInFours) {
     weights[i] = int8_t(i % 127 + 1); // never zero
   const std::array<uint64_t, 2> shape = {n, k};
   EXPECT_EQ(packedBytes(shape, DType::Int8, fb::Packing::Panel32), packed.size());
-  EXPECT_EQ(packTensor(bytes(weights), DType::Int8, shape, bytes(packed), DType::Int8,
+  EXPECT_EQ(packTensor(wholeTensor(bytes(weights), DType::Int8, shape), bytes(packed), DType::Int8,
                        fb::Packing::Panel32),
-            0u);
+            CastLoss());
   for (uint64_t row = 0; row < paddedN; ++row)
     for (uint64_t column = 0; column < paddedK; ++column) {
       int8_t expected = row < n && column < k ? weights[row * k + column] : 0;
