@@ -7,6 +7,7 @@ export HCCL_INTRA_ROCE_ENABLE=0
 export PYTORCH_NPU_ALLOC_CONF=expandable_segments:True
 export OMP_PROC_BIND=false
 export OMP_NUM_THREADS=10
+export LD_PRELOAD=libjemalloc.so.2
 # Variables of another stack, MindIE; this one does not read them.
 export NPU_MEMORY_FRACTION=0.95
 export MINDIE_ASYNC_SCHEDULING_ENABLE=1
