@@ -35,11 +35,12 @@ CASES = [
     ("qwen3-235b-w8a8/launch.sh", "FULL_DECODE_ONLY", "SOMETIMES", ["cudagraph_mode", "SOMETIMES", "FULL_DECODE_ONLY"]),
     ("qwen3-235b-w8a8/launch.sh", "HCCL_OP_EXPANSION_MODE=AIV", "HCCL_OP_EXPANSION_MODE=GPU", ["HCCL_OP_EXPANSION_MODE", "GPU", "AIV"]),
     ("qwen3-235b-w8a8/launch.sh", "--gpu-memory-utilization 0.9", "--gpu-memory-utilization 1.9", ["gpu-memory-utilization", "1.9"]),
-    ("qwen3-8b/deployment.json", '"910b3"', '"910b9"', ["910b9", "310p3"]),
+    ("qwq-32b-mindie/deployment.json", '"910b3"', '"910b9"', ["910b9", "310p3"]),
     ("qwen3-8b/deployment.json", '"max_tokens": 64', '"max_token": 64', ["max_token", "did you mean max_tokens"]),
     ("qwen3-8b/deployment.json", '"vinci_deployment": 1', '"vinci_deployment": 9', ["vinci_deployment", "9", "version 1"]),
     ("qwen3-8b/deployment.json", '"workload"', '"workloads"', ["workloads", "no section", "workload"]),
     ("qwq-32b-mindie/deployment.json", '"mindie_config.json"', '"../config.json"', ["from", "same folder"]),
+    ("qwq-32b-mindie/deployment.json", '"mindie_config.json"', '"deployment.json"', ["from", "another deployment"]),
     ("qwq-32b-mindie/deployment.json", '"mindie_config.json"', '"missing.json"', ["missing.json", "no such file"]),
 ]
 

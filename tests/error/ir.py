@@ -114,7 +114,7 @@ class Ir(VinciTest):
         self.expect_error(("inspect", self.scratch / "no.mlir"), 1, "no.mlir", "no such file")
         folder = self.scratch / "folder.mlir"
         folder.mkdir()
-        self.expect_error(("inspect", folder), 1, "folder.mlir", "no config.json")
+        self.expect_error(("inspect", folder), 1, "folder.mlir", "neither config.json nor deployment.json")
 
     def test_options_that_the_ir_has_in_it(self):
         path = self.scratch / "good.mlir"
