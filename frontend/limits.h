@@ -34,7 +34,11 @@ struct RequestedLimit {
 
 /// What is asked for; the rest is filled in.
 struct RequestedLimits {
-  RequestedLimit maxSeqLen, maxTokensPerStep, maxBatch, kvBlocks, blockSize;
+  RequestedLimit maxSeqLen = {};
+  RequestedLimit maxTokensPerStep = {};
+  RequestedLimit maxBatch = {};
+  RequestedLimit kvBlocks = {};
+  RequestedLimit blockSize = {};
 };
 
 /// The requested limits, and for what is not requested:

@@ -27,7 +27,6 @@ struct Source {
 
 /// How a document is recognised and read; the first that fits reads it.
 struct Format {
-  std::string_view name;
   bool (*fits)(const JsonValue &root);
   void (*read)(Import &import, const JsonDocument &document);
 };
@@ -42,12 +41,12 @@ void readQuantDescription(Import &import, const JsonDocument &document) {
 }
 
 constexpr Format formats[] = {
-    {"deployment.json", looksLikeDeploymentJson, readDeploymentJson},
-    {"a MindFormers YAML", looksLikePredictYaml, readPredictYaml},
-    {"a recipe", looksLikeRecipeYaml, readRecipeYaml},
-    {"MindIE's config.json", looksLikeMindieConfig, readMindieConfig},
-    {"a serve command", looksLikeServe, readServe},
-    {"a description of quantised tensors", looksLikeQuantDescription, readQuantDescription},
+    {looksLikeDeploymentJson, readDeploymentJson},
+    {looksLikePredictYaml, readPredictYaml},
+    {looksLikeRecipeYaml, readRecipeYaml},
+    {looksLikeMindieConfig, readMindieConfig},
+    {looksLikeServe, readServe},
+    {looksLikeQuantDescription, readQuantDescription},
 };
 
 constexpr size_t largestScript = size_t(1) << 20;
@@ -122,7 +121,8 @@ private:
       addFile(directory / "deployment.json");
   }
 
-  void addFile(const fs::path &path) {
+  /// `deployment` is the deployment.json that names the file; empty: the user does.
+  void addFile(const fs::path &path, const fs::path &deployment = {}) {
     JsonDocument document = parse(path);
     const JsonValue root = document.root();
     if (looksLikeHuggingFace(root)) {
@@ -134,9 +134,13 @@ private:
     if (format == std::end(formats))
       fail(SourcePosition{path.string()}, "this is no kind of file that Vinci knows; {}",
            knownKinds);
-    if (looksLikeDeploymentJson(root))
+    if (looksLikeDeploymentJson(root)) {
+      if (!deployment.empty())
+        fail(SourcePosition{deployment.string()},
+             "from names another deployment, {}; name the files that it names", path.string());
       for (const std::string &name : deploymentSources(root))
-        add(path.parent_path() / name);
+        addFile(path.parent_path() / name, path);
+    }
     list_.push_back({Source::Document, path, std::move(document), format->read});
   }
 
@@ -151,8 +155,7 @@ private:
 
   static constexpr std::string_view knownKinds =
       "it reads config.json of Hugging Face and of MindIE, MindFormers and recipe YAML, serve "
-      "flags, "
-      "launch scripts, environment files and deployment.json";
+      "flags, launch scripts, environment files and deployment.json";
 
   Import &import_;
   std::vector<Source> list_;

@@ -12,9 +12,9 @@ struct ImportRequest {
   /// that it names, and its directory's config.json.
   std::vector<std::filesystem::path> files;
   /// A serve command or its flags, as text; empty: none.
-  std::string serveFlags;
+  std::string serveFlags = {};
   /// A target's name that overrules the files'; empty: none.
-  std::string target;
+  std::string target = {};
   /// Contradictions are errors.
   bool strict = false;
 };

@@ -41,6 +41,7 @@ CASES = [
     ("qwen3-8b/deployment.json", '"workload"', '"workloads"', ["workloads", "no section", "workload"]),
     ("qwq-32b-mindie/deployment.json", '"mindie_config.json"', '"../config.json"', ["from", "same folder"]),
     ("qwq-32b-mindie/deployment.json", '"mindie_config.json"', '"deployment.json"', ["from", "another deployment"]),
+    ("qwq-32b-mindie/deployment.json", '"mindie_config.json"', '"."', ["directory"]),
     ("qwq-32b-mindie/deployment.json", '"mindie_config.json"', '"missing.json"', ["missing.json", "no such file"]),
 ]
 
