@@ -108,7 +108,7 @@ void finishKvBlocks(Import &import) {
   const auto blocks = int64_t(std::floor(*d.memory.kvGib * double(1 << 30) / blockBytes));
   if (blocks < 1) {
     import.findings.add(FindingKind::Contradiction, d.memory.kvGib.origin,
-                        "{:g} GiB for the KV cache do not hold one block of {:g} bytes",
+                        "{:g} GiB for the KV cache do not hold one block of {:.0f} bytes",
                         *d.memory.kvGib, blockBytes);
     return;
   }
