@@ -39,16 +39,20 @@ void LlmDialect::initialize() {
 
 LogicalResult LlmDialect::verifyOperationAttribute(Operation *op, NamedAttribute attribute) {
   StringRef name = attribute.getName();
-  if (name != modelAttrName && name != limitsAttrName && name != precisionAttrName)
+  if (name != modelAttrName && name != limitsAttrName && name != precisionAttrName &&
+      name != meshAttrName)
     return op->emitOpError() << "has the unknown attribute '" << name
                              << "'; the llm dialect defines " << modelAttrName << ", "
-                             << limitsAttrName << " and " << precisionAttrName;
+                             << limitsAttrName << ", " << precisionAttrName << " and "
+                             << meshAttrName;
   if (!isa<ModuleOp>(op))
     return op->emitOpError() << "has the attribute '" << name << "', which belongs on the module";
   if (name == modelAttrName && !isa<ModelAttr>(attribute.getValue()))
     return op->emitOpError() << "attribute '" << name << "' must be #llm.model<...>";
   if (name == limitsAttrName && !isa<LimitsAttr>(attribute.getValue()))
     return op->emitOpError() << "attribute '" << name << "' must be #llm.limits<...>";
+  if (name == meshAttrName && !isa<MeshAttr>(attribute.getValue()))
+    return op->emitOpError() << "attribute '" << name << "' must be #llm.mesh<...>";
   if (name != precisionAttrName)
     return success();
   auto precision = dyn_cast<PrecisionAttr>(attribute.getValue());
@@ -82,6 +86,11 @@ PrecisionAttr findPrecision(Operation *op) {
   return findModuleAttr<PrecisionAttr>(op, LlmDialect::precisionAttrName);
 }
 
+MeshAttr findMesh(Operation *op) {
+  return findModuleAttr<MeshAttr>(op, LlmDialect::meshAttrName);
+}
+
 } // namespace vinci::llm
 
 #include "ir/llm/LlmDialect.cpp.inc"
+#include "ir/llm/LlmEnums.cpp.inc"
