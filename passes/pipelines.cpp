@@ -11,6 +11,11 @@ namespace vinci {
 void buildCompilePipeline(OpPassManager &passes, const PipelineOptions &options) {
   auto runs = [&](Phase phase) { return options.startAfter < phase && phase <= options.stopAfter; };
 
+  if (runs(Phase::Partition)) {
+    const ParallelDegrees &degrees = options.degrees;
+    passes.addPass(createPartition({degrees.world, degrees.attentionTp, degrees.moeTp,
+                                    degrees.embeddingTp, degrees.lmHeadTp}));
+  }
   if (runs(Phase::Lower))
     passes.addPass(createLowerToNpu());
   if (runs(Phase::Schedule))
@@ -22,7 +27,7 @@ void buildCompilePipeline(OpPassManager &passes, const PipelineOptions &options)
 Phase reachedPhase(ModuleOp module) {
   auto programs = module.getOps<npu::ProgramOp>();
   if (programs.empty())
-    return Phase::Import;
+    return llm::findMesh(module) ? Phase::Partition : Phase::Import;
   npu::ProgramOp program = *programs.begin();
   if (program.getArenaBytes())
     return Phase::Memory;
@@ -38,6 +43,7 @@ struct CommandLineOptions : PassPipelineOptions<CommandLineOptions> {
   Option<Phase> stopAfter{
       *this, "stop-after", llvm::cl::desc("The last phase to run"), llvm::cl::init(Phase::Plan),
       llvm::cl::values(clEnumValN(Phase::Import, "import", "the model as llm IR"),
+                       clEnumValN(Phase::Partition, "partition", "what each rank computes"),
                        clEnumValN(Phase::Lower, "lower", "a device program in npu IR"),
                        clEnumValN(Phase::Schedule, "schedule", "with what each launch waits for"),
                        clEnumValN(Phase::Memory, "memory", "with the place of every buffer"),

@@ -1,6 +1,7 @@
 // The compile pipeline: from the `llm` IR of a model to the `npu` IR of its device program.
 #pragma once
 
+#include "passes/partition/Degrees.h"
 #include "passes/phases.h"
 
 #include "mlir/IR/BuiltinOps.h"
@@ -13,6 +14,7 @@ struct PipelineOptions {
   Phase startAfter = Phase::Import;
   /// Passes of later phases are left out.
   Phase stopAfter = Phase::Plan;
+  ParallelDegrees degrees;
   /// Let buffers share memory.
   bool reuseMemory = true;
 };

@@ -41,10 +41,10 @@ static llm::ModelAttr modelAttr(OpBuilder &builder, const ModelSpec &spec, Type 
       number(defaults.temperature), defaults.topK, number(defaults.topP),
       number(defaults.repetitionPenalty), chatTemplate,
       prompts.empty() ? ArrayAttr() : builder.getStrArrayAttr(prompts), defaults.maxTokens);
-  return llm::ModelAttr::get(builder.getContext(), spec.name, toString(spec.architecture),
-                             spec.vocabSize, spec.hiddenSize, spec.numHiddenLayers,
-                             spec.maxPositionEmbeddings, dtype,
-                             int64_t(checkpointSize(spec).parameters), generation);
+  return llm::ModelAttr::get(
+      builder.getContext(), spec.name, toString(spec.architecture), spec.vocabSize, spec.hiddenSize,
+      spec.numHiddenLayers, spec.maxPositionEmbeddings, dtype,
+      int64_t(checkpointSize(spec).parameters), generation, spec.numKeyValueHeads);
 }
 
 namespace {

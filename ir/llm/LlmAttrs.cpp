@@ -123,7 +123,7 @@ LogicalResult GenerationAttr::verify(EmitError emitError, ArrayRef<int64_t> eosT
 LogicalResult ModelAttr::verify(EmitError emitError, StringRef name, StringRef architecture,
                                 int64_t vocabSize, int64_t hiddenSize, int64_t numHiddenLayers,
                                 int64_t maxPositionEmbeddings, Type dtype, int64_t parameters,
-                                GenerationAttr) {
+                                GenerationAttr, std::optional<int64_t> numKeyValueHeads) {
   if (!isFloat(dtype))
     return emitError() << "dtype is " << dtype << "; legal are f32, bf16 and f16";
   return success(
@@ -132,7 +132,9 @@ LogicalResult ModelAttr::verify(EmitError emitError, StringRef name, StringRef a
       succeeded(checkRange(emitError, "num_hidden_layers", numHiddenLayers, 1, maxHiddenLayers)) &&
       succeeded(
           checkRange(emitError, "max_position_embeddings", maxPositionEmbeddings, 1, maxInt32)) &&
-      succeeded(checkRange(emitError, "parameters", parameters, 0, int64_t(1) << 50)));
+      succeeded(checkRange(emitError, "parameters", parameters, 0, int64_t(1) << 50)) &&
+      succeeded(
+          checkRange(emitError, "num_key_value_heads", numKeyValueHeads.value_or(1), 1, 65536)));
 }
 
 LogicalResult LimitsAttr::verify(EmitError emitError, int64_t maxSeqLen, int64_t maxTokensPerStep,

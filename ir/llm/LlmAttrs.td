@@ -92,7 +92,8 @@ def Llm_ModelAttr : Llm_Attr<"Model", "model"> {
     "int64_t":$max_position_embeddings,
     "::mlir::Type":$dtype,
     "int64_t":$parameters,
-    "::vinci::llm::GenerationAttr":$generation);
+    "::vinci::llm::GenerationAttr":$generation,
+    OptionalParameter<"::std::optional<int64_t>", "of all ranks together">:$num_key_value_heads);
   let assemblyFormat = "`<` struct(params) `>`";
   let genVerifyDecl = 1;
 }

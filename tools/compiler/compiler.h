@@ -19,6 +19,14 @@
 
 namespace vinci {
 
+/// Among how many ranks the work is divided; degrees.h says what absent ones follow from.
+struct RequestedDegrees {
+  std::optional<int64_t> tp; ///< of everything that is not named
+  std::optional<int64_t> ep, world, attnTp, moeTp, embedTp, lmHeadTp;
+
+  bool operator==(const RequestedDegrees &) const = default;
+};
+
 /// What `vinci compile` takes. Absent values are the model's own or the documented defaults.
 struct CompileOptions {
   std::optional<DType> dtype;       ///< activations and weights; default: the checkpoint's
@@ -29,6 +37,7 @@ struct CompileOptions {
   std::optional<int64_t> maxBatch;
   std::optional<int64_t> kvBlocks;
   std::optional<int64_t> blockSize;      ///< tokens per KV-cache block
+  RequestedDegrees degrees;              ///< none: the deployment's
   std::string stopAfter;                 ///< a phase of `phases()`; empty: all of them
   bool irLocations = true;               ///< whether CompileResult::ir says where each op came from
   std::filesystem::path dumpIrDirectory; ///< one numbered file per pass; empty: none
@@ -106,7 +115,7 @@ public:
 namespace vinci {
 /// Raise with every change of this header: the binary and the library come from one build, and a
 /// mix must not run.
-inline constexpr uint32_t compilerInterface = 2;
+inline constexpr uint32_t compilerInterface = 3;
 } // namespace vinci
 
 /// The library's entry point; the object lives as long as the library. Null if it was built for

@@ -125,7 +125,7 @@ void addCompileCommand(CLI::App &app) {
                       "Write the IR after every pass into this folder, numbered");
   command->add_option(
       "--stop-after", arguments->stopAfter,
-      "Stop after this phase and write the IR: import, lower, schedule, memory or plan");
+      "Stop after this phase and write the IR: import, partition, lower, schedule, memory or plan");
   command->footer(
       "Examples:\n"
       "  vinci compile models/austen-qwen3 -o austen.plan\n"

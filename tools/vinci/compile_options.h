@@ -19,6 +19,7 @@ struct CompileFlags {
   std::optional<int64_t> blockSize;
   std::string serveFlags;
   std::string target;
+  RequestedDegrees degrees;
   bool strict = false;
   bool noCache = false;
 
