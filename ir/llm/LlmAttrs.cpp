@@ -1,6 +1,7 @@
 // What attributes and types of the llm dialect accept, and how the irregular ones are spelled.
 #include "ir/llm/Llm.h"
 #include "ir/llm/PlainNumbers.h"
+#include "runtime/support/lengths.h"
 
 #include "mlir/IR/Builders.h"
 #include "mlir/IR/DialectImplementation.h"
@@ -94,12 +95,22 @@ static LogicalResult checkRange(EmitError emitError, StringRef what, int64_t val
 
 static constexpr int64_t maxInt32 = (int64_t(1) << 31) - 1;
 
-LogicalResult GenerationAttr::verify(EmitError emitError, ArrayRef<int64_t> eosTokenIds,
-                                     std::optional<int64_t> bosTokenId,
-                                     std::optional<int64_t> padTokenId, BoolAttr,
-                                     FloatAttr temperature, std::optional<int64_t> topK,
-                                     FloatAttr topP, FloatAttr repetitionPenalty, StringAttr,
-                                     ArrayAttr prompts, std::optional<int64_t> maxTokens) {
+/// Fails if `value` is no distribution of lengths.
+static LogicalResult checkLengths(EmitError emitError, StringRef what, StringAttr value) {
+  try {
+    LengthDistribution::parse(value.getValue(), what, {});
+  } catch (const Error &error) {
+    return emitError() << error.message();
+  }
+  return success();
+}
+
+LogicalResult GenerationAttr::verify(
+    EmitError emitError, ArrayRef<int64_t> eosTokenIds, std::optional<int64_t> bosTokenId,
+    std::optional<int64_t> padTokenId, BoolAttr, FloatAttr temperature, std::optional<int64_t> topK,
+    FloatAttr topP, FloatAttr repetitionPenalty, StringAttr, ArrayAttr prompts,
+    std::optional<int64_t> maxTokens, StringAttr inputTokens, StringAttr outputTokens,
+    std::optional<int64_t> requests, std::optional<int64_t> concurrency) {
   for (int64_t id : eosTokenIds)
     if (failed(checkRange(emitError, "eos_token_ids entry", id, 0, maxInt32)))
       return failure();
@@ -115,8 +126,14 @@ LogicalResult GenerationAttr::verify(EmitError emitError, ArrayRef<int64_t> eosT
   for (Attribute prompt : prompts ? prompts.getValue() : ArrayRef<Attribute>())
     if (!llvm::isa<StringAttr>(prompt))
       return emitError() << "prompts holds " << prompt << "; its elements must be strings";
-  if (maxTokens && failed(checkRange(emitError, "max_tokens", *maxTokens, 1, maxInt32)))
-    return failure();
+  for (auto [name, value] : {std::pair("max_tokens", maxTokens), std::pair("requests", requests),
+                             std::pair("concurrency", concurrency)})
+    if (value && failed(checkRange(emitError, name, *value, 1, maxInt32)))
+      return failure();
+  for (auto [name, value] :
+       {std::pair("input_tokens", inputTokens), std::pair("output_tokens", outputTokens)})
+    if (value && failed(checkLengths(emitError, name, value)))
+      return failure();
   return success();
 }
 
