@@ -196,6 +196,7 @@ void Lowering::lowerLimits() {
   cache->layers = uint32_t(op.getLayers());
   cache->block_size = uint32_t(attr.getBlockSize());
   cache->num_key_value_heads = uint32_t(type.getHeads());
+  plan_.model->num_key_value_heads = cache->num_key_value_heads;
   cache->head_dim = uint32_t(type.getHeadDim());
   cache->dtype = dtypeOf(type.getElementType());
   cache->bytes_per_block = uint64_t(npu::kvBytesPerBlock(type, attr));
@@ -249,9 +250,12 @@ void Lowering::lowerWeights() {
   for (npu::WeightOp op : members<npu::WeightOp>()) {
     auto weight = std::make_unique<fb::WeightT>();
     weight->name = op.getSymName().str();
-    weight->source = op.getSource().str();
+    auto piece = std::make_unique<fb::WeightPieceT>();
+    piece->source = op.getSource().str();
+    piece->shape = staticShape(op.getCheckpointShape());
+    weight->shape = piece->shape;
+    weight->pieces.push_back(std::move(piece));
     weight->count = uint32_t(op.getStack().value_or(0));
-    weight->shape = staticShape(op.getCheckpointShape());
     weight->dtype = dtypeOf(op.getTensorType().getElementType());
     weight->packing = fb::Packing(op.getPacking());
     std::optional<uint64_t> bytes =
