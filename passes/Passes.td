@@ -4,6 +4,39 @@
 
 include "mlir/Pass/PassBase.td"
 
+def FuseSwiglu : Pass<"fuse-swiglu", "::mlir::ModuleOp"> {
+  let summary = "silu and mul: llm.swiglu";
+  let description = [{
+    The activation is rounded before the product, as before, so the result is the same bits.
+
+    ```mlir
+    %1 = llm.silu %gate : tensor<?x768xbf16, #tokens>
+    %2 = llm.mul %1, %up : tensor<?x768xbf16, #tokens>
+    ```
+    becomes
+    ```mlir
+    %2 = llm.swiglu %gate, %up : (tensor<?x768xbf16, #tokens>, tensor<?x768xbf16, #tokens>) -> tensor<?x768xbf16, #tokens>
+    ```
+    Not if another op reads the activation, nor of heads ([tokens, heads, head_dim]).
+  }];
+}
+
+def MarkPhase : Pass<"mark-phase", "::mlir::ModuleOp"> {
+  let summary = "Note the phase that llm IR has gone through";
+  let description = [{
+    Fused IR looks like any other, so that compiling it further could fuse what `--passes` left alone on purpose.
+
+    ```mlir
+    module {
+    ```
+    becomes
+    ```mlir
+    module attributes {llm.phase = "fuse"} {
+    ```
+  }];
+  let options = [Option<"phase", "phase", "std::string", /*default=*/"\"fuse\"", "The phase">];
+}
+
 def LowerToNpu : Pass<"lower-to-npu", "::mlir::ModuleOp"> {
   let summary = "Turn the llm model into a device program";
   let description = [{

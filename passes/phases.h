@@ -9,14 +9,15 @@ namespace vinci {
 
 enum class Phase {
   Import,   ///< the model as `llm` IR
+  Fuse,     ///< with ops fused
   Lower,    ///< a device program in `npu` IR
   Schedule, ///< with what each launch waits for
   Memory,   ///< with the place of every buffer
   Plan,     ///< the plan file
 };
 
-inline constexpr std::array<std::string_view, 5> phaseNames = {"import", "lower", "schedule",
-                                                               "memory", "plan"};
+inline constexpr std::array<std::string_view, 6> phaseNames = {"import",   "fuse",   "lower",
+                                                               "schedule", "memory", "plan"};
 
 constexpr std::string_view toString(Phase phase) {
   return phaseNames[static_cast<size_t>(phase)];

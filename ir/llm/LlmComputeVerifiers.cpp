@@ -123,6 +123,19 @@ LogicalResult SiluOp::verify() {
   return Checker(*this).activation(Tensor("result", getResult()));
 }
 
+LogicalResult SwigluOp::verify() {
+  Tensor gate("gate", getGate()), result("result", getResult());
+  Checker check(*this);
+  check.activation(gate).same("rows", result, 0, gate, 0).sameType(result, gate);
+  if (!getUp())
+    return check.is("columns", gate, 1, result.dim(1).scale * 2, "twice those of the result");
+  Tensor up("up", getUp());
+  return check.same("n", gate, 1, result, 1)
+      .same("rows", up, 0, gate, 0)
+      .same("n", up, 1, gate, 1)
+      .sameType(up, gate);
+}
+
 LogicalResult GatherRowsOp::verify() {
   Tensor input("input", getInput()), indices("indices", getIndices()),
       result("result", getResult());

@@ -230,6 +230,19 @@ FailureOr<Kernel> elementwise(Operation *op) {
       .build();
 }
 
+FailureOr<Kernel> kernel(llm::SwigluOp op) {
+  int64_t perToken = 0;
+  KernelBuilder builder(op);
+  builder.rowsPerTokenTimes(op.getResult(), perToken).writes(op.getResult()).reads(op.getGate());
+  if (op.getUp())
+    builder.reads(op.getUp());
+  return builder.dtype(op.getResult())
+      .set("n", size(op.getResult(), 1))
+      .set("rows_per_token", perToken)
+      .set("two_operands", op.getUp() ? 1 : 0)
+      .build();
+}
+
 FailureOr<Kernel> kernel(llm::GatherRowsOp op) {
   return KernelBuilder(op)
       .rowsPer(Tokens, op.getInput())
@@ -380,7 +393,7 @@ FailureOr<Kernel> kernel(llm::GroupedDynamicQuantMatmulOp op) {
 FailureOr<Kernel> kernelFor(Operation *op, llm::LimitsAttr limits) {
   return llvm::TypeSwitch<Operation *, FailureOr<Kernel>>(op)
       .Case<llm::EmbeddingOp, llm::RopeTableOp, llm::RmsNormOp, llm::MatmulOp, llm::RopeOp,
-            llm::GatherRowsOp, llm::MoeRouteOp, llm::MoeSortOp, llm::GroupedMatmulOp,
+            llm::SwigluOp, llm::GatherRowsOp, llm::MoeRouteOp, llm::MoeSortOp, llm::GroupedMatmulOp,
             llm::MoeCombineOp, llm::QuantizeOp, llm::DynamicQuantizeOp, llm::QuantMatmulOp,
             llm::DynamicQuantMatmulOp, llm::GroupedDynamicQuantMatmulOp>(
           [](auto typed) { return kernel(typed); })

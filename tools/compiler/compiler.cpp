@@ -32,6 +32,7 @@ public:
     return vinci::disassemble(object, std::string(symbol));
   }
   std::vector<std::string> phases() override { return {phaseNames.begin(), phaseNames.end()}; }
+  std::vector<Pass> passes() override;
   std::vector<Target> targets() override;
 };
 
@@ -52,10 +53,12 @@ static CompileResult finish(mlir::ModuleOp module, const CompileOptions &options
   IrDump dump(options.dumpIrDirectory);
   dump.write("import", module);
   dump.attach(passes);
-  buildCompilePipeline(passes, {.startAfter = reachedPhase(module), .stopAfter = last});
+  buildCompilePipeline(
+      passes, {.startAfter = reachedPhase(module), .stopAfter = last, .switches = options.passes});
   if (mlir::failed(passes.run(module)))
     diagnostics.throwError();
   CompileResult result;
+  result.remarks = diagnostics.remarks();
   if (last != Phase::Plan) {
     result.ir = print(module, options.irLocations);
     return result;
@@ -95,6 +98,7 @@ static BuildOptions buildOptions(const ModelSpec &spec, const DeploymentSpec &de
                                  const CompileOptions &options) {
   const DeploymentSpec::Scheduler &scheduler = deployment.scheduler;
   BuildOptions build;
+  build.target = deployment.target.valueOr("");
   build.precision = resolvePrecision(options.dtype.value_or(spec.dtype),
                                      requestedPrecision(deployment.precision, options));
   build.limits = resolveLimits(spec, {.maxSeqLen = choose(options.maxSeqLen, scheduler.maxSeqLen),
@@ -134,6 +138,11 @@ CompileResult MlirCompiler::compileIr(const fs::path &irFile, const CompileOptio
   mlir::MLIRContext context(mlir::MLIRContext::Threading::DISABLED);
   DiagnosticCollector diagnostics(context);
   const auto module = readIrFile(context, irFile, diagnostics);
+  if (!options.passes.empty() && reachedPhase(*module) >= Phase::Fuse)
+    fail(SourcePosition{irFile.string()},
+         "this IR has gone through the phase {}; --passes goes with a model or with IR before the "
+         "phase {}",
+         toString(reachedPhase(*module)), toString(Phase::Fuse));
   try {
     return finish(*module, options, diagnostics);
   } catch (const Error &error) {
@@ -177,6 +186,14 @@ std::string MlirCompiler::printIr(const fs::path &irFile) {
   mlir::MLIRContext context(mlir::MLIRContext::Threading::DISABLED);
   DiagnosticCollector diagnostics(context);
   return print(*readIrFile(context, irFile, diagnostics), /*locations=*/false);
+}
+
+std::vector<Compiler::Pass> MlirCompiler::passes() {
+  std::vector<Pass> passes;
+  for (const PassInfo &pass : compilePasses())
+    passes.push_back({pass.name, std::string(toString(pass.phase)), pass.optional, pass.onByDefault,
+                      pass.needs, pass.summary});
+  return passes;
 }
 
 std::vector<Compiler::Target> MlirCompiler::targets() {

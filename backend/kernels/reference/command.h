@@ -35,6 +35,7 @@ void attention(const Command &c);
 void add(const Command &c);
 void mul(const Command &c);
 void silu(const Command &c);
+void swiglu(const Command &c);
 void moeRoute(const Command &c);
 void moeSort(const Command &c);
 void groupedMatmul(const Command &c);

@@ -122,10 +122,26 @@ void mul(const Command &c) {
   binary(c, [](double a, double b) { return a * b; });
 }
 
+static double sigmoidTimes(double x) {
+  return x / (1 + std::exp(-x));
+}
+
 void silu(const Command &c) {
   const uint64_t count = c.tokens() * c.size("rows_per_token") * c.size("n");
   for (uint64_t i = 0; i < count; ++i)
-    c.typed(0).set(i, c.typed(1).get(i) / (1 + std::exp(-c.typed(1).get(i))));
+    c.typed(0).set(i, sigmoidTimes(c.typed(1).get(i)));
+}
+
+void swiglu(const Command &c) {
+  const uint64_t n = c.size("n"), rows = c.tokens() * c.size("rows_per_token");
+  const bool two = c.size("two_operands") != 0;
+  for (uint64_t row = 0; row < rows; ++row)
+    for (uint64_t i = 0; i < n; ++i) {
+      const uint64_t at = row * n + i;
+      c.typed(0).set(at, sigmoidTimes(c.typed(1).get(two ? at : 2 * row * n + i))); // rounded
+      const double up = two ? c.typed(2).get(at) : c.typed(1).get((2 * row + 1) * n + i);
+      c.typed(0).set(at, c.typed(0).get(at) * up);
+    }
 }
 
 } // namespace vinci::reference

@@ -18,6 +18,7 @@ void runReference(const KernelSpec &spec, void *const *buffers, const uint64_t *
       {"add", reference::add},
       {"mul", reference::mul},
       {"silu", reference::silu},
+      {"swiglu", reference::swiglu},
       {"moe_route", reference::moeRoute},
       {"moe_sort", reference::moeSort},
       {"grouped_matmul", reference::groupedMatmul},

@@ -33,7 +33,8 @@ protected:
       return 0;
     const bool rounds = symbolName(c.spec).find("_compute_") != std::string::npos ||
                         symbolName(c.spec).find("_softmax_") != std::string::npos;
-    const double roundings = rounds ? 8 : c.spec.op == "rms_norm" ? 4 : 1.01;
+    const bool norm = c.spec.op.find("norm") != std::string::npos;
+    const double roundings = rounds ? 8 : norm || c.spec.op == "swiglu" ? 4 : 1.01;
     return roundings * roundingError(type) + 2e-6;
   }
 };

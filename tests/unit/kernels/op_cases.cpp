@@ -119,7 +119,8 @@ Shape shapeOf(const KernelSpec &s, std::string_view name, const Dims &dims) {
     return typed((name == "out" ? logitRows : tokens) * n);
   if (op == "moe_combine")
     return typed((name == "y" ? tokens * size(s, "top_k") : tokens) * n);
-  return typed(tokens * size(s, "rows_per_token") * n); // elementwise
+  const bool halves = op == "swiglu" && name == "gate" && size(s, "two_operands") == 0;
+  return typed(tokens * size(s, "rows_per_token") * n * (halves ? 2 : 1)); // elementwise
 }
 
 /// Packed weights: random where the matrix is, zero in the padding.
@@ -289,6 +290,9 @@ std::vector<KernelSpec> allSpecs() {
     }
     for (const char *op : {"add", "mul", "silu"})
       add(op, {{"dtype", dtype}, {"n", i(77)}, {"rows_per_token", i(3)}});
+    for (const int64_t two : {0, 1})
+      add("swiglu",
+          {{"dtype", dtype}, {"n", i(77)}, {"rows_per_token", i(3)}, {"two_operands", two}});
     for (const auto &[n, k] : {std::pair{300, 176}, {80, 80}, {1, 5}, {160, 1100}})
       specs.push_back(matmulSpec(dtype, n, k, n == 80));
     specs.push_back(matmulSpec(dtype, 300, 80, 0, "float32"));

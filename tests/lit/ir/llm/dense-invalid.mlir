@@ -259,3 +259,73 @@ llm.body @b(%x: tensor<?x4xbf16, #tokens>, %i: tensor<?xi32, #logit_rows>) {
   %0 = llm.gather_rows %x, %i : (tensor<?x4xbf16, #tokens>, tensor<?xi32, #logit_rows>) -> tensor<?x5xbf16, #logit_rows>
   llm.return
 }
+
+// -----
+
+#tokens = #llm.dims<["tokens"]>
+#logit_rows = #llm.dims<["logit_rows"]>
+llm.body @b(%g: tensor<?x8xbf16, #tokens>) {
+  // expected-error@+1 {{gate has columns = 8, it must be 16, twice those of the result}}
+  %0 = llm.swiglu %g : (tensor<?x8xbf16, #tokens>) -> tensor<?x8xbf16, #tokens>
+  llm.return
+}
+
+// -----
+
+#tokens = #llm.dims<["tokens"]>
+#logit_rows = #llm.dims<["logit_rows"]>
+llm.body @b(%g: tensor<?x8xbf16, #tokens>) {
+  // expected-error@+1 {{result has elements of type 'f32', but gate of type 'bf16'; they must be equal}}
+  %0 = llm.swiglu %g : (tensor<?x8xbf16, #tokens>) -> tensor<?x4xf32, #tokens>
+  llm.return
+}
+
+// -----
+
+#tokens = #llm.dims<["tokens"]>
+#logit_rows = #llm.dims<["logit_rows"]>
+llm.body @b(%g: tensor<?x8xbf16, #tokens>) {
+  // expected-error@+1 {{result has rows = logit_rows, but gate has tokens; they must be equal}}
+  %0 = llm.swiglu %g : (tensor<?x8xbf16, #tokens>) -> tensor<?x4xbf16, #logit_rows>
+  llm.return
+}
+
+// -----
+
+#tokens = #llm.dims<["tokens"]>
+#logit_rows = #llm.dims<["logit_rows"]>
+llm.body @b(%g: tensor<?x8xbf16, #tokens>) {
+  // expected-error@+1 {{gate has n = 8, but result has 4; they must be equal}}
+  %0 = llm.swiglu %g, %g : (tensor<?x8xbf16, #tokens>, tensor<?x8xbf16, #tokens>) -> tensor<?x4xbf16, #tokens>
+  llm.return
+}
+
+// -----
+
+#tokens = #llm.dims<["tokens"]>
+#logit_rows = #llm.dims<["logit_rows"]>
+llm.body @b(%g: tensor<?x8xbf16, #tokens>, %u: tensor<?x8xbf16, #logit_rows>) {
+  // expected-error@+1 {{up has rows = logit_rows, but gate has tokens; they must be equal}}
+  %0 = llm.swiglu %g, %u : (tensor<?x8xbf16, #tokens>, tensor<?x8xbf16, #logit_rows>) -> tensor<?x8xbf16, #tokens>
+  llm.return
+}
+
+// -----
+
+#tokens = #llm.dims<["tokens"]>
+#logit_rows = #llm.dims<["logit_rows"]>
+llm.body @b(%g: tensor<?x8xbf16, #tokens>, %u: tensor<?x4xbf16, #tokens>) {
+  // expected-error@+1 {{up has n = 4, but gate has 8; they must be equal}}
+  %0 = llm.swiglu %g, %u : (tensor<?x8xbf16, #tokens>, tensor<?x4xbf16, #tokens>) -> tensor<?x8xbf16, #tokens>
+  llm.return
+}
+
+// -----
+
+#tokens = #llm.dims<["tokens"]>
+#logit_rows = #llm.dims<["logit_rows"]>
+llm.body @b(%g: tensor<?x8xbf16, #tokens>, %u: tensor<?x8xf32, #tokens>) {
+  // expected-error@+1 {{up has elements of type 'f32', but gate of type 'bf16'; they must be equal}}
+  %0 = llm.swiglu %g, %u : (tensor<?x8xbf16, #tokens>, tensor<?x8xf32, #tokens>) -> tensor<?x8xbf16, #tokens>
+  llm.return
+}
