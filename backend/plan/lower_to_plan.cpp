@@ -249,9 +249,9 @@ void Lowering::lowerWeights() {
   for (npu::WeightOp op : members<npu::WeightOp>()) {
     auto weight = std::make_unique<fb::WeightT>();
     weight->name = op.getSymName().str();
-    weight->source = op.getSource().str();
+    weight->source = (*op.getPieceList().begin()).getSource().str();
     weight->count = uint32_t(op.getStack().value_or(0));
-    weight->shape = staticShape(op.getCheckpointShape());
+    weight->shape = staticShape(op.getMatrixShape());
     weight->dtype = dtypeOf(op.getTensorType().getElementType());
     weight->packing = fb::Packing(op.getPacking());
     std::optional<uint64_t> bytes =

@@ -63,12 +63,14 @@ void BodyBuilder::declare(const std::vector<WeightSpec> &weights, Location locat
       shape.insert(shape.begin(), weight.stack);
       stack = ops().getI64IntegerAttr(weight.stack);
     }
+    auto piece = llm::PieceAttr::get(ops().getContext(), ops().getStringAttr(weight.source),
+                                     ArrayRef<int64_t>(), ArrayRef<llm::ShardAttr>());
     weights_[weight.symbol] = ops().create<llm::WeightOp>(
         location,
         llm::tensorOf(weight.dtype ? elementType(ops(), *weight.dtype)
                                    : context_.precision.getParameters(),
                       shape),
-        ops().getStringAttr(weight.symbol), ops().getStringAttr(weight.source), stack);
+        ops().getStringAttr(weight.symbol), ops().getArrayAttr({piece}), stack);
   }
 }
 

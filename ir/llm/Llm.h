@@ -18,6 +18,7 @@
 #include "mlir/Interfaces/SideEffectInterfaces.h"
 
 #include "ir/llm/LlmDialect.h.inc"
+#include "ir/llm/LlmEnums.h.inc"
 
 #define GET_ATTRDEF_CLASSES
 #include "ir/llm/LlmAttrs.h.inc"
@@ -30,10 +31,12 @@
 
 namespace vinci::llm {
 
-/// The module's `llm.model`, `llm.limits` and `llm.precision`, or null. `op` is the module or
+/// The module's `llm.model`, `llm.limits`, `llm.precision` and `llm.mesh`, or null. `op` is the module or
 /// anything in it.
 ModelAttr findModel(mlir::Operation *op);
 LimitsAttr findLimits(mlir::Operation *op);
 PrecisionAttr findPrecision(mlir::Operation *op);
+/// Null: for one device.
+MeshAttr findMesh(mlir::Operation *op);
 
 } // namespace vinci::llm

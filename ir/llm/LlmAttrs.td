@@ -3,6 +3,7 @@
 #define VINCI_IR_LLM_LLMATTRS_TD
 
 include "ir/llm/LlmBase.td"
+include "ir/llm/LlmShardAttrs.td"
 include "mlir/IR/TensorEncoding.td"
 
 class Llm_Attr<string name, string attrMnemonic, list<Trait> traits = []>

@@ -40,6 +40,7 @@ def Llm_Dialect : Dialect {
     static constexpr llvm::StringLiteral modelAttrName = "llm.model";
     static constexpr llvm::StringLiteral limitsAttrName = "llm.limits";
     static constexpr llvm::StringLiteral precisionAttrName = "llm.precision";
+    static constexpr llvm::StringLiteral meshAttrName = "llm.mesh";
     static constexpr llvm::StringLiteral targetAttrName = "llm.target";
     static constexpr llvm::StringLiteral phaseAttrName = "llm.phase";
 
@@ -65,5 +66,12 @@ class Llm_WeightTensor<list<int> ranks, string shape>
     : Llm_TensorOf<[F32, BF16, F16, I8, I32], ranks, "tensor of f32, bf16, f16, i8 or i32 of shape " # shape>;
 
 def Llm_AnyTensor : Llm_TensorOf<[F32, BF16, F16, I32], [1, 2, 3, 4], "tensor of f32, bf16, f16 or i32 of rank 1 to 4">;
+
+def Llm_ShardKind : I32EnumAttr<"ShardKind", "what of a tensor a rank holds", [
+    I32EnumAttrCase<"Rows", 0, "rows">, I32EnumAttrCase<"Columns", 1, "columns">,
+    I32EnumAttrCase<"Stack", 2, "experts">, I32EnumAttrCase<"FirstOnly", 3, "first_only">]> {
+  let cppNamespace = "::vinci::llm";
+  let genSpecializedAttr = 0;
+}
 
 #endif

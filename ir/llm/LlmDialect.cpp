@@ -42,7 +42,7 @@ void LlmDialect::initialize() {
 LogicalResult LlmDialect::verifyOperationAttribute(Operation *op, NamedAttribute attribute) {
   StringRef name = attribute.getName();
   static constexpr std::array names = {modelAttrName, limitsAttrName, precisionAttrName,
-                                       targetAttrName, phaseAttrName};
+                                      meshAttrName, targetAttrName, phaseAttrName};
   if (!llvm::is_contained(names, name))
     return op->emitOpError() << "has the unknown attribute '" << name
                              << "'; the llm dialect defines " << llvm::join(names, ", ");
@@ -52,6 +52,8 @@ LogicalResult LlmDialect::verifyOperationAttribute(Operation *op, NamedAttribute
     return op->emitOpError() << "attribute '" << name << "' must be #llm.model<...>";
   if (name == limitsAttrName && !isa<LimitsAttr>(attribute.getValue()))
     return op->emitOpError() << "attribute '" << name << "' must be #llm.limits<...>";
+  if (name == meshAttrName && !isa<MeshAttr>(attribute.getValue()))
+    return op->emitOpError() << "attribute '" << name << "' must be #llm.mesh<...>";
   if ((name == targetAttrName || name == phaseAttrName) && !isa<StringAttr>(attribute.getValue()))
     return op->emitOpError() << "attribute '" << name << "' must be a string";
   if (name != precisionAttrName)
@@ -87,6 +89,11 @@ PrecisionAttr findPrecision(Operation *op) {
   return findModuleAttr<PrecisionAttr>(op, LlmDialect::precisionAttrName);
 }
 
+MeshAttr findMesh(Operation *op) {
+  return findModuleAttr<MeshAttr>(op, LlmDialect::meshAttrName);
+}
+
 } // namespace vinci::llm
 
 #include "ir/llm/LlmDialect.cpp.inc"
+#include "ir/llm/LlmEnums.cpp.inc"

@@ -1,6 +1,7 @@
 // The textual forms that assemblyFormat cannot say: signatures whose argument names are part of the
 // op, and numbers without a type.
 #include "ir/llm/Llm.h"
+#include "ir/llm/Pieces.h"
 #include "ir/llm/PlainNumbers.h"
 
 #include "mlir/IR/Builders.h"

@@ -130,27 +130,35 @@ def Llm_ReturnOp : Llm_Op<"return", [Terminator, Pure, ParentOneOf<["BodyOp", "E
   let assemblyFormat = "($operands^ `:` type($operands))? attr-dict";
 }
 
+def Llm_PieceList : TypedArrayAttrBase<Llm_PieceAttr, "pieces">;
+
 def Llm_WeightOp : Llm_Op<"weight", [
     Pure, HasParent<"BodyOp">, DeclareOpInterfaceMethods<OpAsmOpInterface, ["getAsmResultNames"]>]> {
-  let summary = "Declares a weight of the body: its name, its type, and its tensor in the checkpoint.";
+  let summary = "Declares a weight of the body: its name, its type, and its tensors in the checkpoint.";
   let description = [{
     The IR never holds weight data. The type is the one that is computed with: a checkpoint may have any float in place of
-    another, and must have exactly the integers. In `source`, `{layer}` stands for the layer of the call. `stack N` makes one weight of
-    N checkpoint tensors: `{}` in the source stands for 0 to N-1, and the result's first dimension is N.
+    another, and must have exactly the integers. A weight comes from one checkpoint tensor, or is made of the rows of several
+    pieces (`#llm.piece`), one after another; a piece may be what one rank holds of a tensor. In a source, `{layer}` stands
+    for the layer of the call. `stack N` makes one weight of N such matrices: `{}` in the source stands for 0 to N-1, and the
+    result's first dimension is N; if the experts are sharded, `{}` begins with this rank's first.
 
     ```mlir
     %q_proj = llm.weight @q_proj from "model.layers.{layer}.self_attn.q_proj.weight" : tensor<512x256xbf16>
     %gate_proj = llm.weight @gate_proj from "model.layers.{layer}.mlp.experts.{}.gate_proj.weight" stack 16
         : tensor<16x768x256xbf16>
+    %qkv_proj = llm.weight @qkv_proj from "model.layers.{layer}.self_attn.q_proj.weight" [512, 256] rows 4 over [0],
+        "model.layers.{layer}.self_attn.k_proj.weight" [256, 256] rows 4 over [0],
+        "model.layers.{layer}.self_attn.v_proj.weight" [256, 256] rows 4 over [0] : tensor<256x256xbf16>
     ```
     Sharding rule: whatever its users ask for; a sharded weight is a slice per rank. Cost: none; users pay for its bytes.
   }];
-  let arguments = (ins SymbolNameAttr:$sym_name, StrAttr:$source, OptionalAttr<I64Attr>:$stack);
+  let arguments = (ins SymbolNameAttr:$sym_name, Llm_PieceList:$pieces, OptionalAttr<I64Attr>:$stack);
   let results = (outs Llm_WeightTensor<[1, 2, 3], "[n], [n, k] or [stack, n, k]">:$result);
-  let assemblyFormat = "$sym_name `from` $source (`stack` custom<PlainInt>($stack)^)? attr-dict `:` type($result)";
+  let assemblyFormat = "$sym_name `from` custom<Pieces>($pieces) (`stack` custom<PlainInt>($stack)^)? attr-dict `:` type($result)";
   let extraClassDeclaration = [{
-    /// True if the source names a layer's tensor.
-    bool isLayered() { return getSource().contains("{layer}"); }
+    auto getPieceList() { return getPieces().getAsRange<::vinci::llm::PieceAttr>(); }
+    /// True if a source names a layer's tensor.
+    bool isLayered();
   }];
 }
 

@@ -1,5 +1,6 @@
 // What makes a module of bodies, entries and calls a model: signatures, names, layers.
 #include "ir/llm/Llm.h"
+#include "ir/llm/Pieces.h"
 #include "ir/llm/StepInputs.h"
 
 #include "mlir/IR/Builders.h"
@@ -121,25 +122,26 @@ LogicalResult WeightOp::verify() {
   if (!type.hasStaticShape())
     return emitOpError() << "is of shape " << shapeString(type) << "; weights have static shapes";
 
-  // What is left of the source when the placeholders are gone must be plain text.
-  StringRef source = getSource();
-  size_t layers = source.count("{layer}"), slices = source.count("{}");
-  size_t braces = source.count('{') + source.count('}');
-  if (source.empty() || braces != 2 * (layers + slices) || layers > 1 || slices > 1)
-    return emitOpError()
-           << "has the source \"" << source
-           << "\"; legal is the name of a checkpoint tensor with at most one {layer} and one {}";
-  if (getStack().has_value() != (slices == 1))
-    return emitOpError() << "has the source \"" << source
-                         << "\"; a stack needs one {} in it, and {} needs a stack";
-  int64_t rank = getStack() ? 3 : type.getRank();
-  if (type.getRank() != rank || (!getStack() && rank == 3))
-    return emitOpError() << "is of shape " << shapeString(type)
-                         << "; legal are [n], [n, k], and [stack, n, k] for a stack";
-  if (getStack() && type.getDimSize(0) != static_cast<int64_t>(*getStack()))
-    return emitOpError() << "stacks " << static_cast<int64_t>(*getStack())
-                         << " tensors, but its first dimension is " << type.getDimSize(0);
-  return success();
+  for (PieceAttr piece : getPieceList()) {
+    // What is left of a source when the placeholders are gone must be plain text.
+    StringRef source = piece.getSource();
+    size_t layers = source.count("{layer}"), slices = source.count("{}");
+    size_t braces = source.count('{') + source.count('}');
+    if (source.empty() || braces != 2 * (layers + slices) || layers > 1 || slices > 1)
+      return emitOpError()
+             << "has the source \"" << source
+             << "\"; legal is the name of a checkpoint tensor with at most one {layer} and one {}";
+    if (getStack().has_value() != (slices == 1))
+      return emitOpError() << "has the source \"" << source
+                           << "\"; a stack needs one {} in it, and {} needs a stack";
+  }
+  return verifyPieces(*this, getPieces(), getStack(), type);
+}
+
+bool WeightOp::isLayered() {
+  return llvm::any_of(getPieceList(), [](PieceAttr piece) {
+    return piece.getSource().strref().contains("{layer}");
+  });
 }
 
 LogicalResult ConstantOp::verify() {

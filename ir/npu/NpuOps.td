@@ -15,6 +15,7 @@ class Npu_AttrList<Attr element, string what>
     : TypedArrayAttrBase<element, what # "s">;
 def Npu_OperandList : Npu_AttrList<Npu_OperandAttr, "operand">;
 def Npu_ParameterList : Npu_AttrList<Npu_ParameterAttr, "parameter">;
+def Npu_PieceList : Npu_AttrList<Llm_PieceAttr, "piece">;
 def Npu_BindingList : Npu_AttrList<Npu_BindingAttr, "binding">;
 
 def Npu_ProgramOp : Npu_Op<"program", [
@@ -70,8 +71,7 @@ def Npu_ConstantOp : Npu_MemberOp<"constant", [Symbol]> {
 def Npu_WeightOp : Npu_MemberOp<"weight", [Symbol]> {
   let summary = "A weight as the kernels want it: its tensor in the checkpoint and its packing.";
   let description = [{
-    `source` names one checkpoint tensor, or with `stack N` the N tensors that `{}` = 0 to N-1 makes; the type is that of
-    the whole, `[N, n, k]` for a stack. Packings are explained in `backend/kernels/README.md`. Plan: `Weight`.
+    Pieces, stack and type are those of `llm.weight`, with the layer filled in. Packings are explained in `backend/kernels/README.md`. Plan: `Weight`.
 
     ```mlir
     npu.weight @layers.0.q_proj from "model.layers.0.self_attn.q_proj.weight" packing panel32 : tensor<64x64xbf16>
@@ -79,15 +79,16 @@ def Npu_WeightOp : Npu_MemberOp<"weight", [Symbol]> {
         : tensor<8x32x64xbf16>
     ```
   }];
-  let arguments = (ins SymbolNameAttr:$sym_name, StrAttr:$source, OptionalAttr<I64Attr>:$stack,
+  let arguments = (ins SymbolNameAttr:$sym_name, Npu_PieceList:$pieces, OptionalAttr<I64Attr>:$stack,
                        EnumAttr<Npu_Dialect, Npu_Packing, "packing">:$packing, TypeAttrOf<AnyStaticShapeTensor>:$type);
   let assemblyFormat = [{
-    $sym_name `from` $source (`stack` custom<PlainInt>($stack)^)? `packing` `` $packing attr-dict `:` $type
+    $sym_name `from` custom<Pieces>($pieces) (`stack` custom<PlainInt>($stack)^)? `packing` `` $packing attr-dict `:` $type
   }];
   let extraClassDeclaration = [{
     ::mlir::RankedTensorType getTensorType() { return ::llvm::cast<::mlir::RankedTensorType>(getType()); }
-    /// The shape of one tensor in the checkpoint.
-    ::llvm::ArrayRef<int64_t> getCheckpointShape() {
+    auto getPieceList() { return getPieces().getAsRange<::vinci::llm::PieceAttr>(); }
+    /// The shape of one matrix of a stack, or of all.
+    ::llvm::ArrayRef<int64_t> getMatrixShape() {
       return getTensorType().getShape().drop_front(getStack() ? 1 : 0);
     }
   }];

@@ -1,4 +1,5 @@
 // The short spelling of operands, parameters, bindings and constants inside the ops.
+#include "ir/llm/Pieces.h"
 #include "ir/llm/PlainNumbers.h"
 #include "ir/npu/Npu.h"
 
@@ -8,7 +9,8 @@ using namespace mlir;
 
 namespace vinci::npu {
 
-using llm::parsePlainInt, llm::printPlainInt, llm::printPlainFloat;
+using llm::parsePlainInt, llm::printPlainInt, llm::printPlainFloat, llm::parsePieces,
+    llm::printPieces;
 
 /// `arena @x`: a keyword of the enum and a symbol.
 template <typename Enum, typename Symbolize>

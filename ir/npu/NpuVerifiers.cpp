@@ -1,5 +1,6 @@
 // What makes a device program consistent: every name resolves, every launch writes what may be
 // written, every call binds what its body asks for, and every buffer lies in the arena.
+#include "ir/llm/Pieces.h"
 #include "ir/llm/StepInputs.h"
 #include "ir/npu/Npu.h"
 #include "ir/npu/Sizes.h"
@@ -83,23 +84,23 @@ LogicalResult ConstantOp::verify() {
 
 LogicalResult WeightOp::verify() {
   RankedTensorType type = dyn_cast<RankedTensorType>(getType());
-  int64_t stack = getStack().value_or(0);
   if (!type || !llm::hasNamedDims(type) || !type.hasStaticShape() ||
       elementBytes(type.getElementType()) == 0)
     return emitOpError() << "@" << getSymName() << " is " << getType()
                          << "; legal are static tensors of f32, bf16, f16, i8 and i32";
-  if (getSource().empty() || getSource().contains("{layer}") ||
-      getSource().contains("{}") != getStack().has_value())
-    return emitOpError()
-           << "@" << getSymName() << " has the source \"" << getSource()
-           << "\"; legal is the name of a checkpoint tensor, with {} if and only if it is a stack";
-  int64_t rank = type.getRank() - (getStack() ? 1 : 0);
-  if (rank < 1 || rank > 2 || (getStack() && stack != type.getDimSize(0)))
-    return emitOpError() << "@" << getSymName() << " is of shape " << llm::shapeString(type)
-                         << "; legal are [n], [n, k], and [stack, n, k] for a stack";
-  if (getPacking() == Packing::Panel32 && (rank != 2 || type.getElementType().isInteger(32)))
-    return emitOpError() << "@" << getSymName() << " is a "
-                         << (rank != 2 ? "vector" : "table of i32")
+  for (llm::PieceAttr piece : getPieceList()) {
+    StringRef source = piece.getSource();
+    if (source.empty() || source.contains("{layer}") ||
+        source.contains("{}") != getStack().has_value())
+      return emitOpError() << "@" << getSymName() << " has the source \"" << source
+                           << "\"; legal is the name of a checkpoint tensor, with {} if and only "
+                              "if it is a stack";
+  }
+  if (failed(llm::verifyPieces(*this, getPieces(), getStack(), type)))
+    return failure();
+  const bool matrix = getMatrixShape().size() == 2;
+  if (getPacking() == Packing::Panel32 && (!matrix || type.getElementType().isInteger(32)))
+    return emitOpError() << "@" << getSymName() << " is a " << (!matrix ? "vector" : "table of i32")
                          << "; only matrices of floats and i8 are packed in panels";
   return success();
 }

@@ -49,7 +49,7 @@ class LowerToNpu : public impl::LowerToNpuBase<LowerToNpu> {
   std::optional<Storage> storage_;
   NameTable names_;
   DenseMap<Operation *, LoweredBody> lowered_;
-  /// The npu.weight for (source, type, stack and packing).
+  /// The npu.weight for (pieces, type, stack and packing).
   DenseMap<std::pair<Attribute, Attribute>, FlatSymbolRefAttr> weights_;
 };
 
@@ -206,12 +206,18 @@ LogicalResult LowerToNpu::lowerBody(llm::BodyOp body, OpBuilder &builder) {
   return success();
 }
 
-/// `source` with the layer filled in.
-std::string sourceFor(llm::WeightOp weight, std::optional<int64_t> layer) {
-  std::string source = weight.getSource().str();
-  if (size_t at = source.find("{layer}"); at != std::string::npos)
-    source.replace(at, StringRef("{layer}").size(), std::to_string(*layer));
-  return source;
+/// The pieces with the layer filled in.
+ArrayAttr piecesFor(llm::WeightOp weight, std::optional<int64_t> layer) {
+  Builder builder(weight.getContext());
+  SmallVector<Attribute> pieces;
+  for (llm::PieceAttr piece : weight.getPieceList()) {
+    std::string source = piece.getSource().str();
+    if (size_t at = source.find("{layer}"); at != std::string::npos)
+      source.replace(at, StringRef("{layer}").size(), std::to_string(*layer));
+    pieces.push_back(llm::PieceAttr::get(weight.getContext(), builder.getStringAttr(source),
+                                         piece.getShape(), piece.getShards()));
+  }
+  return builder.getArrayAttr(pieces);
 }
 
 Attribute LowerToNpu::bind(const Parameter &parameter, std::optional<int64_t> layer) {
@@ -219,18 +225,18 @@ Attribute LowerToNpu::bind(const Parameter &parameter, std::optional<int64_t> la
     return npu::BindingAttr::get(&getContext(), *layer);
   llm::WeightOp weight = parameter.weight;
   Builder builder(&getContext());
-  std::string source = sourceFor(weight, layer);
+  ArrayAttr pieces = piecesFor(weight, layer);
   Attribute shape =
       builder.getArrayAttr({TypeAttr::get(weight.getResult().getType()),
                             builder.getI64IntegerAttr(static_cast<int64_t>(parameter.packing)),
                             builder.getBoolAttr(weight.getStack().has_value())});
-  FlatSymbolRefAttr &symbol = weights_[{builder.getStringAttr(source), shape}];
+  FlatSymbolRefAttr &symbol = weights_[{pieces, shape}];
   if (!symbol) {
     std::string name = weight.isLayered()
                            ? "layers." + std::to_string(*layer) + "." + weight.getSymName().str()
                            : weight.getSymName().str();
     symbol = FlatSymbolRefAttr::get(&getContext(), names_.unique(name));
-    weightBuilder_->create<npu::WeightOp>(weight.getLoc(), symbol.getValue(), source,
+    weightBuilder_->create<npu::WeightOp>(weight.getLoc(), symbol.getValue(), pieces,
                                           weight.getStackAttr(), parameter.packing,
                                           weight.getResult().getType());
   }

@@ -65,7 +65,7 @@ void expectGolden(const std::string &name, const std::string &text) {
 std::map<std::string, std::vector<uint64_t>> tensorsOf(mlir::ModuleOp module) {
   std::map<std::string, std::vector<uint64_t>> tensors;
   auto add = [&](llm::WeightOp weight, const std::string &layer) {
-    std::string source = weight.getSource().str();
+    std::string source = (*weight.getPieceList().begin()).getSource().str();
     if (size_t at = source.find("{layer}"); at != std::string::npos)
       source.replace(at, 7, layer);
     auto shape = weight.getResult().getType().getShape();

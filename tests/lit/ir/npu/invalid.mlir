@@ -82,7 +82,7 @@ module attributes {llm.limits = #llm.limits<max_seq_len = 20, max_tokens_per_ste
 
 module attributes {llm.limits = #llm.limits<max_seq_len = 20, max_tokens_per_step = 64, max_batch = 2, kv_blocks = 4, block_size = 16>} {
   npu.program {
-    // expected-error@+1 {{@w is of shape [2, 8, 8]; legal are [n], [n, k], and [stack, n, k] for a stack}}
+    // expected-error@+1 {{is of shape [2, 8, 8]; legal are [n], [n, k], and [stack, n, k] for a stack}}
     npu.weight @w from "w" packing rows : tensor<2x8x8xf32>
   }
 }
@@ -91,7 +91,7 @@ module attributes {llm.limits = #llm.limits<max_seq_len = 20, max_tokens_per_ste
 
 module attributes {llm.limits = #llm.limits<max_seq_len = 20, max_tokens_per_step = 64, max_batch = 2, kv_blocks = 4, block_size = 16>} {
   npu.program {
-    // expected-error@+1 {{@w is of shape [2, 8, 8]; legal are [n], [n, k], and [stack, n, k] for a stack}}
+    // expected-error@+1 {{stacks 3 tensors, but its first dimension is 2}}
     npu.weight @w from "w.{}" stack 3 packing rows : tensor<2x8x8xf32>
   }
 }
