@@ -19,6 +19,8 @@ struct Fusion {
 /// In the order in which they run: what makes one op of several for a later one comes first.
 constexpr Fusion fusions[] = {
     {createFuseSwiglu, true, ""},
+    {createFuseRope, true, ""},
+    {createFuseAddRmsNorm, true, "a fused add and norm"},
 };
 
 struct Step {

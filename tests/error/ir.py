@@ -125,6 +125,11 @@ class Ir(VinciTest):
         for option in (("--target", "910b3"), ("--from-vllm-args=--max-num-seqs 3",), ("--strict",)):
             self.expect_error(("compile", path, "-o", self.scratch / "bad.plan", *option), 1, "good.mlir", "its target", "--strict")
 
+    def test_a_target_that_is_none(self):
+        path = self.scratch / "target.mlir"
+        path.write_text(self.good.replace("llm.precision = ", 'llm.target = "910z9", llm.precision = ', 1))
+        self.expect_error(("compile", path, "-o", self.scratch / "bad.plan"), 1, "910z9", "910b3")
+
     def test_ir_cannot_run_and_has_no_commands(self):
         path = self.scratch / "good.mlir"
         path.write_text(self.good)

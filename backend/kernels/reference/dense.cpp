@@ -50,21 +50,31 @@ void ropeTable(const Command &c) {
     }
 }
 
-void rope(const Command &c) {
-  const uint64_t heads = c.size("heads"), headDim = c.size("head_dim"), half = headDim / 2;
-  const DType region = c.spec.dtype("compute");
-  const Elements table = c.typed(2, region);
-  const auto product = [&](double a, double b) { return roundedTo(region, a * b); };
+/// Rotates `heads` heads of each token of `x` by `table`, of the type of the region.
+static void rotate(const Command &c, const Elements &out, const Elements &x, const Elements &table,
+                   uint64_t heads) {
+  const uint64_t headDim = c.size("head_dim"), half = headDim / 2;
+  const auto product = [&](double a, double b) { return roundedTo(table.type(), a * b); };
   for (uint64_t t = 0; t < c.tokens(); ++t)
     for (uint64_t head = 0; head < heads; ++head)
       for (uint64_t i = 0; i < half; ++i) {
         const uint64_t low = (t * heads + head) * headDim + i, high = low + half;
         const double cosine = table.get(t * headDim + i);
         const double sine = table.get(t * headDim + half + i);
-        const double x = c.typed(1).get(low), y = c.typed(1).get(high);
-        c.typed(0).set(low, product(x, cosine) - product(y, sine));
-        c.typed(0).set(high, product(y, cosine) + product(x, sine));
+        const double a = x.get(low), b = x.get(high);
+        out.set(low, product(a, cosine) - product(b, sine));
+        out.set(high, product(b, cosine) + product(a, sine));
       }
+}
+
+void rope(const Command &c) {
+  rotate(c, c.typed(0), c.typed(1), c.typed(2, c.spec.dtype("compute")), c.size("heads"));
+}
+
+void ropeQk(const Command &c) {
+  const Elements table = c.typed(4, c.spec.dtype("compute"));
+  rotate(c, c.typed(0), c.typed(2), table, c.size("heads"));
+  rotate(c, c.typed(1), c.typed(3), table, c.size("kv_heads"));
 }
 
 /// What the constant `rows` counts.
@@ -72,7 +82,8 @@ static uint64_t rowsOf(const Command &c) {
   return c.dims[c.spec.text("rows") == "tokens" ? VINCI_DIM_TOKENS : VINCI_DIM_LOGIT_ROWS];
 }
 
-void rmsNorm(const Command &c) {
+/// Normalises the rows of `x` into buffer 0.
+static void normalise(const Command &c, const Elements &x, const Elements &weight) {
   const uint64_t n = c.size("n"), rows = rowsOf(c) * c.size("groups");
   const auto rounded = [region = c.spec.dtype("compute")](double value) {
     return roundedTo(region, value);
@@ -80,14 +91,24 @@ void rmsNorm(const Command &c) {
   for (uint64_t row = 0; row < rows; ++row) {
     double squares = 0;
     for (uint64_t i = 0; i < n; ++i)
-      squares += rounded(std::pow(c.typed(1).get(row * n + i), 2));
+      squares += rounded(std::pow(x.get(row * n + i), 2));
     const double mean = rounded(squares / static_cast<double>(n));
     const double factor = rounded(1 / std::sqrt(rounded(mean + rounded(c.spec.real("eps")))));
     for (uint64_t i = 0; i < n; ++i) {
-      c.typed(0).set(row * n + i, c.typed(1).get(row * n + i) * factor); // rounded, as HF does
-      c.typed(0).set(row * n + i, c.typed(0).get(row * n + i) * c.typed(2).get(i));
+      c.typed(0).set(row * n + i, x.get(row * n + i) * factor); // rounded, as HF does
+      c.typed(0).set(row * n + i, c.typed(0).get(row * n + i) * weight.get(i));
     }
   }
+}
+
+void rmsNorm(const Command &c) {
+  normalise(c, c.typed(1), c.typed(2));
+}
+
+void addRmsNorm(const Command &c) {
+  for (uint64_t i = 0; i < rowsOf(c) * c.size("groups") * c.size("n"); ++i)
+    c.typed(1).set(i, c.typed(2).get(i) + c.typed(3).get(i));
+  normalise(c, c.typed(1), c.typed(4));
 }
 
 void matmul(const Command &c) {
