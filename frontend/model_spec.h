@@ -36,6 +36,10 @@ struct GenerationDefaults {
   std::optional<std::string> chatTemplate; ///< in place of the tokenizer's
   std::vector<std::string> prompts;        ///< for a run that is given none
   std::optional<int64_t> maxTokens;        ///< of each of them
+  std::optional<std::string> inputTokens;  ///< lengths of prompts to make up where there are none:
+  std::optional<std::string> outputTokens; ///< runtime/support/lengths.h
+  std::optional<int64_t> requests;         ///< how many
+  std::optional<int64_t> concurrency;      ///< of them, at the same time
 };
 
 /// The mixture of experts of a sparse layer.

@@ -4,6 +4,50 @@
 
 include "mlir/Pass/PassBase.td"
 
+def Partition : Pass<"partition", "::mlir::ModuleOp"> {
+  let summary = "Divide a model among ranks";
+  let description = [{
+    Makes the model for one device one program for all ranks of a mesh (`#llm.mesh`): the types become those of what one rank
+    holds, weights the slices that it has, and collectives stand where ranks must exchange. Heads and the width of MLPs are
+    divided over `attention-tp` ranks, the width of experts over `moe-tp`, experts over the rest of the world, and the
+    vocabularies of embedding and head over `embedding-tp` and `lm-head-tp`; what is left of the world beside `attention-tp` are
+    data-parallel groups, each with sequences of its own. Fewer KV heads than ranks are held by several ranks each.
+
+    Weights are placed the Megatron way, and everything else follows from the ops' sharding rules in one walk: a value that
+    an op cannot take as it is spread is summed (`all_reduce`, `reduce_scatter`) or gathered (`all_gather`) just before it. So
+    no partial sum reaches an op that is not linear in it, nor a return.
+
+    It runs before fusion, which then sees the shapes of a rank. With a world of 1 it does nothing.
+
+    ```mlir
+    llm.body @mlp(%x: tensor<?x64xbf16, #tokens>) -> tensor<?x64xbf16, #tokens> {
+      %up_proj = llm.weight @up_proj from "up" : tensor<128x64xbf16>
+      %down_proj = llm.weight @down_proj from "down" : tensor<64x128xbf16>
+      %0 = llm.matmul %x, %up_proj : (...) -> tensor<?x128xbf16, #tokens>
+      %1 = llm.silu %0 : tensor<?x128xbf16, #tokens>
+      %2 = llm.matmul %1, %down_proj : (...) -> tensor<?x64xbf16, #tokens>
+      %3 = llm.add %x, %2 : tensor<?x64xbf16, #tokens>
+    ```
+    becomes, with `world=4 attention-tp=4`,
+    ```mlir
+    llm.body @mlp(%x: tensor<?x64xbf16, #tokens>) -> tensor<?x64xbf16, #tokens> {
+      %up_proj = llm.weight @up_proj from "up" [128, 64] rows 4 over [0] : tensor<32x64xbf16>
+      %down_proj = llm.weight @down_proj from "down" [64, 128] columns 4 over [0] : tensor<64x32xbf16>
+      %0 = llm.matmul %x, %up_proj : (...) -> tensor<?x32xbf16, #tokens>
+      %1 = llm.silu %0 : tensor<?x32xbf16, #tokens>
+      %2 = llm.matmul %1, %down_proj : (...) -> tensor<?x64xbf16, #tokens>
+      %3 = llm.all_reduce %2 over [0] : tensor<?x64xbf16, #tokens>
+      %4 = llm.add %x, %3 : tensor<?x64xbf16, #tokens>
+    ```
+  }];
+  let options = [
+    Option<"world", "world", "int64_t", /*default=*/"1", "Ranks in all">,
+    Option<"attentionTp", "attention-tp", "int64_t", /*default=*/"1", "Ranks that divide heads and dense MLPs">,
+    Option<"moeTp", "moe-tp", "int64_t", /*default=*/"1", "Ranks that divide the width of experts">,
+    Option<"embeddingTp", "embedding-tp", "int64_t", /*default=*/"1", "Ranks that divide the embedding's vocabulary">,
+    Option<"lmHeadTp", "lm-head-tp", "int64_t", /*default=*/"1", "Ranks that divide the head's vocabulary">];
+}
+
 def FuseSwiglu : Pass<"fuse-swiglu", "::mlir::ModuleOp"> {
   let summary = "silu and mul: llm.swiglu";
   let description = [{
@@ -138,7 +182,8 @@ def ScheduleCommands : Pass<"schedule-commands", "::vinci::npu::ProgramOp"> {
   let summary = "Say what each launch waits for";
   let description = [{
     A launch waits for the launches that write what it reads, and for those that read or write what it writes: buffers,
-    the KV cache, step outputs. Waits that follow from others are left out (transitive reduction). Everything is on stream 0
+    the KV cache, step outputs. A collective waits for the collective before it, so that all ranks issue them in one order.
+    Waits that follow from others are left out (transitive reduction). Everything is on stream 0
     for now.
 
     ```mlir

@@ -32,7 +32,11 @@ struct Step {
 
 /// The pipeline, pass by pass.
 std::vector<Step> steps(const PipelineOptions &options) {
+  const ParallelDegrees &degrees = options.degrees;
   std::vector<Step> steps;
+  steps.push_back(
+      {Phase::Partition, createPartition({degrees.world, degrees.attentionTp, degrees.moeTp,
+                                          degrees.embeddingTp, degrees.lmHeadTp})});
   for (const Fusion &fusion : fusions)
     steps.push_back({Phase::Fuse, fusion.create(), false, &fusion});
   steps.push_back({Phase::Fuse, createMarkPhase({std::string(toString(Phase::Fuse))})});
@@ -70,9 +74,9 @@ Phase reachedPhase(ModuleOp module) {
   auto programs = module.getOps<npu::ProgramOp>();
   if (programs.empty()) {
     auto mark = module->getAttrOfType<StringAttr>(llm::LlmDialect::phaseAttrName);
-    std::optional<Phase> phase =
-        mark ? parsePhase({mark.data(), mark.size()}) : std::optional(Phase::Import);
-    return phase ? std::min(*phase, Phase::Fuse) : Phase::Import;
+    if (mark && mark.getValue() == StringRef(toString(Phase::Fuse)))
+      return Phase::Fuse;
+    return llm::findMesh(module) ? Phase::Partition : Phase::Import;
   }
   npu::ProgramOp program = *programs.begin();
   if (program.getArenaBytes())
@@ -89,6 +93,7 @@ struct CommandLineOptions : PassPipelineOptions<CommandLineOptions> {
   Option<Phase> stopAfter{
       *this, "stop-after", llvm::cl::desc("The last phase to run"), llvm::cl::init(Phase::Plan),
       llvm::cl::values(clEnumValN(Phase::Import, "import", "the model as llm IR"),
+                       clEnumValN(Phase::Partition, "partition", "what each rank computes"),
                        clEnumValN(Phase::Fuse, "fuse", "with ops fused"),
                        clEnumValN(Phase::Lower, "lower", "a device program in npu IR"),
                        clEnumValN(Phase::Schedule, "schedule", "with what each launch waits for"),

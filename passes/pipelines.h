@@ -1,6 +1,7 @@
 // The compile pipeline: from the `llm` IR of a model to the `npu` IR of its device program.
 #pragma once
 
+#include "passes/partition/Degrees.h"
 #include "passes/phases.h"
 
 #include "mlir/IR/BuiltinOps.h"
@@ -30,6 +31,7 @@ struct PipelineOptions {
   Phase startAfter = Phase::Import;
   /// Passes of later phases are left out.
   Phase stopAfter = Phase::Plan;
+  ParallelDegrees degrees;
   /// Optional passes that are switched on or off against their default.
   std::map<std::string, bool> switches = {};
   /// Let buffers share memory.

@@ -40,13 +40,15 @@ uint32_t matmulColumns(uint64_t n, uint64_t k, DType dtype) {
       std::clamp<uint64_t>(columns, 1, std::min<uint64_t>(pairs, maxMatmulColumns)));
 }
 
-/// What the constant `rows` counts.
-VinciDim rowsOf(const KernelSpec &spec) {
-  return spec.text("rows") == "tokens" ? VINCI_DIM_TOKENS : VINCI_DIM_LOGIT_ROWS;
+KernelTiles matmulTiles(const KernelSpec &spec) {
+  const RowCount rows = spec.rows();
+  return {rows.symbol, rows.scale, matmulRowBlock,
+          matmulColumns(size(spec, "n"), size(spec, "k"), spec.dtype())};
 }
 
-KernelTiles matmulTiles(const KernelSpec &spec) {
-  return {rowsOf(spec), 1, matmulRowBlock, matmulColumns(size(spec, "n"), size(spec, "k"), spec.dtype())};
+/// Rows that experts work on for each token of the step.
+uint64_t groupedRows(const KernelSpec &spec) {
+  return size(spec, "rows_per_token") * size(spec, "top_k");
 }
 
 KernelTiles int8MatmulTiles(const KernelSpec &spec) {
@@ -106,22 +108,24 @@ constexpr ConstantRule n{"n", Size};
 constexpr ConstantRule k{"k", Size};
 constexpr ConstantRule int8Depth{"k", Size, 1, maxInt8Depth};
 constexpr ConstantRule rowsPerToken{"rows_per_token", Size, 1, 65536};
+constexpr ConstantRule sharded{"sharded", Flag}; // a rank's part, which begins elsewhere
 constexpr ConstantRule heads{"heads", Size, 1, 65536};
 constexpr ConstantRule kvHeads{"kv_heads", Size, 1, 65536};
 constexpr ConstantRule headDim{"head_dim", Size, 1, 512}; // bounds the attention kernel's stack
 constexpr ConstantRule blockSize{"block_size", Size, 16, 65536};
 constexpr ConstantRule numExperts{"num_experts", Size, 1, 65536};
-constexpr ConstantRule topK{"top_k", Size, 1, 64}; // bounds the routing kernel's stack
+constexpr ConstantRule choices{"top_k", Size, 1, 65536}; // rows of pairs for each row of tokens
+constexpr ConstantRule topK{"top_k", Size, 1, 64};       // bounds the routing kernel's stack
 
 std::vector<CatalogueEntry> makeCatalogue() {
   const auto none = [](const KernelSpec &) -> std::optional<std::string> { return std::nullopt; };
   return {
       {"embedding",
        "embedding",
-       {dtype, {"hidden", Size}, {"vocab", Size, 1, int64_t{1} << 31}},
+       {dtype, {"hidden", Size}, {"vocab", Size, 1, int64_t{1} << 31}, sharded},
        {"out"},
-       {"token_ids", "table"},
-       {},
+       {"token_ids", "table", "start"},
+       "sharded",
        none,
        [](const KernelSpec &s) { return rowTiles(VINCI_DIM_TOKENS, 1, size(s, "hidden")); }},
       {"gather_rows",
@@ -132,6 +136,14 @@ std::vector<CatalogueEntry> makeCatalogue() {
        {},
        none,
        [](const KernelSpec &s) { return rowTiles(VINCI_DIM_LOGIT_ROWS, 1, size(s, "n")); }},
+      {"join_columns",
+       "embedding",
+       {dtype, n, {"part", Size}, {"rows", Rows}},
+       {"out"},
+       {"x"},
+       {},
+       none,
+       [](const KernelSpec &s) { return rowTiles(s.rows().symbol, s.rows().scale, size(s, "n")); }},
       {"rope_table",
        "rope",
        {dtype, headDim},
@@ -169,7 +181,7 @@ std::vector<CatalogueEntry> makeCatalogue() {
        {},
        none,
        [](const KernelSpec &s) {
-         return rowTiles(rowsOf(s), size(s, "groups"), size(s, "n"));
+         return rowTiles(s.rows().symbol, s.rows().scale * size(s, "groups"), size(s, "n"));
        }},
       {"add_rms_norm",
        "norm",
@@ -179,7 +191,7 @@ std::vector<CatalogueEntry> makeCatalogue() {
        {},
        none,
        [](const KernelSpec &s) {
-         return rowTiles(rowsOf(s), size(s, "groups"), size(s, "n"));
+         return rowTiles(s.rows().symbol, s.rows().scale * size(s, "groups"), size(s, "n"));
        }},
       {"matmul",
        "matmul",
@@ -241,33 +253,33 @@ std::vector<CatalogueEntry> makeCatalogue() {
        elementwiseTiles},
       {"moe_route",
        "moe",
-       {numExperts, topK, {"norm_topk_prob", Flag}},
+       {numExperts, topK, {"norm_topk_prob", Flag}, rowsPerToken},
        {"weights", "experts"},
        {"logits"},
        {},
        checkTopK,
        [](const KernelSpec &s) {
-         return rowTiles(VINCI_DIM_TOKENS, 1, 8 * size(s, "num_experts"));
+         return rowTiles(VINCI_DIM_TOKENS, size(s, "rows_per_token"), 8 * size(s, "num_experts"));
        }},
       {"moe_sort",
        "moe",
-       {numExperts, topK},
+       {numExperts, topK, rowsPerToken, sharded},
        {"row_of", "position_of", "expert_offsets"},
-       {"experts"},
-       {},
-       checkTopK,
+       {"experts", "first_expert"},
+       "sharded",
+       none,
        [](const KernelSpec &) {
          return KernelTiles{VINCI_DIM_ONE, 1, 1, 1};
        }},
       {"grouped_matmul",
        "matmul",
-       {dtype, n, k, numExperts, topK, {"gather", Flag}},
+       {dtype, n, k, numExperts, choices, rowsPerToken, {"gather", Flag}},
        {"out"},
        {"x", "row_of", "expert_offsets", "w"},
        {},
-       checkTopK,
+       none,
        [](const KernelSpec &s) {
-         return KernelTiles{VINCI_DIM_TOKENS, size(s, "top_k"), matmulRowBlock,
+         return KernelTiles{VINCI_DIM_TOKENS, groupedRows(s), matmulRowBlock,
                             matmulColumns(size(s, "n"), size(s, "k"), s.dtype())};
        }},
       {"quantize",
@@ -304,24 +316,25 @@ std::vector<CatalogueEntry> makeCatalogue() {
        int8MatmulTiles},
       {"grouped_dynamic_quant_matmul",
        "quant",
-       {dtype, n, int8Depth, numExperts, topK, {"gather", Flag}},
+       {dtype, n, int8Depth, numExperts, choices, rowsPerToken, {"gather", Flag}},
        {"out"},
        {"x", "x_scale", "row_of", "expert_offsets", "w", "w_scale"},
        {},
-       checkTopK,
+       none,
        [](const KernelSpec &s) {
-         return KernelTiles{VINCI_DIM_TOKENS, size(s, "top_k"), matmulRowBlock,
+         return KernelTiles{VINCI_DIM_TOKENS, groupedRows(s), matmulRowBlock,
                             matmulColumns(size(s, "n"), size(s, "k"), DType::Int8)};
        }},
       {"moe_combine",
        "moe",
-       {dtype, n, topK},
+       {dtype, n, topK, rowsPerToken},
        {"out"},
        {"y", "position_of", "weights"},
        {},
        none,
        [](const KernelSpec &s) {
-         return rowTiles(VINCI_DIM_TOKENS, 1, size(s, "n") * size(s, "top_k"));
+         return rowTiles(VINCI_DIM_TOKENS, size(s, "rows_per_token"),
+                         size(s, "n") * size(s, "top_k"));
        }},
   };
 }

@@ -4,6 +4,7 @@
 #include "runtime/support/error.h"
 
 #include <algorithm>
+#include <charconv>
 #include <cmath>
 
 namespace vinci {
@@ -37,9 +38,7 @@ void checkConstant(const KernelSpec &spec, const ConstantRule &rule) {
                    spec.text("dtype"));
     return;
   case ConstantKind::Rows:
-    if (spec.text(name) != "tokens" && spec.text(name) != "logit_rows")
-      failInternal("kernel {}: {} \"{}\" must be tokens or logit_rows", spec.op, name,
-                   spec.text(name));
+    spec.rows();
     return;
   case ConstantKind::Size:
   case ConstantKind::Flag: {
@@ -78,6 +77,25 @@ DType KernelSpec::dtype(const std::string &name) const {
   failInternal("kernel {}: {} \"{}\" is not an element type", op, name, spelling);
 }
 
+RowCount KernelSpec::rows() const {
+  const std::string &spelling = text("rows");
+  const size_t star = std::min(spelling.find('*'), spelling.size());
+  const std::string_view symbol = std::string_view(spelling).substr(0, star);
+  const std::string_view scale =
+      std::string_view(spelling).substr(std::min(star + 1, spelling.size()));
+  RowCount rows{symbol == "tokens" ? VINCI_DIM_TOKENS : VINCI_DIM_LOGIT_ROWS, 1};
+  const bool legal =
+      scale.empty() ? star == spelling.size()
+                    : std::from_chars(scale.data(), scale.data() + scale.size(), rows.scale).ptr ==
+                          scale.data() + scale.size();
+  if ((symbol != "tokens" && symbol != "logit_rows") || !legal || rows.scale < 1 ||
+      rows.scale > 65536)
+    failInternal(
+        "kernel {}: rows \"{}\" must be tokens, logit_rows, or a multiple such as tokens*8", op,
+        spelling);
+  return rows;
+}
+
 void validate(const KernelSpec &spec) {
   const CatalogueEntry &entry = catalogueEntry(spec.op);
   for (const ConstantRule &rule : entry.constants)
@@ -106,8 +124,10 @@ std::string symbolName(const KernelSpec &spec) {
         name += fmt::format("_{}_{}", constant, spec.text(constant));
       break;
     case ConstantKind::Rows:
-      if (spec.text(constant) != "tokens")
-        name += "_" + spec.text(constant);
+      if (spec.rows().symbol != VINCI_DIM_TOKENS)
+        name += "_logit_rows";
+      if (spec.rows().scale != 1)
+        name += fmt::format("_rows{}", spec.rows().scale);
       break;
     case ConstantKind::Size:
       name += fmt::format("_{}{}", constant, spec.integer(constant));

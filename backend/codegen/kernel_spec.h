@@ -22,6 +22,12 @@ namespace vinci {
 /// A constant of a kernel: a size or flag, a real number, or a name ("bfloat16", "tokens").
 using Attribute = std::variant<int64_t, double, std::string>;
 
+/// `scale` rows for each of what `symbol` counts.
+struct RowCount {
+  VinciDim symbol = VINCI_DIM_TOKENS;
+  uint64_t scale = 1;
+};
+
 struct KernelSpec {
   std::string op;
   std::map<std::string, Attribute> constants;
@@ -35,6 +41,8 @@ struct KernelSpec {
   double real(const std::string &name) const;
   const std::string &text(const std::string &name) const;
   DType dtype(const std::string &name = "dtype") const;
+  /// The constant `rows`.
+  RowCount rows() const;
 };
 
 /// tiles = ceil(dims[symbol] * scale / rowBlock) * columns; the fields of TileRule in plan.fbs.

@@ -193,8 +193,8 @@ MATMUL(_Float16, float16, float, float32)
 
 #define GROUPED_MATMUL(T, name)                                                                    \
   extern "C" void vinci_grouped_matmul_##name(VINCI_COMMAND, uint64_t n, uint64_t k,               \
-                                              uint64_t numExperts, uint64_t topK, uint64_t gather, \
-                                              VINCI_TILES) {                                       \
+                                              uint64_t numExperts, uint64_t topK, uint64_t,        \
+                                              uint64_t gather, VINCI_TILES) {                      \
     groupedMatmul(tileOf(dims, tile, symbol, scale, rowBlock, columns), output<T>(buffers, 0),     \
                   input<T>(buffers, 1), input<int32_t>(buffers, 2), input<int32_t>(buffers, 3),    \
                   input<T>(buffers, 4), n, k, numExperts, topK, gather != 0);                      \

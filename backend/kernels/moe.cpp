@@ -66,12 +66,17 @@ void routeToken(float *weights, int32_t *experts, const float *logits, uint64_t 
 }
 
 /// A counting sort: by expert, and within an expert by token. `offsets` serves as the counters.
+/// Entries of other experts than first..first + numExperts are left out.
 void sortByExpert(int32_t *rowOf, int32_t *positionOf, int32_t *offsets, const int32_t *experts,
-                  uint64_t entries, uint64_t numExperts) {
+                  uint64_t entries, uint64_t numExperts, int32_t first) {
+  const auto isHere = [=](uint64_t i) {
+    return experts[i] >= first && uint64_t(experts[i] - first) < numExperts;
+  };
   for (uint64_t e = 0; e <= numExperts; ++e)
     offsets[e] = 0;
   for (uint64_t i = 0; i < entries; ++i)
-    ++offsets[experts[i]];
+    if (isHere(i))
+      ++offsets[experts[i] - first];
   int32_t begin = 0;
   for (uint64_t e = 0; e <= numExperts; ++e) {
     const int32_t count = offsets[e];
@@ -79,7 +84,11 @@ void sortByExpert(int32_t *rowOf, int32_t *positionOf, int32_t *offsets, const i
     begin += count;
   }
   for (uint64_t i = 0; i < entries; ++i) {
-    const int32_t row = offsets[experts[i]]++;
+    if (!isHere(i)) {
+      positionOf[i] = -1;
+      continue;
+    }
+    const int32_t row = offsets[experts[i] - first]++;
     rowOf[row] = int32_t(i);
     positionOf[i] = row;
   }
@@ -95,7 +104,8 @@ void combineToken(T *out, const T *y, const int32_t *positions, const float *wei
   forLanes(n, [&](uint64_t i, uint64_t count) {
     Floats sum = splat(0.0f);
     for (uint64_t j = 0; j < topK; ++j)
-      sum = fma(splat(weights[j]), loadUpTo(y + uint64_t(positions[j]) * n + i, count), sum);
+      if (positions[j] >= 0)
+        sum = fma(splat(weights[j]), loadUpTo(y + uint64_t(positions[j]) * n + i, count), sum);
     storeUpTo(out + i, sum, count);
   });
 }
@@ -103,23 +113,25 @@ void combineToken(T *out, const T *y, const int32_t *positions, const float *wei
 } // namespace
 
 extern "C" void vinci_moe_route(VINCI_COMMAND, uint64_t numExperts, uint64_t topK,
-                                uint64_t normTopKProb, VINCI_TILES) {
+                                uint64_t normTopKProb, uint64_t, VINCI_TILES) {
   const Tile t = tileOf(dims, tile, symbol, scale, rowBlock, columns);
   for (uint64_t token = t.rowBegin; token < t.rowEnd; ++token)
     routeToken(output<float>(buffers, 0) + token * topK, output<int32_t>(buffers, 1) + token * topK,
                input<float>(buffers, 2) + token * numExperts, numExperts, topK, normTopKProb != 0);
 }
 
-extern "C" void vinci_moe_sort(VINCI_COMMAND, uint64_t numExperts, uint64_t topK, VINCI_TILES) {
+extern "C" void vinci_moe_sort(VINCI_COMMAND, uint64_t numExperts, uint64_t topK,
+                               uint64_t rowsPerToken, uint64_t sharded, VINCI_TILES) {
   const Tile t = tileOf(dims, tile, symbol, scale, rowBlock, columns);
   if (t.rowBegin < t.rowEnd)
     sortByExpert(output<int32_t>(buffers, 0), output<int32_t>(buffers, 1),
                  output<int32_t>(buffers, 2), input<int32_t>(buffers, 3),
-                 dims[VINCI_DIM_TOKENS] * topK, numExperts);
+                 dims[VINCI_DIM_TOKENS] * rowsPerToken * topK, numExperts,
+                 sharded ? *input<int32_t>(buffers, 4) : 0);
 }
 
 #define MOE_COMBINE(T, name)                                                                       \
-  extern "C" void vinci_moe_combine_##name(VINCI_COMMAND, uint64_t n, uint64_t topK,               \
+  extern "C" void vinci_moe_combine_##name(VINCI_COMMAND, uint64_t n, uint64_t topK, uint64_t,     \
                                            VINCI_TILES) {                                          \
     const Tile t = tileOf(dims, tile, symbol, scale, rowBlock, columns);                           \
     for (uint64_t token = t.rowBegin; token < t.rowEnd; ++token)                                   \

@@ -198,9 +198,9 @@ VINCI_FOR_EACH_TYPE(QUANT_MATMUL)
 VINCI_FOR_EACH_TYPE(DYNAMIC_QUANT_MATMUL)
 
 #define GROUPED_DYNAMIC_QUANT_MATMUL(T, name)                                                      \
-  extern "C" void vinci_grouped_dynamic_quant_matmul_##name(VINCI_COMMAND, uint64_t n, uint64_t k, \
-                                                            uint64_t numExperts, uint64_t topK,    \
-                                                            uint64_t gather, VINCI_TILES) {        \
+  extern "C" void vinci_grouped_dynamic_quant_matmul_##name(                                       \
+      VINCI_COMMAND, uint64_t n, uint64_t k, uint64_t numExperts, uint64_t topK, uint64_t,         \
+      uint64_t gather, VINCI_TILES) {                                                              \
     groupedDynamicQuantMatmul(tileOf(dims, tile, symbol, scale, rowBlock, columns),                \
                               output<T>(buffers, 0), input<int8_t>(buffers, 1),                    \
                               input<float>(buffers, 2), input<int32_t>(buffers, 3),                \

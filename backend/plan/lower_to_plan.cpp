@@ -141,6 +141,14 @@ void Lowering::lowerGeneration(llm::GenerationAttr attr) {
       generation->prompts.push_back(llvm::cast<mlir::StringAttr>(prompt).str());
   if (attr.getMaxTokens())
     generation->max_tokens = uint32_t(*attr.getMaxTokens());
+  if (attr.getInputTokens())
+    generation->input_tokens = attr.getInputTokens().str();
+  if (attr.getOutputTokens())
+    generation->output_tokens = attr.getOutputTokens().str();
+  if (attr.getRequests())
+    generation->requests = uint32_t(*attr.getRequests());
+  if (attr.getConcurrency())
+    generation->concurrency = uint32_t(*attr.getConcurrency());
   plan_.generation = std::move(generation);
 }
 

@@ -51,7 +51,7 @@ llm::BodyOp buildPrologue(BuildContext &context) {
       DenseElementsAttr::get(tableType, ArrayRef<float>(inverseFrequencies(spec))));
 
   Value hidden = body.ops().create<llm::EmbeddingOp>(vocab, context.hiddenType(), body.argument(0),
-                                                     body.weight("embed_tokens"));
+                                                     body.weight("embed_tokens"), Value());
   Value table =
       body.ops().create<llm::RopeTableOp>(rope, context.ropeType(), body.argument(1), frequencies);
   return body.results({hidden, table});
@@ -115,7 +115,7 @@ public:
         choice, llm::tensorOf(context_.f32(), {Symbol::Tokens, topK}),
         llm::tensorOf(context_.i32(), {Symbol::Tokens, topK}), logits, topK, moe.normTopkProb);
     auto sort = ops().create<llm::MoeSortOp>(choice, perChoice, perChoice, offsets,
-                                             route.getExperts(), moe.numExperts);
+                                             route.getExperts(), moe.numExperts, Value());
     Value gate = body_.groupedLinear(x, "gate_proj", sort, /*gather=*/true, width);
     Value up = body_.groupedLinear(x, "up_proj", sort, /*gather=*/true, width);
     Value down = body_.groupedLinear(body_.gated(gate, up, width), "down_proj", sort,

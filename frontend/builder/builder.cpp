@@ -33,18 +33,21 @@ static llm::ModelAttr modelAttr(OpBuilder &builder, const ModelSpec &spec, Type 
   };
   const GenerationDefaults &defaults = spec.generation;
   BoolAttr doSample = defaults.doSample ? builder.getBoolAttr(*defaults.doSample) : BoolAttr();
-  StringAttr chatTemplate =
-      defaults.chatTemplate ? builder.getStringAttr(*defaults.chatTemplate) : StringAttr();
+  auto text = [&](const std::optional<std::string> &value) {
+    return value ? builder.getStringAttr(*value) : StringAttr();
+  };
   SmallVector<StringRef> prompts(defaults.prompts.begin(), defaults.prompts.end());
   auto generation = llm::GenerationAttr::get(
       builder.getContext(), spec.eosTokenIds, spec.bosTokenId, spec.padTokenId, doSample,
       number(defaults.temperature), defaults.topK, number(defaults.topP),
-      number(defaults.repetitionPenalty), chatTemplate,
-      prompts.empty() ? ArrayAttr() : builder.getStrArrayAttr(prompts), defaults.maxTokens);
-  return llm::ModelAttr::get(builder.getContext(), spec.name, toString(spec.architecture),
-                             spec.vocabSize, spec.hiddenSize, spec.numHiddenLayers,
-                             spec.maxPositionEmbeddings, dtype,
-                             int64_t(checkpointSize(spec).parameters), generation);
+      number(defaults.repetitionPenalty), text(defaults.chatTemplate),
+      prompts.empty() ? ArrayAttr() : builder.getStrArrayAttr(prompts), defaults.maxTokens,
+      text(defaults.inputTokens), text(defaults.outputTokens), defaults.requests,
+      defaults.concurrency);
+  return llm::ModelAttr::get(
+      builder.getContext(), spec.name, toString(spec.architecture), spec.vocabSize, spec.hiddenSize,
+      spec.numHiddenLayers, spec.maxPositionEmbeddings, dtype,
+      int64_t(checkpointSize(spec).parameters), generation, spec.numKeyValueHeads);
 }
 
 namespace {

@@ -49,8 +49,28 @@ constexpr Format formats[] = {
     {looksLikeQuantDescription, readQuantDescription},
 };
 
-constexpr size_t largestScript = size_t(1) << 20;
+constexpr size_t largestText = size_t(1) << 20; // of YAML and scripts
 constexpr JsonLimits fileLimits{.maxBytes = size_t(64) << 20, .maxValues = size_t(1) << 22};
+
+constexpr std::string_view knownKinds =
+    "it reads config.json of Hugging Face and of MindIE, MindFormers and recipe YAML, serve "
+    "flags, launch scripts, environment files and deployment.json";
+
+const Format &formatOf(const JsonValue &root, const std::string &name) {
+  const auto format = std::ranges::find_if(formats, [&](const Format &f) { return f.fits(root); });
+  if (format == std::end(formats))
+    fail(SourcePosition{name}, "this is no kind of file that Vinci knows; {}", knownKinds);
+  return *format;
+}
+
+JsonDocument parseByEnding(std::string text, const std::string &name, Findings &findings) {
+  const std::string ending = fs::path(name).extension().string();
+  if (ending == ".json")
+    return JsonDocument::parse(std::move(text), name, fileLimits);
+  if (ending == ".yaml" || ending == ".yml")
+    return parseYaml(std::move(text), name);
+  return parseLaunchScript(std::move(text), name, findings);
+}
 
 bool looksLikeHuggingFace(const JsonValue &root) {
   return root.find("model_type") || root.find("architectures");
@@ -123,17 +143,15 @@ private:
 
   /// `deployment` is the deployment.json that names the file; empty: the user does.
   void addFile(const fs::path &path, const fs::path &deployment = {}) {
-    JsonDocument document = parse(path);
+    const size_t most = path.extension() == ".json" ? fileLimits.maxBytes : largestText;
+    JsonDocument document =
+        parseByEnding(readTextFile(path, most), path.string(), import_.findings);
     const JsonValue root = document.root();
     if (looksLikeHuggingFace(root)) {
       list_.push_back({Source::Model, path, std::nullopt});
       return;
     }
-    const auto format =
-        std::ranges::find_if(formats, [&](const Format &f) { return f.fits(root); });
-    if (format == std::end(formats))
-      fail(SourcePosition{path.string()}, "this is no kind of file that Vinci knows; {}",
-           knownKinds);
+    const Format &format = formatOf(root, path.string());
     if (looksLikeDeploymentJson(root)) {
       if (!deployment.empty())
         fail(SourcePosition{deployment.string()},
@@ -141,21 +159,8 @@ private:
       for (const std::string &name : deploymentSources(root))
         addFile(path.parent_path() / name, path);
     }
-    list_.push_back({Source::Document, path, std::move(document), format->read});
+    list_.push_back({Source::Document, path, std::move(document), format.read});
   }
-
-  JsonDocument parse(const fs::path &path) {
-    const std::string ending = path.extension().string();
-    if (ending == ".json")
-      return JsonDocument::read(path, fileLimits);
-    if (ending == ".yaml" || ending == ".yml")
-      return readYaml(path);
-    return parseLaunchScript(readTextFile(path, largestScript), path.string(), import_.findings);
-  }
-
-  static constexpr std::string_view knownKinds =
-      "it reads config.json of Hugging Face and of MindIE, MindFormers and recipe YAML, serve "
-      "flags, launch scripts, environment files and deployment.json";
 
   Import &import_;
   std::vector<Source> list_;
@@ -168,6 +173,10 @@ static void addDeployment(const DeploymentSpec &deployment, GenerationDefaults &
   generation.chatTemplate = deployment.tokenizer.chatTemplate.value;
   generation.prompts = deployment.workload.prompts.valueOr({});
   generation.maxTokens = deployment.workload.maxTokens.value;
+  generation.inputTokens = deployment.workload.inputTokens.value;
+  generation.outputTokens = deployment.workload.outputTokens.value;
+  generation.requests = deployment.workload.requests.value;
+  generation.concurrency = deployment.workload.concurrency.value;
 }
 
 Imported importFiles(const ImportRequest &request) {
@@ -193,6 +202,15 @@ Imported importFiles(const ImportRequest &request) {
     imported.model->origins.merge(config->origins);
   if (request.strict)
     imported.findings.refuseContradictions();
+  return imported;
+}
+
+Imported importText(std::string text, const std::string &name) {
+  Imported imported;
+  const JsonDocument document = parseByEnding(std::move(text), name, imported.findings);
+  formatOf(document.root(), name).read(imported, document);
+  imported.model = toModelSpec(imported.resolved.model);
+  finishImport(imported);
   return imported;
 }
 

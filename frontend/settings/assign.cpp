@@ -83,6 +83,8 @@ struct ValueReader {
       result = value.toText(key);
       if (result.size() > 64 * 1024)
         fail(value.position(), "{} has {} bytes; at most 65536 are read", key, result.size());
+      if (rule.check)
+        rule.check(result, key, value.position());
       return;
     }
     if (!value.isString() || std::ranges::find(choices, value.toText(key)) == choices.end())

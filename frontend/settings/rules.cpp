@@ -1,5 +1,6 @@
 #include "frontend/settings/rules.h"
 #include "frontend/huggingface/config_reader.h"
+#include "runtime/support/lengths.h"
 
 #include <algorithm>
 
@@ -284,19 +285,27 @@ void addServing(std::vector<SettingRule> &rules) {
               ""));
 }
 
+template <typename At> SettingRule lengths(std::string_view name, At at, std::string_view meaning) {
+  SettingRule rule = text(name, at, meaning);
+  rule.check = [](std::string_view text, std::string_view key, const SourcePosition &position) {
+    LengthDistribution::parse(text, key, position);
+  };
+  return rule;
+}
+
 void addWorkload(std::vector<SettingRule> &rules) {
-  constexpr double tokens = double(int64_t(1) << 31);
+  constexpr double most = LengthDistribution::largest;
   const auto add = [&](SettingRule rule) { rules.push_back(std::move(rule)); };
   add(text("workload.dataset", DEPLOYMENT(workload.dataset), "its name; the data is not read"));
   add(texts("workload.prompts", DEPLOYMENT(workload.prompts),
             "what run continues without a prompt"));
-  add(text(
+  add(lengths(
       "workload.input_tokens", DEPLOYMENT(workload.inputTokens),
       "lengths of prompts: fixed:N, uniform:A-B, normal:MEAN,DEVIATION or quantiles:0=A,…,1=B"));
-  add(text("workload.output_tokens", DEPLOYMENT(workload.outputTokens), "lengths of outputs"));
-  add(integer("workload.max_tokens", DEPLOYMENT(workload.maxTokens), 1, tokens,
+  add(lengths("workload.output_tokens", DEPLOYMENT(workload.outputTokens), "lengths of outputs"));
+  add(integer("workload.max_tokens", DEPLOYMENT(workload.maxTokens), 1, most,
               "that a request asks for"));
-  add(integer("workload.requests", DEPLOYMENT(workload.requests), 1, largestInteger, ""));
+  add(integer("workload.requests", DEPLOYMENT(workload.requests), 1, most, ""));
   add(integer("workload.concurrency", DEPLOYMENT(workload.concurrency), 1, 65536,
               "clients that each wait for their answer"));
   add(integer("workload.batch_size", DEPLOYMENT(workload.batchSize), 1, 65536,

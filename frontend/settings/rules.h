@@ -32,6 +32,10 @@ struct SettingRule {
   /// What a text may be; empty: anything of at most 64 KiB.
   std::vector<std::string_view> choices = {};
   std::string_view meaning;
+  /// Fails at `position`, calling the text `key`, if it does not mean what it should; null: any
+  /// text does.
+  void (*check)(std::string_view text, std::string_view key,
+                const SourcePosition &position) = nullptr;
 
   std::string_view section() const { return name.substr(0, name.find('.')); }
   std::string_view key() const { return name.substr(name.find('.') + 1); }

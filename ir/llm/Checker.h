@@ -69,6 +69,13 @@ public:
     });
   }
 
+  /// An optional operand of one element.
+  Checker &single(mlir::Value value, llvm::StringRef name) {
+    if (value)
+      is("size", Tensor(name, value), 0, 1, "a number");
+    return *this;
+  }
+
   /// A region of the op computes in `type`, f32 or the type of the tensor it works on.
   Checker &computesIn(llvm::StringRef what, mlir::Type type, const Tensor &a) {
     return require(type.isF32() || type == a.type.getElementType(), [&](auto &&out) {

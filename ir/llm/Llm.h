@@ -26,13 +26,15 @@
 #define GET_TYPEDEF_CLASSES
 #include "ir/llm/LlmTypes.h.inc"
 
+#include "ir/llm/LlmInterfaces.h.inc"
+
 #define GET_OP_CLASSES
 #include "ir/llm/LlmOps.h.inc"
 
 namespace vinci::llm {
 
-/// The module's `llm.model`, `llm.limits`, `llm.precision` and `llm.mesh`, or null. `op` is the module or
-/// anything in it.
+/// The module's `llm.model`, `llm.limits`, `llm.precision` and `llm.mesh`, or null. `op` is the
+/// module or anything in it.
 ModelAttr findModel(mlir::Operation *op);
 LimitsAttr findLimits(mlir::Operation *op);
 PrecisionAttr findPrecision(mlir::Operation *op);

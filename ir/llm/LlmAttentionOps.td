@@ -4,7 +4,7 @@
 
 include "ir/llm/LlmDenseOps.td"
 
-def Llm_KvAppendOp : Llm_ComputeOp<"kv_append", [AllTypesMatch<["cache", "result"]>]> {
+def Llm_KvAppendOp : Llm_ComputeOp<"kv_append", [AllTypesMatch<["cache", "result"]>], "(t,h,d!),(t,h,d!),(h),(t)->(h)"> {
   let summary = "Writes this step's keys and values into the cache.";
   let description = [{
     Token t goes to offset `slot_mapping[t] % block_size` of block `slot_mapping[t] / block_size`; a negative slot is not
@@ -14,7 +14,7 @@ def Llm_KvAppendOp : Llm_ComputeOp<"kv_append", [AllTypesMatch<["cache", "result
     %cache = llm.kv_append %k, %v into %kv_cache at %slot_mapping
         : tensor<?x2x64xbf16, #tokens>, !llm.kv_cache<2x64xbf16>, tensor<?xi32, #tokens>
     ```
-    Sharding rule: `(t,h,d),(t,h,d),(h),(t)->(h)`; t and d are never sharded.
+    Sharding rule: `(t,h,d!),(t,h,d!),(h),(t)->(h)`; t and d are never sharded.
     Cost: 0 FLOPs; 4·t·h·d·D + 4·t bytes.
   }];
   let arguments = (ins Llm_FloatTensor<[3], "[tokens, kv_heads, head_dim]">:$key,
@@ -27,7 +27,8 @@ def Llm_KvAppendOp : Llm_ComputeOp<"kv_append", [AllTypesMatch<["cache", "result
   }];
 }
 
-def Llm_AttentionOp : Llm_ComputeOp<"attention", [Pure, AllTypesMatch<["query", "result"]>]> {
+def Llm_AttentionOp : Llm_ComputeOp<"attention", [Pure, AllTypesMatch<["query", "result"]>],
+                                     "(t,h,d!),(h),(q!),(t),(t,b!)->(t,h,d!)"> {
   let summary = "Causal attention of this step's queries over the cache.";
   let description = [{
     Sequence s owns the query rows `query_start[s] <= t < query_start[s + 1]`; row t stands at position
@@ -50,7 +51,7 @@ def Llm_AttentionOp : Llm_ComputeOp<"attention", [Pure, AllTypesMatch<["query", 
         : tensor<?x8x64xbf16, #tokens>, !llm.kv_cache<2x64xbf16>, tensor<9xi32>,
           tensor<?xi32, #sequences>, tensor<?x16xi32, #sequences>
     ```
-    Sharding rule: `(t,h,d),(h),(s'),(s),(s,b)->(t,h,d)`; only h is ever sharded (with fewer KV heads than ranks, KV heads
+    Sharding rule: `(t,h,d!),(h),(q!),(t),(t,b!)->(t,h,d!)`; only h is ever sharded (with fewer KV heads than ranks, KV heads
     are replicated).
     Cost, with c the sum over query tokens of p + 1: 4·c·h·d FLOPs (+ about 20·c·h for softmax);
     2·t·h·d·D + 2·context·kv_heads·d·D bytes, context being the sum of `context_lens`.

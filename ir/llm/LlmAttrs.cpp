@@ -1,6 +1,7 @@
 // What attributes and types of the llm dialect accept, and how the irregular ones are spelled.
 #include "ir/llm/Llm.h"
 #include "ir/llm/PlainNumbers.h"
+#include "runtime/support/lengths.h"
 
 #include "mlir/IR/Builders.h"
 #include "mlir/IR/DialectImplementation.h"
@@ -94,12 +95,22 @@ static LogicalResult checkRange(EmitError emitError, StringRef what, int64_t val
 
 static constexpr int64_t maxInt32 = (int64_t(1) << 31) - 1;
 
-LogicalResult GenerationAttr::verify(EmitError emitError, ArrayRef<int64_t> eosTokenIds,
-                                     std::optional<int64_t> bosTokenId,
-                                     std::optional<int64_t> padTokenId, BoolAttr,
-                                     FloatAttr temperature, std::optional<int64_t> topK,
-                                     FloatAttr topP, FloatAttr repetitionPenalty, StringAttr,
-                                     ArrayAttr prompts, std::optional<int64_t> maxTokens) {
+/// Fails if `value` is no distribution of lengths.
+static LogicalResult checkLengths(EmitError emitError, StringRef what, StringAttr value) {
+  try {
+    LengthDistribution::parse(value.getValue(), what, {});
+  } catch (const Error &error) {
+    return emitError() << error.message();
+  }
+  return success();
+}
+
+LogicalResult GenerationAttr::verify(
+    EmitError emitError, ArrayRef<int64_t> eosTokenIds, std::optional<int64_t> bosTokenId,
+    std::optional<int64_t> padTokenId, BoolAttr, FloatAttr temperature, std::optional<int64_t> topK,
+    FloatAttr topP, FloatAttr repetitionPenalty, StringAttr, ArrayAttr prompts,
+    std::optional<int64_t> maxTokens, StringAttr inputTokens, StringAttr outputTokens,
+    std::optional<int64_t> requests, std::optional<int64_t> concurrency) {
   for (int64_t id : eosTokenIds)
     if (failed(checkRange(emitError, "eos_token_ids entry", id, 0, maxInt32)))
       return failure();
@@ -115,15 +126,21 @@ LogicalResult GenerationAttr::verify(EmitError emitError, ArrayRef<int64_t> eosT
   for (Attribute prompt : prompts ? prompts.getValue() : ArrayRef<Attribute>())
     if (!llvm::isa<StringAttr>(prompt))
       return emitError() << "prompts holds " << prompt << "; its elements must be strings";
-  if (maxTokens && failed(checkRange(emitError, "max_tokens", *maxTokens, 1, maxInt32)))
-    return failure();
+  for (auto [name, value] : {std::pair("max_tokens", maxTokens), std::pair("requests", requests),
+                             std::pair("concurrency", concurrency)})
+    if (value && failed(checkRange(emitError, name, *value, 1, maxInt32)))
+      return failure();
+  for (auto [name, value] :
+       {std::pair("input_tokens", inputTokens), std::pair("output_tokens", outputTokens)})
+    if (value && failed(checkLengths(emitError, name, value)))
+      return failure();
   return success();
 }
 
 LogicalResult ModelAttr::verify(EmitError emitError, StringRef name, StringRef architecture,
                                 int64_t vocabSize, int64_t hiddenSize, int64_t numHiddenLayers,
                                 int64_t maxPositionEmbeddings, Type dtype, int64_t parameters,
-                                GenerationAttr) {
+                                GenerationAttr, std::optional<int64_t> numKeyValueHeads) {
   if (!isFloat(dtype))
     return emitError() << "dtype is " << dtype << "; legal are f32, bf16 and f16";
   return success(
@@ -132,7 +149,9 @@ LogicalResult ModelAttr::verify(EmitError emitError, StringRef name, StringRef a
       succeeded(checkRange(emitError, "num_hidden_layers", numHiddenLayers, 1, maxHiddenLayers)) &&
       succeeded(
           checkRange(emitError, "max_position_embeddings", maxPositionEmbeddings, 1, maxInt32)) &&
-      succeeded(checkRange(emitError, "parameters", parameters, 0, int64_t(1) << 50)));
+      succeeded(checkRange(emitError, "parameters", parameters, 0, int64_t(1) << 50)) &&
+      succeeded(
+          checkRange(emitError, "num_key_value_heads", numKeyValueHeads.value_or(1), 1, 65536)));
 }
 
 LogicalResult LimitsAttr::verify(EmitError emitError, int64_t maxSeqLen, int64_t maxTokensPerStep,

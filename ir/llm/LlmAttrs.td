@@ -48,8 +48,9 @@ def Llm_GenerationAttr : Llm_Attr<"Generation", "generation"> {
   let summary = "What generation needs to know of a model.";
   let description = [{
     The special token ids and the sampling defaults of generation_config.json; of a deployment, the chat template that takes
-    the place of the tokenizer's, and the prompts and the most tokens of the load that it is measured under. What is absent
-    was not said.
+    the place of the tokenizer's, and the load that it is measured under: prompts and the most tokens of each; or else how
+    long prompts and outputs are (`runtime/support/lengths.h`), how many requests there are and how many of them at a time.
+    What is absent was not said.
 
     ```mlir
     #llm.generation<eos_token_ids = [2, 5], bos_token_id = 1, do_sample = true, temperature = 0.7, top_k = 20, top_p = 0.8>
@@ -66,7 +67,11 @@ def Llm_GenerationAttr : Llm_Attr<"Generation", "generation"> {
     Llm_RealParameter:$repetition_penalty,
     OptionalParameter<"::mlir::StringAttr">:$chat_template,
     OptionalParameter<"::mlir::ArrayAttr", "strings">:$prompts,
-    OptionalParameter<"::std::optional<int64_t>">:$max_tokens);
+    OptionalParameter<"::std::optional<int64_t>">:$max_tokens,
+    OptionalParameter<"::mlir::StringAttr">:$input_tokens,
+    OptionalParameter<"::mlir::StringAttr">:$output_tokens,
+    OptionalParameter<"::std::optional<int64_t>">:$requests,
+    OptionalParameter<"::std::optional<int64_t>">:$concurrency);
   let assemblyFormat = "`<` struct(params) `>`";
   let genVerifyDecl = 1;
 }
@@ -92,7 +97,8 @@ def Llm_ModelAttr : Llm_Attr<"Model", "model"> {
     "int64_t":$max_position_embeddings,
     "::mlir::Type":$dtype,
     "int64_t":$parameters,
-    "::vinci::llm::GenerationAttr":$generation);
+    "::vinci::llm::GenerationAttr":$generation,
+    OptionalParameter<"::std::optional<int64_t>", "of all ranks together">:$num_key_value_heads);
   let assemblyFormat = "`<` struct(params) `>`";
   let genVerifyDecl = 1;
 }

@@ -16,7 +16,8 @@ LogicalResult EmbeddingOp::verify() {
       .constant(table)
       .same("tokens", result, 0, ids, 0)
       .same("hidden_size", result, 1, table, 1)
-      .sameType(result, table);
+      .sameType(result, table)
+      .single(getStart(), "start");
 }
 
 LogicalResult RopeTableOp::verify() {
@@ -263,7 +264,8 @@ LogicalResult MoeSortOp::verify() {
   DimExpr pairs(experts.dim(0).symbol, experts.dim(0).scale * experts.dim(1).scale);
   return check.is("rows", rowOf, 0, pairs, "tokens * top_k")
       .is("rows", positionOf, 0, pairs, "tokens * top_k")
-      .is("size", offsets, 0, numExperts + 1, "num_experts + 1");
+      .is("size", offsets, 0, numExperts + 1, "num_experts + 1")
+      .single(getFirst(), "first");
 }
 
 LogicalResult GroupedMatmulOp::verify() {

@@ -4,33 +4,45 @@
 
 include "ir/llm/LlmStructureOps.td"
 
-class Llm_ComputeOp<string mnemonic, list<Trait> traits = []> : Llm_Op<mnemonic, traits # [HasParent<"BodyOp">]>;
+/// `rule` is the sharding rule, which the description states as well (ir/llm/ShardingRule.h says what it means); empty for ops
+/// that are made after partitioning.
+class Llm_ComputeOp<string mnemonic, list<Trait> traits = [], string rule = "">
+    : Llm_Op<mnemonic, traits # [HasParent<"BodyOp">, Llm_ShardingOpInterface]> {
+  code ruleDeclaration = "static ::llvm::StringRef getShardingRule() { return \"" # rule # "\"; }\n";
+  let extraClassDeclaration = ruleDeclaration;
+  assert !ne(!find(description, rule), -1), "the description of llm." # mnemonic # " must state its rule " # rule;
+}
 
 /// Operand and result are the same tensor type.
-class Llm_ElementwiseOp<string mnemonic, list<Trait> traits = []>
-    : Llm_ComputeOp<mnemonic, traits # [Pure, SameOperandsAndResultType]> {
+class Llm_ElementwiseOp<string mnemonic, list<Trait> traits, string rule>
+    : Llm_ComputeOp<mnemonic, traits # [Pure, SameOperandsAndResultType], rule> {
   let results = (outs Llm_FloatTensor<[2, 3], "[rows, n] or [rows, heads, head_dim]">:$result);
 }
 
-def Llm_EmbeddingOp : Llm_ComputeOp<"embedding", [Pure]> {
+def Llm_EmbeddingOp : Llm_ComputeOp<"embedding", [Pure], "(t),(v,h!),()->(t,h!)"> {
   let summary = "Rows of a table, by token id.";
   let description = [{
-    `result[t, :] = table[token_ids[t], :]`
+    `result[t, :] = table[token_ids[t] - start[0], :]`, start being 0 if it is not there; zeros where the table has no such
+    row.
 
     ```mlir
     %hidden = llm.embedding %token_ids, %embed_tokens
         : (tensor<?xi32, #tokens>, tensor<4096x256xbf16>) -> tensor<?x256xbf16, #tokens>
     ```
-    Sharding rule: `(t),(v,h)->(t,h)`; v sharded: each rank looks up its own vocabulary, the result is a partial sum.
+    Sharding rule: `(t),(v,h!),()->(t,h!)`; v sharded: each rank looks up its own vocabulary, from `start` on, and
+    the result is a partial sum.
     Cost: 0 FLOPs; 2·t·h·D + 4·t bytes (only the rows that are looked up are read).
   }];
   let arguments = (ins Llm_IntTensor<[1], "[tokens]">:$token_ids,
-                       Llm_FloatTensor<[2], "[vocab_size, hidden_size]">:$table);
+                       Llm_FloatTensor<[2], "[vocab_size, hidden_size]">:$table,
+                       Optional<Llm_IntTensor<[1], "[1]">>:$start);
   let results = (outs Llm_FloatTensor<[2], "[tokens, hidden_size]">:$result);
-  let assemblyFormat = "$token_ids `,` $table attr-dict `:` functional-type(operands, results)";
+  let assemblyFormat = [{
+    $token_ids `,` $table (`start` $start^)? attr-dict `:` functional-type(operands, results)
+  }];
 }
 
-def Llm_RopeTableOp : Llm_ComputeOp<"rope_table", [Pure]> {
+def Llm_RopeTableOp : Llm_ComputeOp<"rope_table", [Pure], "(t),(d!)->(t,d!)"> {
   let summary = "Cosine and sine of the rotary angles of each token.";
   let description = [{
     With `a[t, i] = positions[t] * inv_freq[i]` in float32, `i < head_dim / 2`:
@@ -41,7 +53,7 @@ def Llm_RopeTableOp : Llm_ComputeOp<"rope_table", [Pure]> {
     %rope = llm.rope_table %positions, %inv_freq
         : (tensor<?xi32, #tokens>, tensor<32xf32>) -> tensor<?x64xf32, #tokens>
     ```
-    Sharding rule: `(t),(d)->(t,2d)`; d is never sharded.
+    Sharding rule: `(t),(d!)->(t,d!)`; d is never sharded.
     Cost: about 40 FLOPs per element of the result, t·head_dim; 4·(t + head_dim/2) + t·head_dim·D bytes.
   }];
   let arguments = (ins Llm_IntTensor<[1], "[tokens]">:$positions, Llm_F32Tensor<[1], "[head_dim / 2]">:$inv_freq);
@@ -49,7 +61,7 @@ def Llm_RopeTableOp : Llm_ComputeOp<"rope_table", [Pure]> {
   let assemblyFormat = "$positions `,` $inv_freq attr-dict `:` functional-type(operands, results)";
 }
 
-def Llm_RmsNormOp : Llm_ComputeOp<"rms_norm", [Pure, AllTypesMatch<["input", "result"]>]> {
+def Llm_RmsNormOp : Llm_ComputeOp<"rms_norm", [Pure, AllTypesMatch<["input", "result"]>], "(..,n!),(n!)->(..,n!)"> {
   let summary = "Root mean square normalisation over the last dimension.";
   let description = [{
     `result[.., i] = round(x[.., i] / sqrt(mean_j(x[.., j]^2) + eps)) * weight[i]`; the mean and the quotient in float32,
@@ -63,7 +75,7 @@ def Llm_RmsNormOp : Llm_ComputeOp<"rms_norm", [Pure, AllTypesMatch<["input", "re
     %0 = llm.rms_norm %hidden, %input_layernorm eps 1.0e-06 : tensor<?x256xbf16, #tokens>, tensor<256xbf16>
     %1 = llm.rms_norm %hidden, %input_layernorm eps 1.0e-06 in bf16 : tensor<?x256xbf16, #tokens>, tensor<256xbf16>
     ```
-    Sharding rule: `(t,g,n),(n)->(t,g,n)`; n is never sharded.
+    Sharding rule: `(..,n!),(n!)->(..,n!)`; n is never sharded.
     Cost: 4 FLOPs per element; 2·t·g·n·D + n·D bytes.
   }];
   let arguments = (ins Llm_FloatTensor<[2, 3], "[rows, n] or [rows, heads, n]">:$input,
@@ -97,7 +109,7 @@ def Llm_AddRmsNormOp : Llm_ComputeOp<"add_rms_norm", [Pure, AllTypesMatch<["inpu
   }];
 }
 
-def Llm_MatmulOp : Llm_ComputeOp<"matmul", [Pure]> {
+def Llm_MatmulOp : Llm_ComputeOp<"matmul", [Pure], "(i,k),(j,k),(j)->(i,j)"> {
   let summary = "A projection: matrix product with a transposed weight, plus a bias.";
   let description = [{
     `result[i, j] = sum_k(x[i, k] * weight[j, k]) + bias[j]`, summed in float32 and rounded once. The weight is
@@ -118,7 +130,7 @@ def Llm_MatmulOp : Llm_ComputeOp<"matmul", [Pure]> {
   }];
 }
 
-def Llm_SplitHeadsOp : Llm_ComputeOp<"split_heads", [Pure]> {
+def Llm_SplitHeadsOp : Llm_ComputeOp<"split_heads", [Pure], "~(t,h)->(t,h,d!)"> {
   let summary = "Names the heads of a row; no data moves.";
   let description = [{
     `result[t, h, d] = x[t, h * head_dim + d]`
@@ -126,14 +138,14 @@ def Llm_SplitHeadsOp : Llm_ComputeOp<"split_heads", [Pure]> {
     ```mlir
     %0 = llm.split_heads %q : tensor<?x512xbf16, #tokens> -> tensor<?x8x64xbf16, #tokens>
     ```
-    Sharding rule: `(t,hd)->(t,h,d)`; sharding hd by a divisor of h shards h. Cost: none.
+    Sharding rule: `~(t,h)->(t,h,d!)`; sharding hd by a divisor of h shards h. Cost: none.
   }];
   let arguments = (ins Llm_FloatTensor<[2], "[tokens, heads * head_dim]">:$input);
   let results = (outs Llm_FloatTensor<[3], "[tokens, heads, head_dim]">:$result);
   let assemblyFormat = "$input attr-dict `:` type($input) `->` type($result)";
 }
 
-def Llm_MergeHeadsOp : Llm_ComputeOp<"merge_heads", [Pure]> {
+def Llm_MergeHeadsOp : Llm_ComputeOp<"merge_heads", [Pure], "~(t,h,d!)->(t,h)"> {
   let summary = "The inverse of split_heads; no data moves.";
   let description = [{
     `result[t, h * head_dim + d] = x[t, h, d]`
@@ -141,14 +153,14 @@ def Llm_MergeHeadsOp : Llm_ComputeOp<"merge_heads", [Pure]> {
     ```mlir
     %0 = llm.merge_heads %o : tensor<?x8x64xbf16, #tokens> -> tensor<?x512xbf16, #tokens>
     ```
-    Sharding rule: `(t,h,d)->(t,hd)`; sharding h shards hd, d is never sharded. Cost: none.
+    Sharding rule: `~(t,h,d!)->(t,h)`; sharding h shards hd, d is never sharded. Cost: none.
   }];
   let arguments = (ins Llm_FloatTensor<[3], "[tokens, heads, head_dim]">:$input);
   let results = (outs Llm_FloatTensor<[2], "[tokens, heads * head_dim]">:$result);
   let assemblyFormat = "$input attr-dict `:` type($input) `->` type($result)";
 }
 
-def Llm_RopeOp : Llm_ComputeOp<"rope", [Pure, AllTypesMatch<["input", "result"]>]> {
+def Llm_RopeOp : Llm_ComputeOp<"rope", [Pure, AllTypesMatch<["input", "result"]>], "(t,h,d!),(t,d!)->(t,h,d!)"> {
   let summary = "Rotary position embedding, rotating halves.";
   let description = [{
     With `c, s` the halves of `table[t, :]`, `e = head_dim / 2` and `i < e`:
@@ -160,7 +172,7 @@ def Llm_RopeOp : Llm_ComputeOp<"rope", [Pure, AllTypesMatch<["input", "result"]>
     %0 = llm.rope %q, %rope : tensor<?x8x64xbf16, #tokens>, tensor<?x64xf32, #tokens>
     %1 = llm.rope %q, %rope_bf16 : tensor<?x8x64xbf16, #tokens>, tensor<?x64xbf16, #tokens>
     ```
-    Sharding rule: `(t,h,d),(t,d)->(t,h,d)`; d is never sharded.
+    Sharding rule: `(t,h,d!),(t,d!)->(t,h,d!)`; d is never sharded.
     Cost: 3·t·h·d FLOPs; 2·t·h·d·D + t·d·D_table bytes.
   }];
   let arguments = (ins Llm_FloatTensor<[3], "[tokens, heads, head_dim]">:$input,
@@ -189,7 +201,7 @@ def Llm_RopeQkOp : Llm_ComputeOp<"rope_qk", [
   let assemblyFormat = "$query `,` $key `,` $table attr-dict `:` type($query) `,` type($key) `,` type($table)";
 }
 
-def Llm_AddOp : Llm_ElementwiseOp<"add", [Commutative]> {
+def Llm_AddOp : Llm_ElementwiseOp<"add", [Commutative], "~(..),~(..)->(..)"> {
   let summary = "Elementwise sum.";
   let description = [{
     `result[..] = lhs[..] + rhs[..]` in float32, rounded once.
@@ -197,7 +209,7 @@ def Llm_AddOp : Llm_ElementwiseOp<"add", [Commutative]> {
     ```mlir
     %0 = llm.add %hidden, %attention : tensor<?x256xbf16, #tokens>
     ```
-    Sharding rule: `(..),(..)->(..)`; both operands may be partial sums, then so is the result.
+    Sharding rule: `~(..),~(..)->(..)`; both operands may be partial sums, then so is the result.
     Cost: 1 FLOP and 3·D bytes per element.
   }];
   let arguments = (ins Llm_FloatTensor<[2, 3], "[rows, n] or [rows, heads, head_dim]">:$lhs,
@@ -205,7 +217,7 @@ def Llm_AddOp : Llm_ElementwiseOp<"add", [Commutative]> {
   let assemblyFormat = "$lhs `,` $rhs attr-dict `:` type($result)";
 }
 
-def Llm_MulOp : Llm_ElementwiseOp<"mul", [Commutative]> {
+def Llm_MulOp : Llm_ElementwiseOp<"mul", [Commutative], "(..),(..)->(..)"> {
   let summary = "Elementwise product.";
   let description = [{
     `result[..] = lhs[..] * rhs[..]` in float32, rounded once.
@@ -221,7 +233,7 @@ def Llm_MulOp : Llm_ElementwiseOp<"mul", [Commutative]> {
   let assemblyFormat = "$lhs `,` $rhs attr-dict `:` type($result)";
 }
 
-def Llm_SiluOp : Llm_ElementwiseOp<"silu"> {
+def Llm_SiluOp : Llm_ElementwiseOp<"silu", [], "(..)->(..)"> {
   let summary = "Sigmoid linear unit.";
   let description = [{
     `result[..] = x[..] / (1 + exp(-x[..]))` in float32, rounded once.
@@ -258,7 +270,7 @@ def Llm_SwigluOp : Llm_ComputeOp<"swiglu", [Pure]> {
   let assemblyFormat = "$gate (`,` $up^)? attr-dict `:` functional-type(operands, results)";
 }
 
-def Llm_GatherRowsOp : Llm_ComputeOp<"gather_rows", [Pure]> {
+def Llm_GatherRowsOp : Llm_ComputeOp<"gather_rows", [Pure], "~(t,n),(t)->(t,n)"> {
   let summary = "The rows whose logits are wanted.";
   let description = [{
     `result[r, :] = x[indices[r], :]`
@@ -267,7 +279,7 @@ def Llm_GatherRowsOp : Llm_ComputeOp<"gather_rows", [Pure]> {
     %0 = llm.gather_rows %hidden, %logit_indices
         : (tensor<?x256xbf16, #tokens>, tensor<?xi32, #logit_rows>) -> tensor<?x256xbf16, #logit_rows>
     ```
-    Sharding rule: `(t,n),(r)->(r,n)`; t is never sharded. Cost: 0 FLOPs; 2·r·n·D + 4·r bytes.
+    Sharding rule: `~(t,n),(t)->(t,n)`; t is never sharded. Cost: 0 FLOPs; 2·r·n·D + 4·r bytes.
   }];
   let arguments = (ins Llm_FloatTensor<[2], "[tokens, n]">:$input, Llm_IntTensor<[1], "[logit_rows]">:$indices);
   let results = (outs Llm_FloatTensor<[2], "[logit_rows, n]">:$result);

@@ -97,3 +97,4 @@ MeshAttr findMesh(Operation *op) {
 
 #include "ir/llm/LlmDialect.cpp.inc"
 #include "ir/llm/LlmEnums.cpp.inc"
+#include "ir/llm/LlmInterfaces.cpp.inc"

@@ -7,7 +7,7 @@ include "ir/llm/LlmDenseOps.td"
 class Llm_Int8Tensor<list<int> ranks, string shape>
     : Llm_TensorOf<[I8], ranks, "tensor of i8 of shape " # shape>;
 
-def Llm_QuantizeOp : Llm_ComputeOp<"quantize", [Pure]> {
+def Llm_QuantizeOp : Llm_ComputeOp<"quantize", [Pure], "(t,k),(u!),(u!)->(t,k)"> {
   let summary = "Activations as int8, with a scale and an offset that are known in advance.";
   let description = [{
     `result[t, k] = clamp(round(x[t, k] / scale[0] + offset[0]), -128, 127)` in float32, rounding to nearest, ties to even;
@@ -17,7 +17,7 @@ def Llm_QuantizeOp : Llm_ComputeOp<"quantize", [Pure]> {
     %0 = llm.quantize %x, %input_scale, %input_offset
         : (tensor<?x256xbf16, #tokens>, tensor<1xf32>, tensor<1xf32>) -> tensor<?x256xi8, #tokens>
     ```
-    Sharding rule: `(t,k),(1),(1)->(t,k)`; x may not be a partial sum.
+    Sharding rule: `(t,k),(u!),(u!)->(t,k)`; x may not be a partial sum.
     Cost: about 4 FLOPs and D + 1 bytes per element.
   }];
   let arguments = (ins Llm_FloatTensor<[2], "[tokens, k]">:$input, Llm_F32Tensor<[1], "[1]">:$scale,
@@ -26,7 +26,7 @@ def Llm_QuantizeOp : Llm_ComputeOp<"quantize", [Pure]> {
   let assemblyFormat = "$input `,` $scale `,` $offset attr-dict `:` functional-type(operands, results)";
 }
 
-def Llm_DynamicQuantizeOp : Llm_ComputeOp<"dynamic_quantize", [Pure]> {
+def Llm_DynamicQuantizeOp : Llm_ComputeOp<"dynamic_quantize", [Pure], "(r,k)->(r,k),(r)"> {
   let summary = "Activations as int8, with a scale of each row's own.";
   let description = [{
     `scale[r] = max_k(|x[r, k]|) / 127` and `result[r, k] = clamp(round(x[r, k] / scale[r]), -128, 127)` in float32,
@@ -45,7 +45,7 @@ def Llm_DynamicQuantizeOp : Llm_ComputeOp<"dynamic_quantize", [Pure]> {
   let assemblyFormat = "$input attr-dict `:` type($input) `->` type($result) `,` type($scale)";
 }
 
-def Llm_QuantMatmulOp : Llm_ComputeOp<"quant_matmul", [Pure]> {
+def Llm_QuantMatmulOp : Llm_ComputeOp<"quant_matmul", [Pure], "(i,k),(j,k),(j),(j)->(i,j)"> {
   let summary = "A projection of llm.quantize'd activations by an int8 weight.";
   let description = [{
     `result[i, j] = (sum_k(x[i, k] * weight[j, k]) + quant_bias[j]) * deq_scale[j]`: the sum in int32, exact; then float32,
@@ -68,7 +68,7 @@ def Llm_QuantMatmulOp : Llm_ComputeOp<"quant_matmul", [Pure]> {
   }];
 }
 
-def Llm_DynamicQuantMatmulOp : Llm_ComputeOp<"dynamic_quant_matmul", [Pure]> {
+def Llm_DynamicQuantMatmulOp : Llm_ComputeOp<"dynamic_quant_matmul", [Pure], "(i,k),~(i),(j,k),(j,u!),(j)->(i,j)"> {
   let summary = "A projection of llm.dynamic_quantize'd activations by an int8 weight.";
   let description = [{
     `result[i, j] = sum_k(x[i, k] * weight[j, k]) * scale[i] * weight_scale[j, 0] + bias[j]`: the sum in int32, exact; then
@@ -79,7 +79,7 @@ def Llm_DynamicQuantMatmulOp : Llm_ComputeOp<"dynamic_quant_matmul", [Pure]> {
         : (tensor<?x512xi8, #tokens>, tensor<?xf32, #tokens>, tensor<256x512xi8>, tensor<256x1xf32>, tensor<256xbf16>)
         -> tensor<?x256xbf16, #tokens>
     ```
-    Sharding rule: `(i,k),(i),(j,k),(j,1),(j)->(i,j)`; k sharded: the result is a partial sum, each rank with the scales of
+    Sharding rule: `(i,k),~(i),(j,k),(j,u!),(j)->(i,j)`; k sharded: the result is a partial sum, each rank with the scales of
     its own slice of x, and the bias is added on one rank.
     Cost: 2·i·j·k int8 operations; i·k + j·k + 4·(i + j) + i·j·D bytes (+ j·D with a bias).
   }];
@@ -93,7 +93,8 @@ def Llm_DynamicQuantMatmulOp : Llm_ComputeOp<"dynamic_quant_matmul", [Pure]> {
   }];
 }
 
-def Llm_GroupedDynamicQuantMatmulOp : Llm_ComputeOp<"grouped_dynamic_quant_matmul", [Pure]> {
+def Llm_GroupedDynamicQuantMatmulOp : Llm_ComputeOp<"grouped_dynamic_quant_matmul", [Pure],
+                                                      "(t,k),~(t),(e,j,k),(e,j,u!),(t),(o!)->(t,j)"> {
   let summary = "Each sorted row, as int8, times the int8 weight of its expert.";
   let description = [{
     For the rows r of expert e: `result[r, j] = sum_k(x'[r, k] * weight[e, j, k]) * scale'[r] * weight_scale[e, j, 0]`,
@@ -106,7 +107,7 @@ def Llm_GroupedDynamicQuantMatmulOp : Llm_ComputeOp<"grouped_dynamic_quant_matmu
         : (tensor<?x256xi8, #tokens>, tensor<?xf32, #tokens>, tensor<8x128x256xi8>, tensor<8x128x1xf32>,
            tensor<?xi32, #x2_tokens>, tensor<9xi32>) -> tensor<?x128xbf16, #x2_tokens>
     ```
-    Sharding rule: `(t,k),(t),(e,j,k),(e,j,1),(r),(e')->(r,j)`; k and e as in `llm.grouped_matmul`.
+    Sharding rule: `(t,k),~(t),(e,j,k),(e,j,u!),(t),(o!)->(t,j)`; k and e as in `llm.grouped_matmul`.
     Cost: 2·r·j·k int8 operations; r·k + 4·r + a·j·(k + 4) + r·j·D + 4·r bytes, a being the experts that have rows.
   }];
   let arguments = (ins Llm_Int8Tensor<[2], "[tokens, k] or [tokens*top_k, k]">:$input,

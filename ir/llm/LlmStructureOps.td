@@ -4,6 +4,7 @@
 
 include "ir/llm/LlmBase.td"
 include "ir/llm/LlmAttrs.td"
+include "ir/llm/LlmInterfaces.td"
 include "mlir/IR/BuiltinAttributeInterfaces.td"
 include "mlir/IR/OpAsmInterface.td"
 include "mlir/IR/SymbolInterfaces.td"

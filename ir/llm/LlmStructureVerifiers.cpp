@@ -103,7 +103,7 @@ LogicalResult BodyOp::verifyRegions() {
                                 << "; a layer has one KV cache";
       cache = &op;
     }
-    if (!isa<WeightOp, ConstantOp>(op))
+    if (!isa<WeightOp, ConstantOp, RankConstantOp>(op))
       continue;
     StringRef name = op.getAttrOfType<StringAttr>("sym_name");
     if (!names.try_emplace(name, &op).second)

@@ -62,10 +62,12 @@ def Npu_ConstantOp : Npu_MemberOp<"constant", [Symbol]> {
 
     ```mlir
     npu.constant @inv_freq dense<[1.0, 0.1]> : tensor<2xf32>
+    npu.constant @first_expert per_rank dense<[[0], [8]]> : tensor<2x1xi32>
     ```
+    With `per_rank` the first dimension is the ranks of the mesh, and each sees its own table.
   }];
-  let arguments = (ins SymbolNameAttr:$sym_name, ElementsAttr:$value);
-  let assemblyFormat = "$sym_name $value attr-dict";
+  let arguments = (ins SymbolNameAttr:$sym_name, ElementsAttr:$value, UnitAttr:$per_rank);
+  let assemblyFormat = "$sym_name (`per_rank` $per_rank^)? $value attr-dict";
 }
 
 def Npu_WeightOp : Npu_MemberOp<"weight", [Symbol]> {
@@ -148,16 +150,22 @@ def Npu_LaunchOp : Npu_Op<"launch", [HasParent<"BodyOp">, DeclareOpInterfaceMeth
     integers, floats and strings (an element type is its name, `"bfloat16"`). `waits` are the ordinals, within the body, of
     the launches that must have finished; it is absent until `schedule-commands`. Plan: `Command` and `Kernel`.
 
+    With `over` the command is a collective of its name among the ranks that differ along these axes of the mesh alone:
+    `all_reduce`, `all_gather` or `reduce_scatter`, with the receiving and the sending buffer, and `count` elements for each
+    of `rows`: of what a rank sends, or, of `reduce_scatter`, receives.
+
     ```mlir
     npu.launch "matmul" writes(arena @q) reads(arena @x, parameter @q_proj) {bias = 0, dtype = "bfloat16", k = 64, n = 64}
         waits [0] stream 0
+    npu.launch "all_reduce" writes(arena @o) reads(arena @o) {count = 256, dtype = "bfloat16", rows = "tokens"} over [0]
+        waits [4] stream 0
     ```
   }];
   let arguments = (ins StrAttr:$kernel, Npu_OperandList:$outputs, Npu_OperandList:$inputs, DictionaryAttr:$constants,
-                       OptionalAttr<DenseI32ArrayAttr>:$waits, OptionalAttr<I64Attr>:$stream);
+                       OptionalAttr<DenseI64ArrayAttr>:$axes, OptionalAttr<DenseI32ArrayAttr>:$waits, OptionalAttr<I64Attr>:$stream);
   let assemblyFormat = [{
     $kernel `writes` `` custom<Operands>($outputs) `reads` `` custom<Operands>($inputs) custom<Constants>($constants)
-    (`waits` $waits^)? (`stream` custom<PlainInt>($stream)^)? attr-dict
+    (`over` $axes^)? (`waits` $waits^)? (`stream` custom<PlainInt>($stream)^)? attr-dict
   }];
 }
 

@@ -199,6 +199,24 @@ static LogicalResult verifyKeptConstants(LaunchOp launch) {
   return success();
 }
 
+static LogicalResult verifyCollective(LaunchOp launch) {
+  llm::MeshAttr mesh = llm::findMesh(launch);
+  ArrayRef<int64_t> axes = *launch.getAxes();
+  if (!mesh || axes.empty() || axes.front() < 0 || axes.back() >= int64_t(mesh.getAxes().size()) ||
+      !llvm::is_sorted(axes, std::less_equal<>()))
+    return launch.emitOpError()
+           << "goes over the axes [" << axes
+           << "]; legal are ascending indices of the axes of the module's llm.mesh";
+  if (!llvm::is_contained({"all_reduce", "all_gather", "reduce_scatter"}, launch.getKernel()))
+    return launch.emitOpError() << "is the collective \"" << launch.getKernel()
+                                << "\"; legal are all_reduce, all_gather and reduce_scatter";
+  if (launch.getOutputs().size() != 1 || launch.getInputs().size() != 1)
+    return launch.emitOpError() << "is a collective with " << launch.getOutputs().size()
+                                << " outputs and " << launch.getInputs().size()
+                                << " inputs; it has one of each";
+  return success();
+}
+
 LogicalResult LaunchOp::verify() {
   if (getKernel().empty())
     return emitOpError() << "names no kernel";
@@ -219,6 +237,8 @@ LogicalResult LaunchOp::verify() {
       return emitOpError() << "has the constant " << constant.getName().getValue() << " = " << value
                            << "; legal are i64, f64 and strings";
   }
+  if (getAxes() && failed(verifyCollective(*this)))
+    return failure();
   return verifyKeptConstants(*this);
 }
 

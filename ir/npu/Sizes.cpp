@@ -37,7 +37,7 @@ int64_t kvBytesPerBlock(llm::KvCacheType type, llm::LimitsAttr limits) {
 unsigned inPlaceInputs(llvm::StringRef kernel) {
   return llvm::StringSwitch<unsigned>(kernel)
       .Cases("add", "mul", 2)
-      .Cases("rope", "silu", "rms_norm", 1)
+      .Cases("rope", "silu", "rms_norm", "all_reduce", 1)
       .Default(0);
 }
 

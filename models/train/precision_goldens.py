@@ -39,6 +39,7 @@ POLICIES = (
     Policy("float16", layernorm="float16", softmax="float16", rotary="float16"),
     Policy("bfloat16", rotary="bfloat16"),
     Policy("bfloat16"),  # what a bfloat16 checkpoint gets when nothing is asked for
+    Policy("float16"),  # and on a device that computes in no bfloat16: its weights are cast, tiny ones to zero
 )
 
 
@@ -159,6 +160,8 @@ class Model:
         probability = np.exp(logits - logits.max(-1, keepdims=True))
         probability /= probability.sum(-1, keepdims=True)
         chosen = np.argsort(-probability, axis=-1, kind="stable")[:, : self.config["num_experts_per_tok"]]
+        best = -np.sort(-logits, axis=-1)
+        self.routing_margins.append(best[:, chosen.shape[1] - 1] - best[:, chosen.shape[1]])
         weights = np.take_along_axis(probability, chosen, axis=-1)
         if self.config["norm_topk_prob"]:
             weights = weights / weights.sum(-1, keepdims=True)
@@ -170,6 +173,7 @@ class Model:
 
     def logits(self, ids) -> np.ndarray:
         """[len(ids), vocab_size]"""
+        self.routing_margins = []  # of each sparse layer, for each token: from the last expert chosen to the first that is not
         hidden = self.weights["model.embed_tokens.weight"][ids]
         for index in range(self.config["num_hidden_layers"]):
             layer = f"model.layers.{index}."
@@ -196,6 +200,7 @@ def numbers(values, digits: int) -> list[float]:
 
 def case(model: Model, ids: list[int]) -> dict:
     prompt = model.logits(ids)
+    routing = {"routing_margin": numbers(np.min(model.routing_margins, axis=0), 5)} if model.routing_margins else {}
     best = np.argsort(-prompt[-1], kind="stable")[:BEST_LOGITS]
     greedy, margins = [], []
     for _ in range(NEW_TOKENS):
@@ -208,6 +213,7 @@ def case(model: Model, ids: list[int]) -> dict:
         "best_logits": numbers(prompt[-1][best], 4),
         "greedy": greedy,
         "greedy_margin": numbers(margins, 4),
+        **routing,
     }
 
 

@@ -94,6 +94,17 @@ public:
     return *this;
   }
 
+  /// The optional last input, and the flag that says whether it is there.
+  KernelBuilder &readsLast(StringRef flag, Value value) {
+    if (value)
+      reads(value);
+    return set(flag, value ? 1 : 0);
+  }
+  KernelBuilder &over(ArrayRef<int64_t> axes) {
+    kernel_.axes.assign(axes.begin(), axes.end());
+    return *this;
+  }
+
   FailureOr<Kernel> build() {
     if (failed_)
       return failure();
@@ -117,9 +128,38 @@ FailureOr<Kernel> kernel(llm::EmbeddingOp op) {
       .writes(op.getResult())
       .reads(op.getTokenIds())
       .readsWeight(op.getTable())
+      .readsLast("sharded", op.getStart())
       .dtype(op.getTable())
       .set("hidden", size(op.getTable(), 1))
       .set("vocab", size(op.getTable(), 0))
+      .build();
+}
+
+FailureOr<Kernel> kernel(llm::JoinColumnsOp op) {
+  return KernelBuilder(op)
+      .writes(op.getResult())
+      .reads(op.getInput())
+      .dtype(op.getInput())
+      .set("n", size(op.getResult(), 1))
+      .set("part", size(op.getInput(), 1))
+      .set("rows", llm::toString(shape(op.getResult())[0]))
+      .build();
+}
+
+/// Operands: receive, send. `count` elements for each of `rows`: what the smaller of the two holds.
+FailureOr<Kernel> collective(Operation *op, ArrayRef<int64_t> axes) {
+  Value input = op->getOperand(0), result = op->getResult(0);
+  Value part = isa<llm::ReduceScatterOp>(op) ? result : input;
+  int64_t count = 1;
+  for (const llm::DimExpr &dim : shape(part))
+    count *= dim.scale;
+  return KernelBuilder(op)
+      .writes(result)
+      .reads(input)
+      .dtype(input)
+      .set("count", count)
+      .set("rows", llm::toString(shape(part)[0].symbol))
+      .over(axes)
       .build();
 }
 
@@ -160,10 +200,9 @@ FailureOr<Kernel> kernel(llm::AddRmsNormOp op) {
 }
 
 FailureOr<Kernel> kernel(llm::MatmulOp op) {
-  llm::Symbol rows = shape(op.getInput())[0].symbol;
+  llm::DimExpr rows = shape(op.getInput())[0];
   KernelBuilder builder(op);
-  builder.rowsPer(rows, op.getInput())
-      .writes(op.getResult())
+  builder.writes(op.getResult())
       .reads(op.getInput())
       .readsWeight(op.getWeight(), Packing::Panel32)
       .dtype(op.getInput())
@@ -280,8 +319,10 @@ FailureOr<Kernel> kernel(llm::GatherRowsOp op) {
 }
 
 FailureOr<Kernel> kernel(llm::MoeRouteOp op) {
+  int64_t perToken = 0;
   return KernelBuilder(op)
-      .rowsPer(Tokens, op.getLogits())
+      .rowsPerTokenTimes(op.getLogits(), perToken)
+      .set("rows_per_token", perToken)
       .writes({op.getWeights(), op.getExperts()})
       .reads(op.getLogits())
       .set("num_experts", size(op.getLogits(), 1))
@@ -291,21 +332,25 @@ FailureOr<Kernel> kernel(llm::MoeRouteOp op) {
 }
 
 FailureOr<Kernel> kernel(llm::MoeSortOp op) {
+  int64_t perToken = 0;
   return KernelBuilder(op)
-      .rowsPer(Tokens, op.getExperts())
+      .rowsPerTokenTimes(op.getExperts(), perToken)
+      .set("rows_per_token", perToken)
       .writes({op.getRowOf(), op.getPositionOf(), op.getExpertOffsets()})
       .reads(op.getExperts())
+      .readsLast("sharded", op.getFirst())
       .set("num_experts", static_cast<int64_t>(op.getNumExperts()))
       .set("top_k", size(op.getExperts(), 1))
       .build();
 }
 
 FailureOr<Kernel> kernel(llm::GroupedMatmulOp op) {
-  int64_t topK = 0;
+  // Pairs of a token and a choice have rows; with `gather` the input has one for each token.
+  int64_t pairs = 0, perToken = 1;
   KernelBuilder builder(op);
-  builder.rowsPerTokenTimes(op.getRowOf(), topK);
+  builder.rowsPerTokenTimes(op.getRowOf(), pairs);
   if (op.getGather())
-    builder.rowsPer(Tokens, op.getInput());
+    builder.rowsPerTokenTimes(op.getInput(), perToken);
   return builder.writes(op.getResult())
       .reads(op.getInput())
       .reads(op.getRowOf())
@@ -315,14 +360,17 @@ FailureOr<Kernel> kernel(llm::GroupedMatmulOp op) {
       .set("n", size(op.getWeight(), 1))
       .set("k", size(op.getWeight(), 2))
       .set("num_experts", size(op.getWeight(), 0))
-      .set("top_k", topK)
+      .set("rows_per_token", perToken)
+      .set("top_k", pairs / perToken)
       .set("gather", op.getGather() ? 1 : 0)
       .build();
 }
 
 FailureOr<Kernel> kernel(llm::MoeCombineOp op) {
+  int64_t perToken = 0;
   return KernelBuilder(op)
-      .rowsPer(Tokens, op.getWeights())
+      .rowsPerTokenTimes(op.getWeights(), perToken)
+      .set("rows_per_token", perToken)
       .writes(op.getResult())
       .reads(op.getInput())
       .reads(op.getPositionOf())
@@ -391,11 +439,12 @@ FailureOr<Kernel> kernel(llm::DynamicQuantMatmulOp op) {
 }
 
 FailureOr<Kernel> kernel(llm::GroupedDynamicQuantMatmulOp op) {
-  int64_t topK = 0;
+  // Pairs of a token and a choice have rows; with `gather` the input has one for each token.
+  int64_t pairs = 0, perToken = 1;
   KernelBuilder builder(op);
-  builder.rowsPerTokenTimes(op.getRowOf(), topK);
+  builder.rowsPerTokenTimes(op.getRowOf(), pairs);
   if (op.getGather())
-    builder.rowsPer(Tokens, op.getInput());
+    builder.rowsPerTokenTimes(op.getInput(), perToken);
   return builder.writes(op.getResult())
       .reads(op.getInput())
       .reads(op.getScale())
@@ -407,7 +456,8 @@ FailureOr<Kernel> kernel(llm::GroupedDynamicQuantMatmulOp op) {
       .set("n", size(op.getWeight(), 1))
       .set("k", size(op.getWeight(), 2))
       .set("num_experts", size(op.getWeight(), 0))
-      .set("top_k", topK)
+      .set("rows_per_token", perToken)
+      .set("top_k", pairs / perToken)
       .set("gather", op.getGather() ? 1 : 0)
       .build();
 }
@@ -416,13 +466,16 @@ FailureOr<Kernel> kernel(llm::GroupedDynamicQuantMatmulOp op) {
 
 FailureOr<Kernel> kernelFor(Operation *op, llm::LimitsAttr limits) {
   return llvm::TypeSwitch<Operation *, FailureOr<Kernel>>(op)
-      .Case<llm::EmbeddingOp, llm::RopeTableOp, llm::RmsNormOp, llm::AddRmsNormOp, llm::MatmulOp,
-            llm::RopeOp, llm::RopeQkOp, llm::SwigluOp, llm::GatherRowsOp, llm::MoeRouteOp,
-            llm::MoeSortOp, llm::GroupedMatmulOp, llm::MoeCombineOp, llm::QuantizeOp,
-            llm::DynamicQuantizeOp, llm::QuantMatmulOp, llm::DynamicQuantMatmulOp,
-            llm::GroupedDynamicQuantMatmulOp>([](auto typed) { return kernel(typed); })
+      .Case<llm::EmbeddingOp, llm::JoinColumnsOp, llm::RopeTableOp, llm::RmsNormOp,
+            llm::AddRmsNormOp, llm::MatmulOp, llm::RopeOp, llm::RopeQkOp, llm::SwigluOp,
+            llm::GatherRowsOp, llm::MoeRouteOp, llm::MoeSortOp, llm::GroupedMatmulOp,
+            llm::MoeCombineOp, llm::QuantizeOp, llm::DynamicQuantizeOp, llm::QuantMatmulOp,
+            llm::DynamicQuantMatmulOp, llm::GroupedDynamicQuantMatmulOp>(
+          [](auto typed) { return kernel(typed); })
       .Case<llm::KvAppendOp, llm::AttentionOp>([&](auto typed) { return kernel(typed, limits); })
       .Case<llm::AddOp, llm::MulOp, llm::SiluOp>([](auto typed) { return elementwise(typed); })
+      .Case<llm::AllReduceOp, llm::AllGatherOp, llm::ReduceScatterOp>(
+          [](auto typed) { return collective(typed, typed.getAxes()); })
       .Default([](Operation *other) -> FailureOr<Kernel> {
         return other->emitOpError() << "has no kernel";
       });
@@ -432,8 +485,12 @@ bool isAlias(Operation *op) {
   return isa<llm::SplitHeadsOp, llm::MergeHeadsOp>(op);
 }
 
+bool isConstant(Operation *op) {
+  return isa<llm::ConstantOp, llm::RankConstantOp>(op);
+}
+
 bool isCompute(Operation *op) {
-  return !isAlias(op) && !isa<llm::WeightOp, llm::ConstantOp, llm::KvCacheOp, llm::ReturnOp>(op);
+  return !isAlias(op) && !isConstant(op) && !isa<llm::WeightOp, llm::KvCacheOp, llm::ReturnOp>(op);
 }
 
 } // namespace vinci

@@ -17,6 +17,7 @@ struct Kernel {
   llvm::SmallVector<mlir::Value, 3> outputs;
   llvm::SmallVector<KernelInput, 6> inputs;
   mlir::NamedAttrList constants;
+  llvm::SmallVector<int64_t, 2> axes; ///< of a collective
 };
 
 /// The kernel of an op that computes something. Fails with a diagnostic if the kernel cannot do
@@ -25,6 +26,9 @@ mlir::FailureOr<Kernel> kernelFor(mlir::Operation *op, llm::LimitsAttr limits);
 
 /// True for ops whose result is another name of the operand's memory.
 bool isAlias(mlir::Operation *op);
+
+/// True for ops whose result is known at compile time.
+bool isConstant(mlir::Operation *op);
 
 /// True for ops that compute something, at run time, by a kernel.
 bool isCompute(mlir::Operation *op);

@@ -129,9 +129,13 @@ LogicalResult LowerToNpu::lowerKvCache(OpBuilder &builder) {
 
 void LowerToNpu::lowerConstants(OpBuilder &builder) {
   for (llm::BodyOp body : bodies_)
-    for (auto constant : body.getBlock().getOps<llm::ConstantOp>())
-      if (auto name = storage_->operandFor(constant).getName(); !program_.lookupSymbol(name))
-        builder.create<npu::ConstantOp>(constant.getLoc(), name.getValue(), constant.getValue());
+    for (Operation &op : body.getBlock())
+      if (isConstant(&op))
+        if (auto name = storage_->operandFor(op.getResult(0)).getName();
+            !program_.lookupSymbol(name))
+          builder.create<npu::ConstantOp>(op.getLoc(), name.getValue(),
+                                          op.getAttrOfType<ElementsAttr>("value"),
+                                          isa<llm::RankConstantOp>(op));
 }
 
 void LowerToNpu::lowerBuffers(OpBuilder &builder) {
@@ -201,7 +205,9 @@ LogicalResult LowerToNpu::lowerBody(llm::BodyOp body, OpBuilder &builder) {
       inputs.push_back(operandFor(input.value, input.packing));
     launches.create<npu::LaunchOp>(
         op->getLoc(), kernel.name, launches.getArrayAttr(outputs), launches.getArrayAttr(inputs),
-        kernel.constants.getDictionary(&getContext()), DenseI32ArrayAttr(), IntegerAttr());
+        kernel.constants.getDictionary(&getContext()),
+        kernel.axes.empty() ? DenseI64ArrayAttr() : launches.getDenseI64ArrayAttr(kernel.axes),
+        DenseI32ArrayAttr(), IntegerAttr());
   }
   return success();
 }

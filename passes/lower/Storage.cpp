@@ -114,10 +114,11 @@ Storage::Claim Storage::claim(Value value, NameTable &names) {
       return {Claim::Fixed, npu::Space::Input, name};
     return {Claim::BodyArgument, npu::Space::Arena, name};
   }
-  if (auto constant = value.getDefiningOp<llm::ConstantOp>()) {
-    std::string &name = constantNames_[{constant.getSymNameAttr(), constant.getValue()}];
+  if (Operation *constant = value.getDefiningOp(); constant && isConstant(constant)) {
+    auto symbol = constant->getAttrOfType<StringAttr>("sym_name");
+    std::string &name = constantNames_[{symbol, constant->getAttr("value")}];
     if (name.empty())
-      name = names.unique(constant.getSymName());
+      name = names.unique(symbol);
     return {Claim::Fixed, npu::Space::Constant, name};
   }
   // The result of a call has the name of what the body returns, which comes first.
@@ -227,8 +228,8 @@ LogicalResult Storage::checkBody(llm::BodyOp body, llvm::DenseSet<unsigned> &wri
     for (unsigned i = 0; i < op.getNumOperands(); ++i)
       if (failed(checkRead(&op, i, contents)))
         return failure();
-    if (auto constant = dyn_cast<llm::ConstantOp>(op))
-      contents.add(classOf(constant), constant);
+    if (isConstant(&op))
+      contents.add(classOf(op.getResult(0)), op.getResult(0));
     if (!isCompute(&op))
       continue;
     for (Value result : op.getResults()) {

@@ -79,9 +79,15 @@ void ScheduleCommands::schedule(npu::BodyOp body) {
   Builder builder(&getContext());
   DenseMap<Attribute, Accesses> memory;
   CommandOrder order;
+  int32_t lastCollective = -1;
   for (auto launch : body.getBlock().getOps<npu::LaunchOp>()) {
     auto command = static_cast<int32_t>(order.size());
-    SmallVector<int32_t> waits = reduce(dependenciesOf(launch, command, memory), order);
+    SmallVector<int32_t> dependencies = dependenciesOf(launch, command, memory);
+    // All ranks issue collectives in one order, so that none waits for another in vain.
+    if (launch.getAxes())
+      if (int32_t before = std::exchange(lastCollective, command); before >= 0)
+        dependencies.push_back(before);
+    SmallVector<int32_t> waits = reduce(std::move(dependencies), order);
     launch.setWaits(waits);
     launch.setStream(0);
     order.append(waits);

@@ -2,6 +2,7 @@
 // kernels, debug.
 #include "runtime/plan/plan_file.h"
 #include "runtime/plan/verify_internal.h"
+#include "runtime/support/lengths.h"
 
 #include <cmath>
 #include <set>
@@ -63,6 +64,16 @@ void verifyGeneration(const Context &context) {
   requireFinite(generation->temperature(), "temperature");
   requireFinite(generation->top_p(), "top_p");
   requireFinite(generation->repetition_penalty(), "repetition_penalty");
+  for (auto [lengths, fieldName] : {std::pair(generation->input_tokens(), "input_tokens"),
+                                    std::pair(generation->output_tokens(), "output_tokens")})
+    if (lengths && lengths->size())
+      LengthDistribution::parse(lengths->string_view(), fmt::format("{}: {}", where, fieldName),
+                                SourcePosition{context.name});
+  for (auto [count, fieldName] : {std::pair(generation->max_tokens(), "max_tokens"),
+                                  std::pair(generation->requests(), "requests"),
+                                  std::pair(generation->concurrency(), "concurrency")})
+    if (count)
+      context.requireRange(*count, 1, maxInt32, where, fieldName);
 }
 
 void verifyPrecision(const Context &context) {

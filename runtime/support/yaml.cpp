@@ -158,8 +158,4 @@ JsonDocument parseYaml(std::string text, std::string fileName, const JsonLimits 
   return builder.finish();
 }
 
-JsonDocument readYaml(const std::filesystem::path &path) {
-  return parseYaml(readTextFile(path, size_t(1) << 20), path.string());
-}
-
 } // namespace vinci

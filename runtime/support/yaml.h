@@ -17,9 +17,6 @@ JsonDocument parseYaml(std::string text, std::string fileName,
                        const JsonLimits &limits = {.maxBytes = size_t(1) << 20,
                                                    .maxValues = size_t(1) << 16});
 
-/// Reads and parses a file.
-JsonDocument readYaml(const std::filesystem::path &path);
-
 class JsonTreeBuilder;
 
 /// Appends the scalar `text`, which starts at byte `offset`, as the type that a plain YAML scalar

@@ -1,7 +1,7 @@
 #include "runtime/text/sampler.h"
 
 #include "runtime/support/error.h"
-#include "runtime/text/philox.h"
+#include "runtime/support/philox.h"
 
 #include <algorithm>
 #include <cmath>

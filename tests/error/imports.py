@@ -37,6 +37,8 @@ CASES = [
     ("qwen3-235b-w8a8/launch.sh", "--gpu-memory-utilization 0.9", "--gpu-memory-utilization 1.9", ["gpu-memory-utilization", "1.9"]),
     ("qwq-32b-mindie/deployment.json", '"910b3"', '"910b9"', ["910b9", "310p3"]),
     ("qwen3-8b/deployment.json", '"max_tokens": 64', '"max_token": 64', ["max_token", "did you mean max_tokens"]),
+    ("qwen3-235b-a3/deployment.json", '"fixed:4080"', '"about 4080"', ["input_tokens", '"about 4080"', "uniform:A-B"]),
+    ("qwq-32b-mindie/deployment.json", "0.75=71", "0.75=7", ["input_tokens", "0.75=7 cannot follow 0.5=63.41"]),
     ("qwen3-8b/deployment.json", '"vinci_deployment": 1', '"vinci_deployment": 9', ["vinci_deployment", "9", "version 1"]),
     ("qwen3-8b/deployment.json", '"workload"', '"workloads"', ["workloads", "no section", "workload"]),
     ("qwq-32b-mindie/deployment.json", '"mindie_config.json"', '"../config.json"', ["from", "same folder"]),

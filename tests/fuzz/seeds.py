@@ -18,6 +18,10 @@ ROOT = FUZZ.parent.parent
 MODELS = sorted(path.parent for folder in ("models", "tests/golden/data") for path in ROOT.glob(folder + "/*/config.json"))
 MERGES = 40
 TENSOR_BYTES = 128  # per tensor
+IMPORT_BYTES = 8192
+IMPORT_WORDS = (  # of scripts and YAML, which no seed holds as JSON
+    "export ", " \\\n", "vllm serve", "vllm-mindspore serve", "run_mindie.sh", "if [ ", "fi\n", "- &x", "*x", "!!str",
+    "|\n", "ASCEND_RT_VISIBLE_DEVICES=", "HCCL_OP_EXPANSION_MODE=", "VLLM_ASCEND_ENABLE_NZ=", "MS_INTERNAL_DISABLE_CUSTOM_KERNEL_LIST=")
 
 
 def config_seed(model):
@@ -25,6 +29,17 @@ def config_seed(model):
     files = [(model / name).read_bytes() for name in ("config.json", "generation_config.json")]
     description = quantise.with_stars(quantise.description_of(quantise.read_checkpoint(model), quantise.as_published))
     return b"\n----\n".join([*files, json.dumps(description).encode()])
+
+
+def import_seeds():
+    """(name, seed): the files beside the models and those of the unit tests, their kind on the line before: import_fuzzer.cpp."""
+    kinds = {".yaml": "f.yaml", ".json": "f.json", ".sh": "f.sh"}
+    files = [*(ROOT / "models").glob("*/*"), *(ROOT / "tests/unit/frontend/data").rglob("*")]
+    for path in sorted(files):
+        if path.suffix in kinds and path.name != "config.json" and path.stat().st_size < IMPORT_BYTES:
+            yield "-".join(path.parts[-2:]), f"{kinds[path.suffix]}\n".encode() + path.read_bytes()
+    yield "flags", b"args\n--tensor-parallel-size 8 --max-model-len=4096 --compilation-config '{\"cudagraph_mode\": \"FULL\"}'\n"
+    yield "serve", b"args\nHCCL_BUFFSIZE=512 vllm serve /models/x --dtype float16 --quantization ascend --no-enable-prefix-caching\n"
 
 
 def safetensors_seed(file):
@@ -90,6 +105,12 @@ def main(vinci, out):
     for area, fuzzer in (("text", "tokenizer-json"), ("weights", "safetensors")):
         for seed in (FUZZ / area / "corpus").iterdir():
             write(out, fuzzer, seed.name, seed.read_bytes())
+    for name, seed in import_seeds():
+        write(out, "import", name, seed)
+    settings = subprocess.run([vinci, "import", ROOT / "models/qwq-32b-mindie", "--format", "json"], check=True, stdout=subprocess.PIPE)
+    write(out, "import", "resolved", b"f.json\n" + settings.stdout)
+    mindie = json.loads((ROOT / "models/qwq-32b-mindie/mindie_config.json").read_text())
+    write_dictionary(out, "import", [json.loads(settings.stdout), mindie, {word: [] for word in IMPORT_WORDS}])
     configs, tokenizers = [], []
     for model in MODELS:
         write(out, "config", model.name, config_seed(model))

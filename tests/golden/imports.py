@@ -9,7 +9,7 @@ from harness import MODELS, ROOT, TRAINED, VinciTest  # noqa: E402
 
 FOLDERS = sorted(path.parent for path in MODELS.glob("*/config.json"))
 DEPLOYMENTS = sorted(path for path in MODELS.glob("*/deployment*.json"))
-VENDOR_FILES = sorted(path for pattern in ("*.yaml", "launch.sh", "mindie_config.json") for path in MODELS.glob(f"*/{pattern}"))
+VENDOR_FILES = sorted(path for pattern in ("*.yaml", "launch.sh", "mindie_config.json", "quant_model_description.json") for path in MODELS.glob(f"*/{pattern}"))
 
 
 class Imports(VinciTest):

@@ -7,22 +7,31 @@ are two tolerances, for the logsumexp of every position and for the best logits:
 EXACT, where none does: prompts within one chunk of the softmax, in bfloat16, and in float16 on the small random
 checkpoints. Measured: 0.0002; a policy that differs in a single region is 0.004 and more away.
 ROUNDING, elsewhere. Measured: 0.018 in float16 (700 tokens), 0.030 in bfloat16 (150 tokens).
+
+A bfloat16 checkpoint on a device without bfloat16 (--target 310p3) computes in float16 with float32 regions; what its cast
+loses is counted, and the counts are compared with counts of the checkpoint's bits made here.
 """
+import array
 import json
 import math
+import os
 import pathlib
+import struct
 import sys
 import unittest
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
+import quantise  # noqa: E402
 from harness import DATA, RANDOM, TRAINED, VinciTest, read_json, read_npy  # noqa: E402
 
 EXACT = 0.001
 ROUNDING = {"float16": 0.03, "bfloat16": 0.05}
+ROUTING = 0.0005  # between the router's logits of two experts; 4 of 700 tokens are closer
 CHUNK = 64
 MODELS = [model for model in TRAINED + RANDOM if (DATA / "precision" / f"{model.name}.json").exists()]
 HALF = "compute=float16,layernorm=float16,softmax=float16,rotary=float16"
 ROTARY = "compute=bfloat16,layernorm=float32,softmax=float32,rotary=bfloat16"
+ON_310P3 = "compute=float16,layernorm=float32,softmax=float32,rotary=float32"
 DEFAULT = "compute=bfloat16,layernorm=float32,softmax=float32,rotary=float32"
 
 
@@ -44,8 +53,12 @@ def is_exact(model, prompt, policy):
 
 
 def distance(case, logsumexps, last_logits):
-    """The largest difference in the logsumexp of any position and in the best logits of the last one."""
+    """The largest difference in the logsumexp of any position and in the best logits of the last one.
+
+    A token that could as well go to another expert is left out: after a rounding on the other side it does.
+    """
     pairs = list(zip(case["logsumexp_per_position"], logsumexps, strict=True))
+    pairs = [pair for pair, margin in zip(pairs, case.get("routing_margin", [1] * len(pairs)), strict=True) if margin >= ROUTING]
     pairs += [(value, last_logits[index]) for index, value in zip(case["best_ids"], case["best_logits"])]
     return max(abs(a - b) for a, b in pairs)
 
@@ -66,7 +79,7 @@ class Precision(VinciTest):
                 with self.subTest(model=model.name, tokens=len(prompt), policy=policy):
                     tolerance = EXACT if is_exact(model, prompt, policy) else ROUNDING[policy.split(",")[0].split("=")[1]]
                     # What a bfloat16 checkpoint gets by default must be what it got before there were policies.
-                    options = ("--dtype", "bfloat16") if policy == DEFAULT else ("--precision", policy)
+                    options = {DEFAULT: ("--dtype", "bfloat16"), ON_310P3: ("--target", "310p3")}.get(policy, ("--precision", policy))
                     report, rows = self.run_ids(model, prompt, len(case["greedy"]), *options)
                     self.assertLess(distance(case, [logsumexp(row) for row in rows], rows[-1]), tolerance)
                     close = (step for step, margin in enumerate(case["greedy_margin"]) if margin < 2 * tolerance)
@@ -87,7 +100,38 @@ class Precision(VinciTest):
                         apart = max(abs(a - b) for a, b in zip(case["logsumexp_per_position"], rival["logsumexp_per_position"]))
                         self.assertGreater(apart, 2 * EXACT, (model.name, policy, other))
                         compared += 1
-        self.assertEqual(compared, 24)  # 9 prompts in bfloat16, 3 in float16, two rivals each
+        self.assertEqual(compared, 36)  # 9 prompts in bfloat16, 3 in float16, three rivals each
+
+    def counted(self, model, tensors):
+        """What the cast of a bfloat16 checkpoint to float16 must be said to lose: bits are counted here, none are cast."""
+        sizes = {name: array.array("H", raw) for name, (dtype, _, raw) in tensors.items()}
+        lost = {name: sum(0 < (value & 0x7fff) <= 0x3300 for value in values) for name, values in sizes.items()}  # to 2^-25
+        return (f"warning: cast to float16: {sum(lost.values())} of {sum(map(len, sizes.values()))} values "
+                f"(in {sum(map(bool, lost.values()))} tensors; most in tensor ")
+
+    def test_a_device_without_bfloat16_counts_what_its_cast_loses(self):
+        for model in TRAINED:
+            with self.subTest(model=model.name):
+                os.environ["VINCI_CACHE_DIR"] = str(self.scratch / f"counted-{model.name}")  # packed anew: counts are said once
+                command = ("run", model, "--target", "310p3", "--prompt-ids", "1,2", "--max-tokens", "1")
+                said = [line for line in self.succeed(*command).stderr.splitlines() if "cast to float16: " in line]
+                self.assertEqual(len(said), 1)
+                self.assertTrue(said[0].startswith(self.counted(model, quantise.read_checkpoint(model))), said)
+                self.assertTrue(said[0].endswith(" become zero"), said)
+
+    def test_a_device_without_bfloat16_refuses_what_overflows(self):
+        model = self.copy_model(DATA / "qwen3-head80")
+        tensors = quantise.read_checkpoint(model)
+        name = "model.layers.1.mlp.up_proj.weight"
+        dtype, shape, raw = tensors[name]
+        # 65280, the largest bfloat16 that float16 has, and what is above: the first is none of the four.
+        large = struct.pack("<5H", 0x477f, 0x4780, 0xc780, 0x7f7f, 0xff7f)
+        tensors[name] = (dtype, shape, large + raw[len(large):])
+        (file,) = model.glob("*.safetensors")
+        quantise.write_checkpoint(file, tensors)
+        values = sum(len(raw) // 2 for _, _, raw in tensors.values())
+        self.expect_error(("run", model, "--target", "310p3", "--prompt-ids", "1", "--max-tokens", "1"), 1,
+                          f'cast to float16: 4 of {values} values (in 1 tensor; most in tensor "{name}") overflow')
 
     def test_an_unknown_part_follows_the_checkpoint(self):
         model = DATA / "qwen3-head80"

@@ -8,6 +8,7 @@
 #include "frontend/settings/deployment_json.h"
 #include "passes/pipelines.h"
 #include "runtime/exec/cpu_features.h"
+#include "tools/compiler/degrees.h"
 #include "tools/compiler/diagnostics.h"
 #include "tools/compiler/ir_dump.h"
 #include "tools/compiler/ir_file.h"
@@ -46,15 +47,17 @@ static std::string print(mlir::ModuleOp module, bool locations) {
 }
 
 /// From a verified module to the last phase that is asked for.
-static CompileResult finish(mlir::ModuleOp module, const CompileOptions &options,
-                            DiagnosticCollector &diagnostics) {
+static CompileResult finish(mlir::ModuleOp module, const ParallelDegrees &degrees,
+                            const CompileOptions &options, DiagnosticCollector &diagnostics) {
   const Phase last = options.stopAfter.empty() ? Phase::Plan : *parsePhase(options.stopAfter);
   mlir::PassManager passes(module.getContext());
   IrDump dump(options.dumpIrDirectory);
   dump.write("import", module);
   dump.attach(passes);
-  buildCompilePipeline(
-      passes, {.startAfter = reachedPhase(module), .stopAfter = last, .switches = options.passes});
+  buildCompilePipeline(passes, {.startAfter = reachedPhase(module),
+                                .stopAfter = last,
+                                .degrees = degrees,
+                                .switches = options.passes});
   if (mlir::failed(passes.run(module)))
     diagnostics.throwError();
   CompileResult result;
@@ -119,13 +122,10 @@ CompileResult MlirCompiler::compile(const ImportRequest &request, const CompileO
   mlir::MLIRContext context(mlir::MLIRContext::Threading::DISABLED);
   DiagnosticCollector diagnostics(context);
   const auto module = buildModel(context, spec, buildOptions(spec, deployment, options));
-  CompileResult result = finish(*module, options, diagnostics);
+  CompileResult result =
+      finish(*module, resolveDegrees(options.degrees, deployment.parallel), options, diagnostics);
   for (const Finding &finding : imported.findings.list())
     result.warnings.push_back(toString(finding));
-  if (const Setting<int64_t> &world = deployment.parallel.worldSize; world && *world > 1)
-    result.warnings.push_back(
-        fmt::format("{}: note: the deployment has {} ranks; this plan is for one device",
-                    toString(world.origin), *world));
   return result;
 }
 
@@ -144,7 +144,7 @@ CompileResult MlirCompiler::compileIr(const fs::path &irFile, const CompileOptio
          "phase {}",
          toString(reachedPhase(*module)), toString(Phase::Fuse));
   try {
-    return finish(*module, options, diagnostics);
+    return finish(*module, resolveDegrees(options.degrees, {}), options, diagnostics);
   } catch (const Error &error) {
     // What the passes promise each other, IR from outside need not keep: not a defect of Vinci's.
     if (error.kind() == ErrorKind::Internal)

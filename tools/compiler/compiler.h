@@ -20,6 +20,14 @@
 
 namespace vinci {
 
+/// Among how many ranks the work is divided; degrees.h says what absent ones follow from.
+struct RequestedDegrees {
+  std::optional<int64_t> tp; ///< of everything that is not named
+  std::optional<int64_t> ep, world, attnTp, moeTp, embedTp, lmHeadTp;
+
+  bool operator==(const RequestedDegrees &) const = default;
+};
+
 /// What `vinci compile` takes. Absent values are the model's own or the documented defaults.
 struct CompileOptions {
   std::optional<DType> dtype;       ///< activations and weights; default: the checkpoint's
@@ -31,6 +39,7 @@ struct CompileOptions {
   std::optional<int64_t> kvBlocks;
   std::optional<int64_t> blockSize;      ///< tokens per KV-cache block
   std::map<std::string, bool> passes;    ///< names of passes that are switched on or off
+  RequestedDegrees degrees;              ///< none: the deployment's
   std::string stopAfter;                 ///< a phase of `phases()`; empty: all of them
   bool irLocations = true;               ///< whether CompileResult::ir says where each op came from
   std::filesystem::path dumpIrDirectory; ///< one numbered file per pass; empty: none
@@ -119,7 +128,7 @@ public:
 namespace vinci {
 /// Raise with every change of this header: the binary and the library come from one build, and a
 /// mix must not run.
-inline constexpr uint32_t compilerInterface = 3;
+inline constexpr uint32_t compilerInterface = 4;
 } // namespace vinci
 
 /// The library's entry point; the object lives as long as the library. Null if it was built for

@@ -135,7 +135,8 @@ void addCompileCommand(CLI::App &app) {
                       "Write the IR after every pass into this folder, numbered");
   command->add_option(
       "--stop-after", arguments->stopAfter,
-      "Stop after this phase and write the IR: import, fuse, lower, schedule, memory or plan");
+      "Stop after this phase and write the IR: import, partition, fuse, lower, schedule, memory or "
+      "plan");
   command->add_flag("--remarks", arguments->remarks,
                     "Say what was fused, and of what was not, why");
   command->footer(

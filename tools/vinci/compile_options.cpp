@@ -9,7 +9,7 @@ namespace vinci {
 bool CompileFlags::any() const {
   return !dtype.empty() || !precision.empty() || cpu != "native" || maxSeqLen || maxTokensPerStep ||
          maxBatch || kvBlocks || blockSize || !serveFlags.empty() || !target.empty() ||
-         !passes.empty() || strict;
+         !passes.empty() || strict || degrees != RequestedDegrees();
 }
 
 constexpr const char *group = "Compile options";
@@ -20,6 +20,25 @@ void addPassesFlag(CLI::App &command, std::string &passes) {
                   "Passes to switch on (+name) or off (-name), in this order; all stands for all "
                   "that can be switched: -all,+fuse-swiglu (default: see vinci passes)")
       ->group(group);
+}
+
+static void addDegreeFlags(CLI::App &command, RequestedDegrees &degrees) {
+  const auto add = [&](const char *flag, std::optional<int64_t> &degree, const char *help) {
+    command.add_option(flag, degree, help)->group("Parallelism");
+  };
+  add("--tp", degrees.tp,
+      "Ranks that divide every layer (default: what the deployment says, else 1)");
+  add("--ep", degrees.ep, "Ranks that divide the experts, each expert whole on one of them");
+  add("--world", degrees.world, "Ranks in all (default: the largest degree)");
+  add("--attn-tp", degrees.attnTp,
+      "Ranks that divide attention and dense MLPs; what they leave of the world are groups with "
+      "sequences of their own (default: --tp, else the world)");
+  add("--moe-tp", degrees.moeTp,
+      "Ranks that divide the width of each expert (default: what --ep leaves of the world)");
+  add("--embed-tp", degrees.embedTp,
+      "Ranks that divide the vocabulary of the embedding (default: as attention)");
+  add("--lm-head-tp", degrees.lmHeadTp,
+      "Ranks that divide the vocabulary of the head (default: as attention)");
 }
 
 void addCompileFlags(CLI::App &command, CompileFlags &flags) {
@@ -64,6 +83,7 @@ void addCompileFlags(CLI::App &command, CompileFlags &flags) {
       .add_option("--from-vllm-args", flags.serveFlags,
                   "The flags of a vLLM serve command, as one text: limits, degrees, memory")
       ->group(group);
+  addDegreeFlags(command, flags.degrees);
   command
       .add_flag("--strict", flags.strict, "Refuse a deployment whose files contradict each other")
       ->group(group);
@@ -162,6 +182,7 @@ CompileOptions toCompileOptions(const CompileFlags &flags) {
   options.maxBatch = flags.maxBatch;
   options.kvBlocks = flags.kvBlocks;
   options.blockSize = flags.blockSize;
+  options.degrees = flags.degrees;
   return options;
 }
 
@@ -189,11 +210,16 @@ std::string canonicalText(const ImportRequest &request, const CompileOptions &op
   std::vector<std::string> passes;
   for (const auto &[name, on] : options.passes)
     passes.push_back((on ? "+" : "-") + name);
+  std::string degrees;
+  for (const auto degree : {&RequestedDegrees::tp, &RequestedDegrees::ep, &RequestedDegrees::world,
+                            &RequestedDegrees::attnTp, &RequestedDegrees::moeTp,
+                            &RequestedDegrees::embedTp, &RequestedDegrees::lmHeadTp})
+    degrees += (degrees.empty() ? "" : ",") + number(options.degrees.*degree);
   return fmt::format(
-      "dtype={} precision={} cpu={} max-seq-len={} max-tokens-per-step={} "
+      "dtype={} precision={} cpu={} degrees={} max-seq-len={} max-tokens-per-step={} "
       "max-batch={} kv-blocks={} block-size={} target={} passes={} serve={} strict={}",
       options.dtype ? toString(*options.dtype) : "default", canonicalText(options.precision),
-      options.cpu, number(options.maxSeqLen), number(options.maxTokensPerStep),
+      options.cpu, degrees, number(options.maxSeqLen), number(options.maxTokensPerStep),
       number(options.maxBatch), number(options.kvBlocks), number(options.blockSize), request.target,
       fmt::join(passes, ","), request.serveFlags, request.strict);
 }

@@ -20,6 +20,7 @@ struct CompileFlags {
   std::string serveFlags;
   std::string target;
   std::string passes;
+  RequestedDegrees degrees;
   bool strict = false;
   bool noCache = false;
 

@@ -7,6 +7,7 @@
 #include "tools/vinci/prompts.h"
 #include "tools/vinci/report.h"
 #include "tools/vinci/sampling_options.h"
+#include "tools/vinci/workload.h"
 
 #include <chrono>
 #include <fmt/ranges.h>
@@ -35,6 +36,7 @@ struct RunArguments {
 struct Job {
   Prompt prompt;
   EffectiveSampling sampling;
+  bool ignoreEos = false;
 };
 } // namespace
 
@@ -53,29 +55,22 @@ static bool isBatch(const RunArguments &arguments) {
   return !arguments.prompt && !arguments.promptIds && !arguments.chat;
 }
 
-/// The prompts of the load that the deployment is measured under.
-static std::vector<PromptRecord> workloadPrompts(const fb::Generation &generation) {
-  if (!generation.prompts() || generation.prompts()->size() == 0)
-    throw Error(ErrorKind::Usage, {},
-                "run needs one of --prompt, --prompt-ids, --chat and --prompts: the deployment has no "
-                "prompts of its own");
-  std::vector<PromptRecord> records;
-  for (const auto *prompt : *generation.prompts()) {
-    PromptRecord &record = records.emplace_back();
-    record.kind = PromptRecord::Kind::Text;
-    record.text = prompt->str();
+/// The requests as the command line gives them, in order, or those of the deployment.
+static std::vector<WorkloadRequest> collectRequests(const RunArguments &arguments,
+                                                    const fb::Plan &plan, PromptEncoder &encoder) {
+  std::vector<WorkloadRequest> requests;
+  if (!arguments.prompts.empty()) {
+    for (PromptRecord &record : readPromptFile(arguments.prompts))
+      requests.push_back({std::move(record), std::nullopt});
+    return requests;
   }
-  return records;
-}
-
-/// The prompts as the command line gives them, in order, or those of the deployment.
-static std::vector<PromptRecord> collectPrompts(const RunArguments &arguments,
-                                                const fb::Generation &generation) {
-  if (!arguments.prompts.empty())
-    return readPromptFile(arguments.prompts);
+  const SamplingOverrides &given = arguments.sampling.given;
   if (isBatch(arguments))
-    return workloadPrompts(generation);
-  PromptRecord record;
+    return workloadRequests(plan, encoder.tokenizerIfAny(),
+                            {.seed = given.seed.value_or(0),
+                             .maxTokens = given.maxTokens,
+                             .truncation = arguments.truncation});
+  PromptRecord &record = requests.emplace_back().prompt;
   if (arguments.prompt) {
     record.kind = PromptRecord::Kind::Text;
     record.text = *arguments.prompt;
@@ -84,7 +79,7 @@ static std::vector<PromptRecord> collectPrompts(const RunArguments &arguments,
     record.ids = parseIds("--prompt-ids", *arguments.promptIds);
   } else
     record = chatRecord(arguments);
-  return {record};
+  return requests;
 }
 
 /// Refuses or cuts what is too long: one token must be left to generate. Cutting keeps the end,
@@ -107,10 +102,12 @@ static void fitPrompt(Prompt &prompt, const SourcePosition &position, uint32_t m
 static std::vector<Job> prepareJobs(const RunArguments &arguments, const fb::Plan *plan,
                                     PromptEncoder &encoder) {
   std::vector<Job> jobs;
-  for (const PromptRecord &record : collectPrompts(arguments, *plan->generation())) {
-    Job job{encoder.fromRecord(record),
-            resolveSampling(arguments.sampling, *plan->generation(), record.sampling)};
-    fitPrompt(job.prompt, SourcePosition{arguments.prompts, record.line},
+  for (const WorkloadRequest &request : collectRequests(arguments, *plan, encoder)) {
+    Job job{encoder.fromRecord(request.prompt),
+            resolveSampling(arguments.sampling, *plan->generation(), request.outputTokens,
+                            request.prompt.sampling),
+            arguments.ignoreEos || request.outputTokens};
+    fitPrompt(job.prompt, SourcePosition{arguments.prompts, request.prompt.line},
               plan->limits()->max_seq_len(), arguments.truncation);
     jobs.push_back(std::move(job));
   }
@@ -193,7 +190,7 @@ static void run(const RunArguments &arguments) {
     request.maxTokens = jobs[i].sampling.maxTokens;
     if (const auto *eos = plan->generation()->eos_token_ids())
       request.eosIds.assign(eos->begin(), eos->end());
-    request.ignoreEos = arguments.ignoreEos;
+    request.ignoreEos = jobs[i].ignoreEos;
     if (stream)
       request.onToken = [&](int32_t id) {
         fmt::print("{}", detokenizer ? detokenizer->push(id) : fmt::format("{} ", id));
@@ -217,7 +214,7 @@ void addRunCommand(CLI::App &app) {
   command->add_option(
       "MODEL|PLAN", arguments->model,
       "A model directory, a plan, or a shipped model's name (default: austen-qwen3)");
-  auto *source = command->add_option_group("Prompt", "One of; none: the deployment's own prompts");
+  auto *source = command->add_option_group("Prompt", "One of; none: the deployment's own load");
   source->add_option("--prompt", arguments->prompt, "Text to continue");
   source->add_option("--prompt-ids", arguments->promptIds,
                      "Token ids to continue, as 1,2,3; needs no tokenizer");

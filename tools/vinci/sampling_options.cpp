@@ -111,9 +111,10 @@ static SamplingOverrides modelDefaults(const fb::Generation &model) {
 }
 
 EffectiveSampling resolveSampling(const SamplingFlags &flags, const fb::Generation &model,
+                                  std::optional<uint32_t> outputTokens,
                                   const SamplingOverrides &prompt) {
   Resolution resolution;
-  if (const auto maxTokens = model.max_tokens())
+  if (const auto maxTokens = outputTokens ? outputTokens : model.max_tokens())
     resolution.take({.maxTokens = int64_t(*maxTokens)}, "deployment", false);
   if (flags.mode == "model")
     resolution.take(modelDefaults(model), "generation_config.json", false);

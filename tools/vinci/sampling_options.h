@@ -29,11 +29,13 @@ struct EffectiveSampling {
   Report report;
 };
 
+/// `outputTokens` is how many the deployment wants of this prompt, in place of its max_tokens.
 /// Greedy, unless sampling is asked for: by --sampling model (generation_config.json, as
 /// transformers reads it), by the flags, or by the prompt's own fields; later ones win. A top-k or
 /// top-p without any temperature samples at 1. Throws Error for illegal values and for --sampling
 /// greedy beside flags that sample.
 EffectiveSampling resolveSampling(const SamplingFlags &flags, const fb::Generation &model,
-                                  const SamplingOverrides &prompt = {});
+                                  std::optional<uint32_t> outputTokens,
+                                  const SamplingOverrides &prompt);
 
 } // namespace vinci

@@ -26,6 +26,7 @@ struct Command {
 
 void embedding(const Command &c);
 void gatherRows(const Command &c);
+void joinColumns(const Command &c);
 void ropeTable(const Command &c);
 void rope(const Command &c);
 void ropeQk(const Command &c);

@@ -30,8 +30,9 @@ double dot(const Elements &x, uint64_t row, const Elements &weights, uint64_t ba
 } // namespace
 
 void embedding(const Command &c) {
+  const int32_t start = c.size("sharded") != 0 ? c.ints(3)[0] : 0;
   for (uint64_t t = 0; t < c.tokens(); ++t)
-    copyRow(c.typed(0), t, c.typed(2), c.ints(1)[t], c.size("hidden"), c.size("vocab"));
+    copyRow(c.typed(0), t, c.typed(2), c.ints(1)[t] - start, c.size("hidden"), c.size("vocab"));
 }
 
 void gatherRows(const Command &c) {
@@ -79,7 +80,7 @@ void ropeQk(const Command &c) {
 
 /// What the constant `rows` counts.
 static uint64_t rowsOf(const Command &c) {
-  return c.dims[c.spec.text("rows") == "tokens" ? VINCI_DIM_TOKENS : VINCI_DIM_LOGIT_ROWS];
+  return c.dims[c.spec.rows().symbol] * c.spec.rows().scale;
 }
 
 /// Normalises the rows of `x` into buffer 0.
@@ -119,6 +120,14 @@ void matmul(const Command &c) {
       c.typed(0, c.spec.dtype("out_dtype"))
           .set(row * n + column, dot(c.typed(1), row, c.typed(2), 0, column, k, c.spec.dtype()) +
                                      (bias ? c.typed(3).get(column) : 0.0));
+}
+
+void joinColumns(const Command &c) {
+  const uint64_t n = c.size("n"), part = c.size("part"), rows = rowsOf(c);
+  for (uint64_t row = 0; row < rows; ++row)
+    for (uint64_t column = 0; column < n; ++column)
+      c.typed(0).set(row * n + column,
+                     c.typed(1).get((column / part * rows + row) * part + column % part));
 }
 
 void groupedMatmul(const Command &c) {

@@ -9,6 +9,7 @@ void runReference(const KernelSpec &spec, void *const *buffers, const uint64_t *
   static const std::map<std::string, void (*)(const reference::Command &), std::less<>> kernels = {
       {"embedding", reference::embedding},
       {"gather_rows", reference::gatherRows},
+      {"join_columns", reference::joinColumns},
       {"rope_table", reference::ropeTable},
       {"rope", reference::rope},
       {"rope_qk", reference::ropeQk},

@@ -136,6 +136,14 @@ TEST(DeploymentJson, RefusesWhatItDoesNotHave) {
             "block_size?");
   EXPECT_EQ(errorOf(R"(, "scheduler": {"block_size": 8})"),
             "d.json:1:53: error: block_size is 8; an integer from 16 to 1024 is expected");
+  EXPECT_EQ(errorOf(R"(, "workload": {"input_tokens": "fixed:0"})"),
+            "d.json:1:54: error: input_tokens is \"fixed:0\"; fixed:N takes an integer from 1 to "
+            "2147483647");
+  EXPECT_EQ(errorOf(R"(, "workload": {"output_tokens": "quantiles:0=3"})"),
+            "d.json:1:55: error: output_tokens is \"quantiles:0=3\"; the last quantile must be 1=, "
+            "the largest length");
+  EXPECT_EQ(errorOf(R"(, "workload": {"output_tokens": 12})"),
+            "d.json:1:55: error: output_tokens is 12; a string is expected");
   EXPECT_EQ(
       errorOf(R"(, "scheduler": {"block_size": {"value": 128}})"),
       "d.json:1:53: error: block_size is an object of 1; a value, or an object with value and "

@@ -32,6 +32,8 @@ Shape quantShapeOf(const KernelSpec &s, std::string_view name, uint64_t tokens) 
   const uint64_t n = size(s, "n"), k = s.constants.contains("k") ? size(s, "k") : n;
   const bool grouped = s.op.starts_with("grouped"), matmul = s.op.ends_with("matmul");
   const uint64_t slices = grouped ? size(s, "num_experts") : 1;
+  if (grouped)
+    tokens *= size(s, "rows_per_token");
   const uint64_t outRows = tokens * (grouped                      ? size(s, "top_k")
                                      : s.op == "dynamic_quantize" ? size(s, "rows_per_token")
                                                                   : 1);
@@ -69,14 +71,18 @@ Shape shapeOf(const KernelSpec &s, std::string_view name, const Dims &dims) {
     return ints(contextLens.size());
   if (name == "block_tables")
     return ints(contextLens.size() * size(s, "max_blocks"));
+  const uint64_t rows =
+      tokens * (s.constants.contains("rows_per_token") ? size(s, "rows_per_token") : 1);
   if (name == "row_of" || name == "position_of" || name == "experts")
-    return ints(tokens * size(s, "top_k"));
+    return ints(rows * size(s, "top_k"));
+  if (name == "start" || name == "first_expert")
+    return ints(1);
   if (name == "expert_offsets")
     return ints(size(s, "num_experts") + 1);
   if (name == "logits")
-    return floats(tokens * size(s, "num_experts"));
+    return floats(rows * size(s, "num_experts"));
   if (name == "weights")
-    return floats(tokens * size(s, "top_k"));
+    return floats(rows * size(s, "top_k"));
   if (name == "inv_freq")
     return floats(size(s, "head_dim") / 2);
   if (name == "table")
@@ -103,7 +109,7 @@ Shape shapeOf(const KernelSpec &s, std::string_view name, const Dims &dims) {
                      ? n
                      : (s.text("rows") == "tokens" ? tokens : logitRows) * size(s, "groups") * n);
   if (op == "matmul") {
-    const uint64_t rows = s.text("rows") == "tokens" ? tokens : logitRows;
+    const uint64_t rows = dims[s.rows().symbol] * s.rows().scale;
     if (name == "w")
       return typed(reference::panelElements(n, size(s, "k"), s.dtype()));
     if (name == "bias")
@@ -111,17 +117,21 @@ Shape shapeOf(const KernelSpec &s, std::string_view name, const Dims &dims) {
     return name == "out" ? Shape{s.dtype("out_dtype"), rows * n} : typed(rows * size(s, "k"));
   }
   if (op == "grouped_matmul") {
-    const uint64_t rows = tokens * size(s, "top_k");
+    const uint64_t pairs = rows * size(s, "top_k");
     if (name == "w")
       return typed(size(s, "num_experts") * reference::panelElements(n, size(s, "k"), s.dtype()));
     if (name == "out")
-      return typed(rows * n);
-    return typed((size(s, "gather") != 0 ? tokens : rows) * size(s, "k"));
+      return typed(pairs * n);
+    return typed((size(s, "gather") != 0 ? rows : pairs) * size(s, "k"));
   }
   if (op == "gather_rows")
     return typed((name == "out" ? logitRows : tokens) * n);
   if (op == "moe_combine")
-    return typed((name == "y" ? tokens * size(s, "top_k") : tokens) * n);
+    return typed((name == "y" ? rows * size(s, "top_k") : rows) * n);
+  if (op == "join_columns") {
+    const uint64_t count = dims[s.rows().symbol] * s.rows().scale, part = size(s, "part");
+    return typed(name == "out" ? count * n : count * ((n + part - 1) / part * part));
+  }
   const bool halves = op == "swiglu" && name == "gate" && size(s, "two_operands") == 0;
   return typed(tokens * size(s, "rows_per_token") * n * (halves ? 2 : 1)); // elementwise
 }
@@ -140,8 +150,11 @@ void fillPanels(Random &random, const KernelSpec &s, DType type, const Buffer &b
 /// A routing in which expert 0 gets nothing and the others get what chance gives them.
 void fillRouting(Random &random, const KernelSpec &s, const std::vector<std::string_view> &names,
                  OpCase &c) {
-  const uint64_t entries = c.dims[VINCI_DIM_TOKENS] * size(s, "top_k");
-  const int32_t numExperts = s.op == "moe_combine" ? 4 : s.integer("num_experts");
+  const uint64_t entries = c.dims[VINCI_DIM_TOKENS] * size(s, "rows_per_token") * size(s, "top_k");
+  // Sorting for a rank: as many experts again before and after its own.
+  const bool sharded = s.op == "moe_sort" && size(s, "sharded") != 0;
+  const int32_t numExperts =
+      s.op == "moe_combine" ? 4 : s.integer("num_experts") * (sharded ? 3 : 1);
   std::vector<int32_t> experts(entries), rowOf(entries), positionOf(entries);
   for (int32_t &expert : experts)
     expert = random.integer(numExperts > 1 ? 1 : 0, numExperts);
@@ -149,11 +162,16 @@ void fillRouting(Random &random, const KernelSpec &s, const std::vector<std::str
   std::ranges::sort(rowOf, {}, [&](int32_t entry) { return std::pair(experts[entry], entry); });
   for (uint64_t row = 0; row < entries; ++row)
     positionOf[rowOf[row]] = static_cast<int32_t>(row);
-  for (size_t i = 0; i < names.size(); ++i) {
+  if (s.op == "moe_combine")
+    for (uint64_t i = 0; i < entries; i += 5)
+      positionOf[i] = -1; // another rank's
+  for (size_t i = outputCount(s); i < names.size(); ++i) {
     if (names[i] == "experts")
       std::ranges::copy(experts, c.buffers[i].ints());
     if (names[i] == "row_of")
       std::ranges::copy(rowOf, c.buffers[i].ints());
+    if (names[i] == "first_expert")
+      c.buffers[i].ints()[0] = numExperts / 3;
     if (names[i] == "position_of")
       std::ranges::copy(positionOf, c.buffers[i].ints());
     if (names[i] == "expert_offsets")
@@ -181,7 +199,9 @@ void fillInput(Random &random, const KernelSpec &s, std::string_view name, const
   if (name == "w")
     fillPanels(random, s, shape.type, buffer);
   else if (name == "token_ids")
-    indices(0, static_cast<int32_t>(s.integer("vocab")));
+    indices(0, static_cast<int32_t>(s.integer("vocab") * (s.integer("sharded") + 1)));
+  else if (name == "start")
+    buffer.ints()[0] = static_cast<int32_t>(s.integer("vocab") / 2);
   else if (name == "positions")
     indices(0, 1000000);
   else if (name == "logit_indices")
@@ -289,7 +309,14 @@ std::vector<KernelSpec> allSpecs() {
     specs.push_back(makeSpec(op, std::move(constants)));
   };
   for (const std::string dtype : {"float32", "bfloat16", "float16"}) {
-    add("embedding", {{"dtype", dtype}, {"hidden", i(80)}, {"vocab", i(300)}});
+    for (const int64_t sharded : {0, 1})
+      add("embedding",
+          {{"dtype", dtype}, {"hidden", i(80)}, {"vocab", i(300)}, {"sharded", sharded}});
+    for (const int64_t n : {81, 77, 100})
+      add("join_columns", {{"dtype", dtype},
+                           {"n", n},
+                           {"part", i(27)},
+                           {"rows", n == 81 ? "logit_rows"s : "tokens*2"s}});
     add("gather_rows", {{"dtype", dtype}, {"n", i(81)}});
     for (const int64_t headDim : {16, 24, 80, 128}) {
       add("rope_table", {{"dtype", dtype}, {"head_dim", headDim}});
@@ -305,14 +332,17 @@ std::vector<KernelSpec> allSpecs() {
       specs.push_back(matmulSpec(dtype, n, k, n == 80));
     specs.push_back(matmulSpec(dtype, 300, 80, 0, "float32"));
     specs.back().constants["rows"] = "logit_rows"s;
+    specs.push_back(matmulSpec(dtype, 300, 80, 0));
+    specs.back().constants["rows"] = "tokens*3"s;
     for (const int64_t gather : {0, 1})
       add("grouped_matmul", {{"dtype", dtype},
+                             {"rows_per_token", i(1 + gather)},
                              {"n", i(176)},
                              {"k", i(80)},
                              {"num_experts", i(12)},
                              {"top_k", i(3)},
                              {"gather", gather}});
-    add("moe_combine", {{"dtype", dtype}, {"n", i(80)}, {"top_k", i(3)}});
+    add("moe_combine", {{"dtype", dtype}, {"n", i(80)}, {"top_k", i(3)}, {"rows_per_token", i(2)}});
     for (const int64_t n : {7, 16, 300}) {
       add("quantize", {{"dtype", dtype}, {"n", n}});
       add("dynamic_quantize", {{"dtype", dtype}, {"n", n}, {"rows_per_token", i(3)}});
@@ -324,6 +354,7 @@ std::vector<KernelSpec> allSpecs() {
     }
     for (const int64_t gather : {0, 1})
       add("grouped_dynamic_quant_matmul", {{"dtype", dtype},
+                                           {"rows_per_token", i(1 + gather)},
                                            {"n", i(176)},
                                            {"k", i(81)},
                                            {"num_experts", i(12)},
@@ -334,9 +365,15 @@ std::vector<KernelSpec> allSpecs() {
       addRegionSpecs(specs, dtype, dtype);
   }
   for (const auto &[numExperts, topK] : {std::pair{12, 3}, {128, 8}, {1, 1}, {5, 5}}) {
-    add("moe_route",
-        {{"num_experts", i(numExperts)}, {"top_k", i(topK)}, {"norm_topk_prob", i(topK % 2)}});
-    add("moe_sort", {{"num_experts", i(numExperts)}, {"top_k", i(topK)}});
+    add("moe_route", {{"num_experts", i(numExperts)},
+                      {"top_k", i(topK)},
+                      {"norm_topk_prob", i(topK % 2)},
+                      {"rows_per_token", i(topK % 2 + 1)}});
+    for (const int64_t sharded : {0, 1})
+      add("moe_sort", {{"num_experts", i(numExperts)},
+                       {"top_k", i(topK)},
+                       {"rows_per_token", i(2)},
+                       {"sharded", sharded}});
   }
   return specs;
 }

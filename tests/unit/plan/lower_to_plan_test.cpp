@@ -21,7 +21,9 @@ const char program[] = R"mlir(
 module attributes {
   llm.model = #llm.model<name = "tiny", architecture = "llama", vocab_size = 48, hidden_size = 32, num_hidden_layers = 1,
                          max_position_embeddings = 64, dtype = f32, parameters = 9000,
-                         generation = <eos_token_ids = [2, 5], bos_token_id = 1, temperature = 0.5, top_k = 20>>,
+                         generation = <eos_token_ids = [2, 5], bos_token_id = 1, temperature = 0.5, top_k = 20,
+                                       max_tokens = 7, input_tokens = "fixed:9", output_tokens = "uniform:1-4",
+                                       requests = 3, concurrency = 2>>,
   llm.limits = #llm.limits<max_seq_len = 64, max_tokens_per_step = 8, max_batch = 4, kv_blocks = 16, block_size = 16>
 } {
   npu.program arena 6144 {
@@ -149,6 +151,11 @@ TEST_F(LowerToPlan, MakesAPlanThatVerifies) {
   EXPECT_EQ(root.generation()->temperature(), 0.5);
   EXPECT_EQ(root.generation()->top_k(), 20);
   EXPECT_FALSE(root.generation()->top_p().has_value());
+  EXPECT_EQ(root.generation()->max_tokens(), 7);
+  EXPECT_EQ(root.generation()->input_tokens()->str(), "fixed:9");
+  EXPECT_EQ(root.generation()->output_tokens()->str(), "uniform:1-4");
+  EXPECT_EQ(root.generation()->requests(), 3);
+  EXPECT_EQ(root.generation()->concurrency(), 2);
   EXPECT_FALSE(root.generation()->do_sample().has_value());
 
   EXPECT_EQ(root.arena_bytes(), 6144u);

@@ -1,6 +1,6 @@
 #include "runtime/text/sampler.h"
 
-#include "runtime/text/philox.h"
+#include "runtime/support/philox.h"
 #include "tests/unit/text/text_test.h"
 
 #include <cmath>

@@ -56,6 +56,31 @@ module attributes {a = #llm.generation<eos_token_ids = [], top_p = 0x7FF00000000
 
 // -----
 
+// expected-error@+1 {{max_tokens is 0; legal are 1 to 2147483647}}
+module attributes {a = #llm.generation<eos_token_ids = [], max_tokens = 0>} {}
+
+// -----
+
+// expected-error@+1 {{requests is 2147483648; legal are 1 to 2147483647}}
+module attributes {a = #llm.generation<eos_token_ids = [], requests = 2147483648>} {}
+
+// -----
+
+// expected-error@+1 {{concurrency is -1; legal are 1 to 2147483647}}
+module attributes {a = #llm.generation<eos_token_ids = [], concurrency = -1>} {}
+
+// -----
+
+// expected-error@+1 {{input_tokens is "uniform:3"; uniform:A-B takes two integers from 1 to 2147483647, the smaller first}}
+module attributes {a = #llm.generation<eos_token_ids = [], input_tokens = "uniform:3">} {}
+
+// -----
+
+// expected-error@+1 {{output_tokens is "2k"; fixed:N, uniform:A-B, normal:MEAN,DEVIATION or quantiles:0=A,…,1=B is expected}}
+module attributes {a = #llm.generation<eos_token_ids = [], output_tokens = "2k">} {}
+
+// -----
+
 // expected-error@+1 {{dtype is 'i32'; legal are f32, bf16 and f16}}
 module attributes {a = #llm.model<name = "m", architecture = "llama", vocab_size = 8, hidden_size = 8, num_hidden_layers = 1, max_position_embeddings = 8, dtype = i32, parameters = 1, generation = <eos_token_ids = []>>} {}
 

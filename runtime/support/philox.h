@@ -21,10 +21,15 @@ inline std::array<uint32_t, 4> philox4x32(std::array<uint32_t, 4> counter,
   return counter;
 }
 
-/// A number in [0, 1), a multiple of 2^-53, that depends on the two arguments only.
-inline double uniformAt(uint64_t seed, uint64_t position) {
-  std::array<uint32_t, 4> bits = philox4x32({uint32_t(position), uint32_t(position >> 32), 0, 0},
-                                            {uint32_t(seed), uint32_t(seed >> 32)});
+/// What draws of one seed are for; draws of different streams have nothing to do with each other.
+enum class RandomStream : uint32_t { Sampling, InputTokens, OutputTokens, PromptIds };
+
+/// A number in [0, 1), a multiple of 2^-53, that depends on the arguments only.
+inline double uniformAt(uint64_t seed, uint64_t position,
+                        RandomStream stream = RandomStream::Sampling) {
+  std::array<uint32_t, 4> bits =
+      philox4x32({uint32_t(position), uint32_t(position >> 32), uint32_t(stream), 0},
+                 {uint32_t(seed), uint32_t(seed >> 32)});
   return double((uint64_t(bits[0]) << 32 | bits[1]) >> 11) * 0x1p-53;
 }
 

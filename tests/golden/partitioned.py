@@ -1,0 +1,87 @@
+"""Partitioned plans compute what the whole model computes: same greedy ids, logits within 1e-4 of one device's, in float32.
+
+Degrees that do not divide a model are refused with those that do; every other combination runs.
+"""
+import json
+import pathlib
+import re
+import sys
+import unittest
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
+from harness import DATA, RANDOM, TRAINED, VinciTest, read_json, read_npy, vinci  # noqa: E402
+
+TOLERANCE = 1e-4
+TOKENS = 8
+PROMPT = [5, 3, 8, 1, 9, 2, 7, 4, 6, 11, 13, 10]
+
+
+def tp(degree):
+    return ("--tp", degree)
+
+
+def mixed(world, moe_tp):
+    return ("--tp", world, "--ep", world // moe_tp)
+
+
+class Partitioned(VinciTest):
+    def generate(self, model, *options):
+        """(greedy ids, logits of all positions of the prompt)"""
+        logits = self.scratch / "logits.npy"
+        result = self.succeed("run", model, "--dtype", "float32", "--prompt-ids", ",".join(map(str, PROMPT)), "--max-tokens",
+                              TOKENS, "--ignore-eos", "--greedy", "--logits", logits, "--format", "json", *options)
+        return json.loads(result.stdout)["sequences"][0]["output_ids"], read_npy(logits)[1]
+
+    def compare(self, model, *options):
+        if model not in self.whole:
+            self.whole[model] = self.generate(model)
+        ids, logits = self.generate(model, *options)
+        expected_ids, expected = self.whole[model]
+        self.assertEqual(ids, expected_ids)
+        self.assertEqual(len(logits), len(expected))
+        self.assertLess(max(abs(a - b) for a, b in zip(logits, expected)), TOLERANCE)
+
+    whole = {}
+
+    def test_trained_models_on_2_4_and_8_ranks(self):
+        for model in TRAINED:
+            for degree in (2, 4, 8):
+                with self.subTest(model=model.name, tp=degree):
+                    self.compare(model, *tp(degree))
+
+    def test_experts_by_width_and_among_ranks(self):
+        model = TRAINED[2]
+        for world in (2, 4, 8):
+            for moe_tp in (1, 2, 4):
+                if world % moe_tp == 0 and world != moe_tp:
+                    with self.subTest(world=world, moe_tp=moe_tp):
+                        self.compare(model, *mixed(world, moe_tp))
+
+    def test_random_models_on_every_legal_degree(self):
+        legal = 0
+        for model in RANDOM:
+            for degree in (2, 3, 4, 5, 7):
+                with self.subTest(model=model.name, tp=degree):
+                    result = vinci("compile", model, "-o", self.scratch / "x.plan", "--tp", degree)
+                    if result.returncode == 0:
+                        legal += 1
+                        self.compare(model, *tp(degree))
+                        continue
+                    self.assertRegex(result.stderr, rf"config.json:\d+:\d+: error: \w+ \d+ cannot be divided among the {degree} "
+                                                    r"ranks of .*; legal for this model: 1")
+                    degrees = re.search(r"legal for this model: ([\d, ]+)", result.stderr).group(1).split(", ")
+                    self.assertNotIn(str(degree), degrees)
+        self.assertGreaterEqual(legal, 12)
+
+    def test_bits_do_not_depend_on_threads(self):
+        model = TRAINED[2]
+        self.assertEqual(self.generate(model, "--tp", 4, "--threads", 1), self.generate(model, "--tp", 4, "--threads", 3))
+
+    def test_sixteen_devices_on_one_thread(self):
+        config = read_json(DATA / "qwen3moe-norm" / "config.json")
+        self.assertEqual(config["num_hidden_layers"], config["num_hidden_layers"])
+        self.compare(TRAINED[0], "--world", 16, "--attn-tp", 8, "--moe-tp", 16, "--embed-tp", 8, "--lm-head-tp", 8, "--threads", 1)
+
+
+if __name__ == "__main__":
+    unittest.main()
