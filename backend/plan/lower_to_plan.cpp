@@ -2,12 +2,17 @@
 
 #include "backend/codegen/codegen.h"
 #include "backend/codegen/kernel_spec.h"
+#include "ir/llm/Pieces.h"
 #include "ir/llm/StepInputs.h"
 #include "ir/npu/Npu.h"
 #include "ir/npu/Sizes.h"
 #include "runtime/plan/layout.h"
 #include "runtime/plan/types.h"
 #include "runtime/support/error.h"
+
+#include "llvm/ADT/StringSwitch.h"
+
+#include <fmt/ranges.h>
 
 #include <cstring>
 #include <map>
@@ -25,6 +30,10 @@ static_assert(int(npu::Space::Constant) == int(fb::Space::Constant));
 static_assert(int(npu::Space::Parameter) == int(fb::Space::Parameter));
 static_assert(int(npu::Packing::Rows) == int(fb::Packing::Rows));
 static_assert(int(npu::Packing::Panel32) == int(fb::Packing::Panel32));
+static_assert(int(llm::ShardKind::Rows) == int(fb::ShardKind::Rows));
+static_assert(int(llm::ShardKind::Columns) == int(fb::ShardKind::Columns));
+static_assert(int(llm::ShardKind::Stack) == int(fb::ShardKind::Stack));
+static_assert(int(llm::ShardKind::FirstOnly) == int(fb::ShardKind::FirstOnly));
 static_assert(int(llm::Symbol::One) == int(fb::Symbol::One));
 static_assert(int(llm::Symbol::Tokens) == int(fb::Symbol::Tokens));
 static_assert(int(llm::Symbol::Sequences) == int(fb::Symbol::Sequences));
@@ -53,6 +62,10 @@ std::vector<fb::Dim> dimsOf(RankedTensorType type) {
 
 std::vector<uint64_t> staticShape(llvm::ArrayRef<int64_t> shape) {
   return {shape.begin(), shape.end()};
+}
+
+std::vector<uint32_t> axesOf(llvm::ArrayRef<int64_t> axes) {
+  return {axes.begin(), axes.end()};
 }
 
 /// "config.json:12:3", or nothing where the IR was not made from a config.
@@ -106,14 +119,16 @@ private:
   void lowerLaunch(npu::LaunchOp op, fb::BodyT &body, const Index &parameters);
   void lowerEntry(npu::EntryOp op);
   uint32_t kernelOf(npu::LaunchOp op, const KernelSpec &spec);
+  uint32_t collectiveOf(npu::LaunchOp op);
 
   mlir::ModuleOp module_;
   const CpuTarget &cpu_;
   npu::ProgramOp program_;
   fb::PlanT plan_;
   std::vector<std::byte> constantBytes_;
-  std::vector<KernelSpec> specs_; ///< parallel to plan_.kernels
+  std::vector<KernelSpec> specs_; ///< of the compiled ones among plan_.kernels
   std::map<KernelSpec, uint32_t> kernels_;
+  std::map<std::string, uint32_t> collectives_;
   Index inputs_{"step input"}, outputs_{"step output"}, buffers_{"npu.buffer"},
       constants_{"npu.constant"}, weights_{"npu.weight"}, bodies_{"npu.body"};
 };
@@ -204,6 +219,11 @@ void Lowering::lowerLimits() {
   cache->layers = uint32_t(op.getLayers());
   cache->block_size = uint32_t(attr.getBlockSize());
   cache->num_key_value_heads = uint32_t(type.getHeads());
+  auto model = module_->getAttrOfType<llm::ModelAttr>(llm::LlmDialect::modelAttrName);
+  plan_.model->num_key_value_heads =
+      uint32_t(model.getNumKeyValueHeads().value_or(type.getHeads()));
+  if (llm::MeshAttr mesh = llm::findMesh(module_))
+    plan_.mesh = axesOf(mesh.getAxes());
   cache->head_dim = uint32_t(type.getHeadDim());
   cache->dtype = dtypeOf(type.getElementType());
   cache->bytes_per_block = uint64_t(npu::kvBytesPerBlock(type, attr));
@@ -232,14 +252,24 @@ void Lowering::lowerConstants() {
     auto constant = std::make_unique<fb::ConstantT>();
     constant->name = op.getSymName().str();
     constant->dtype = dtypeOf(value.getElementType());
-    constant->shape = staticShape(value.getType().getShape());
+    const int64_t tables = op.getPerRank() ? value.getType().getDimSize(0) : 1;
+    constant->per_rank = op.getPerRank();
+    constant->shape = staticShape(value.getType().getShape().drop_front(op.getPerRank() ? 1 : 0));
     constant->segment = 1;
     constant->offset = roundUp(constantBytes_.size(), bufferAlignment);
     constantBytes_.resize(constant->offset);
-    // Element by element: the attribute stores a single one if all are equal.
-    auto append = [this](auto element) {
+    constant->bytes = uint64_t(value.getNumElements() / tables) * 4; // of i32 or f32
+    // Element by element: the attribute stores a single one if all are equal. Tables of several
+    // ranks begin at multiples of the alignment.
+    uint64_t index = 0;
+    auto append = [&](auto element) {
+      static_assert(sizeof(element) == 4);
+      const uint64_t table = index * 4 / constant->bytes;
+      constantBytes_.resize(constant->offset + table * roundUp(constant->bytes, bufferAlignment) +
+                            index * 4 % constant->bytes);
       auto bytes = std::as_bytes(std::span(&element, 1));
       constantBytes_.insert(constantBytes_.end(), bytes.begin(), bytes.end());
+      ++index;
     };
     if (value.getElementType().isF32())
       for (float element : value.getValues<float>())
@@ -247,17 +277,35 @@ void Lowering::lowerConstants() {
     else
       for (int32_t element : value.getValues<int32_t>())
         append(element);
-    constant->bytes = constantBytes_.size() - constant->offset;
     constants_.add(op.getSymName());
     plan_.constants.push_back(std::move(constant));
   }
+}
+
+std::vector<std::unique_ptr<fb::WeightPieceT>> piecesOf(npu::WeightOp op) {
+  std::vector<std::unique_ptr<fb::WeightPieceT>> pieces;
+  for (llm::PieceAttr attr : op.getPieceList()) {
+    auto piece = std::make_unique<fb::WeightPieceT>();
+    piece->source = attr.getSource().str();
+    piece->shape =
+        staticShape(llm::checkpointShape(attr, op.getTensorType(), op.getStack().has_value()));
+    for (llm::ShardAttr shardAttr : attr.getShards()) {
+      auto shard = std::make_unique<fb::ShardT>();
+      shard->kind = fb::ShardKind(shardAttr.getKind());
+      shard->axes = axesOf(shardAttr.getAxes());
+      shard->parts = uint32_t(shardAttr.getParts());
+      piece->shards.push_back(std::move(shard));
+    }
+    pieces.push_back(std::move(piece));
+  }
+  return pieces;
 }
 
 void Lowering::lowerWeights() {
   for (npu::WeightOp op : members<npu::WeightOp>()) {
     auto weight = std::make_unique<fb::WeightT>();
     weight->name = op.getSymName().str();
-    weight->source = (*op.getPieceList().begin()).getSource().str();
+    weight->pieces = piecesOf(op);
     weight->count = uint32_t(op.getStack().value_or(0));
     weight->shape = staticShape(op.getMatrixShape());
     weight->dtype = dtypeOf(op.getTensorType().getElementType());
@@ -289,7 +337,7 @@ KernelSpec specOf(npu::LaunchOp op) {
 }
 
 uint32_t Lowering::kernelOf(npu::LaunchOp op, const KernelSpec &spec) {
-  auto [found, isNew] = kernels_.emplace(spec, uint32_t(specs_.size()));
+  auto [found, isNew] = kernels_.emplace(spec, uint32_t(plan_.kernels.size()));
   if (!isNew)
     return found->second;
   auto kernel = std::make_unique<fb::KernelT>();
@@ -307,9 +355,41 @@ uint32_t Lowering::kernelOf(npu::LaunchOp op, const KernelSpec &spec) {
   return found->second;
 }
 
+/// Equal collectives share an entry of the kernel table, as equal kernels do.
+uint32_t Lowering::collectiveOf(npu::LaunchOp op) {
+  auto constant = [&](const char *name) { return op.getConstants().get(name); };
+  const auto dtype = parseDType(mlir::cast<mlir::StringAttr>(constant("dtype")).getValue().str());
+  const auto rows = llm::parseDim(mlir::cast<mlir::StringAttr>(constant("rows")).getValue());
+  const int64_t count = mlir::cast<mlir::IntegerAttr>(constant("count")).getInt();
+  auto collective = std::make_unique<fb::CollectiveT>();
+  collective->kind = llvm::StringSwitch<fb::CollectiveKind>(op.getKernel())
+                         .Case("all_reduce", fb::CollectiveKind::AllReduce)
+                         .Case("all_gather", fb::CollectiveKind::AllGather)
+                         .Default(fb::CollectiveKind::ReduceScatter);
+  collective->axes = axesOf(*op.getAxes());
+  collective->dtype = toPlanDType(*dtype);
+  collective->count = std::make_unique<fb::Dim>(fb::Symbol(rows->symbol), uint64_t(count));
+
+  auto kernel = std::make_unique<fb::KernelT>();
+  kernel->op = op.getKernel().str();
+  kernel->symbol =
+      fmt::format("{}_{}_{}x{}_over_{}", kernel->op, toString(*dtype), count,
+                  std::string_view(llm::toString(rows->symbol)), fmt::join(collective->axes, "_"));
+  kernel->operands = 2;
+  kernel->outputs = 1;
+  auto [found, isNew] = collectives_.emplace(kernel->symbol, uint32_t(plan_.kernels.size()));
+  if (isNew) {
+    kernel->collective = std::move(collective);
+    plan_.kernels.push_back(std::move(kernel));
+  }
+  return found->second;
+}
+
 void Lowering::lowerLaunch(npu::LaunchOp op, fb::BodyT &body, const Index &parameters) {
-  KernelSpec spec = specOf(op);
-  uint32_t kernel = kernelOf(op, spec);
+  std::optional<KernelSpec> spec;
+  if (!op.getAxes())
+    spec = specOf(op);
+  uint32_t kernel = spec ? kernelOf(op, *spec) : collectiveOf(op);
   auto operandFirst = uint32_t(body.operands.size());
   for (mlir::ArrayAttr list : {op.getOutputs(), op.getInputs()})
     for (auto operand : list.getAsRange<npu::OperandAttr>()) {
@@ -324,7 +404,7 @@ void Lowering::lowerLaunch(npu::LaunchOp op, fb::BodyT &body, const Index &param
   auto waitFirst = uint32_t(body.waits.size());
   for (int32_t wait : op.getWaits().value_or(llvm::ArrayRef<int32_t>()))
     body.waits.push_back(uint32_t(wait));
-  KernelTiles tiles = tileRule(spec, cpu_);
+  KernelTiles tiles = spec ? tileRule(*spec, cpu_) : KernelTiles();
   body.commands.emplace_back(
       kernel, operandFirst, uint32_t(body.operands.size()) - operandFirst, waitFirst,
       uint32_t(body.waits.size()) - waitFirst, uint32_t(op.getStream().value_or(0)),

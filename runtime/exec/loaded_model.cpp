@@ -6,6 +6,7 @@
 #include "runtime/exec/region_executor.h"
 #include "runtime/exec/resolve.h"
 #include "runtime/plan/layout.h"
+#include "runtime/plan/mesh.h"
 
 #include <algorithm>
 #include <array>
@@ -43,128 +44,188 @@ uint64_t bytesAtLimits(const fb::Plan &plan, const fb::StepTensor &tensor) {
   return bytes;
 }
 
+uint64_t deviceMemory(const LoadOptions &options, uint32_t ranks) {
+  return options.deviceMemoryBytes ? options.deviceMemoryBytes : physicalMemory() / ranks;
+}
+
+std::vector<DeviceProperties> devicesOf(const Plan &plan, const LoadOptions &options) {
+  const uint32_t ranks = Mesh(*plan.root()).ranks();
+  std::vector<DeviceProperties> devices;
+  for (uint32_t rank = 0; rank < ranks; ++rank)
+    devices.push_back({fmt::format("npu{}", rank), deviceMemory(options, ranks)});
+  return devices;
+}
+
+/// A rank's device and what lies in its memory.
+struct Rank {
+  Device &device;
+  Pack pack;
+  Addresses addresses;
+  std::unique_ptr<Stream> stream;
+  std::array<std::unique_ptr<Graph>, entryKinds.size()> graphs;
+};
+
 } // namespace
 
 class LoadedModel::Impl {
 public:
-  Impl(Plan plan, Pack pack, const LoadOptions &options);
+  Impl(Plan plan, std::vector<Pack> packs, const LoadOptions &options);
 
   std::span<const float> step(EntryKind kind, const StepInputs &inputs);
+  MemoryUse memoryUse() const;
 
   Plan plan;
-  Pack pack;
   ModelLimits limits;
   RegionExecutor executor;
   SimulatedMachine machine;
-  Device &device;
 
 private:
-  void linkKernels();
-  void allocate();
-  void checkKvCacheFits() const;
-  template <typename T> T *allocate(uint64_t bytes, std::string_view purpose) {
-    // A plan may need none of something; its address is never used then.
-    return static_cast<T *>(device.allocate(std::max<uint64_t>(bytes, 1), purpose));
-  }
+  std::vector<VinciKernel> linkKernels();
+  void allocate(Rank &rank, uint32_t number);
+  void setInputs(Rank &rank, const StepInputs &inputs);
 
   std::vector<KernelLibrary> libraries_;
-  Addresses addresses_;
-  StepDims dims_;
-  std::unique_ptr<Stream> stream_;
-  std::array<std::unique_ptr<Graph>, entryKinds.size()> graphs_;
+  RankGroups groups_;
+  std::vector<Rank> ranks_;
+  StepDims dims_; ///< of all ranks
 };
 
-LoadedModel::Impl::Impl(Plan thePlan, Pack thePack, const LoadOptions &options)
-    : plan(std::move(thePlan)), pack(std::move(thePack)), limits(limitsOf(*plan.root())),
+LoadedModel::Impl::Impl(Plan thePlan, std::vector<Pack> packs, const LoadOptions &options)
+    : plan(std::move(thePlan)), limits(limitsOf(*plan.root())),
       executor(options.threads ? options.threads : RegionExecutor::defaultThreads()),
-      machine({{"npu0", options.deviceMemoryBytes ? options.deviceMemoryBytes : physicalMemory()}},
-              executor),
-      device(machine.device(0)), stream_(device.createStream()) {
+      machine(devicesOf(plan, options), executor), groups_(*plan.root()) {
+  if (packs.size() != machine.size())
+    failInternal("a plan of {} ranks with the weights of {}", machine.size(), packs.size());
   requireHost(plan);
-  linkKernels();
-  allocate();
-  for (EntryKind kind : entryKinds)
-    graphs_[size_t(kind)] = device.createGraph(
-        resolveEntry(*plan.root(), *plan.entry(toString(kind)), addresses_, dims_));
+  requireMemory(plan, options);
+  const std::vector<VinciKernel> kernels = linkKernels();
+  ranks_.reserve(packs.size());
+  for (uint32_t number = 0; number < packs.size(); ++number) {
+    Device &device = machine.device(number);
+    Rank &rank =
+        ranks_.emplace_back(Rank{device, std::move(packs[number]), {}, device.createStream(), {}});
+    rank.addresses.kernels = kernels;
+    rank.addresses.groups = groups_.placesOf(number);
+    allocate(rank, number);
+    for (EntryKind kind : entryKinds)
+      rank.graphs[size_t(kind)] = device.createGraph(
+          resolveEntry(*plan.root(), *plan.entry(toString(kind)), rank.addresses, dims_));
+  }
 }
 
-void LoadedModel::Impl::linkKernels() {
+std::vector<VinciKernel> LoadedModel::Impl::linkKernels() {
   const fb::Plan &root = *plan.root();
   std::vector<const KernelLibrary *> ofSegment(root.segments()->size());
+  std::vector<VinciKernel> kernels;
   libraries_.reserve(root.segments()->size());
   for (const fb::Kernel *kernel : *root.kernels()) {
+    if (kernel->collective()) {
+      kernels.push_back(nullptr);
+      continue;
+    }
     const KernelLibrary *&library = ofSegment[kernel->segment()];
     if (!library)
       library = &libraries_.emplace_back(
           KernelLibrary::link(plan.segment(kernel->segment()), plan.name()));
-    addresses_.kernels.push_back(library->find(kernel->symbol()->str()));
+    kernels.push_back(library->find(kernel->symbol()->str()));
   }
+  return kernels;
 }
 
-void LoadedModel::Impl::allocate() {
+void LoadedModel::Impl::allocate(Rank &rank, uint32_t number) {
   const fb::Plan &root = *plan.root();
+  Addresses &addresses = rank.addresses;
+  const Pack &pack = rank.pack;
+  auto allocate = [&](uint64_t bytes, std::string_view purpose) {
+    // A plan may need none of something; its address is never used then.
+    return rank.device.allocate(std::max<uint64_t>(bytes, 1), purpose);
+  };
   if (pack.totalBytes() > 0)
-    device.registerHostMemory(pack.weight(0), pack.totalBytes(), "weights");
+    rank.device.registerHostMemory(pack.weight(0), pack.totalBytes(), "weights");
   for (size_t i = 0; i < pack.size(); ++i)
-    addresses_.weights.push_back(pack.weight(i));
+    addresses.weights.push_back(pack.weight(i));
   // Constants are read in the mapped plan; kernels never write them.
   for (size_t i = 0; i < root.constants()->size(); ++i)
-    addresses_.constants.push_back(const_cast<std::byte *>(plan.constant(i).data()));
+    addresses.constants.push_back(const_cast<std::byte *>(plan.constant(i, number).data()));
 
-  checkKvCacheFits();
-  addresses_.kvLayerBytes = uint64_t(limits.kvBlocks) * root.kv_cache()->bytes_per_block();
-  addresses_.kvCache =
-      allocate<std::byte>(addresses_.kvLayerBytes * root.kv_cache()->layers(), "the KV cache");
-  addresses_.arena = allocate<std::byte>(root.arena_bytes(), "activations");
+  addresses.kvLayerBytes = uint64_t(limits.kvBlocks) * root.kv_cache()->bytes_per_block();
+  addresses.kvCache = static_cast<std::byte *>(
+      allocate(addresses.kvLayerBytes * root.kv_cache()->layers(), "the KV cache"));
+  addresses.arena = static_cast<std::byte *>(allocate(root.arena_bytes(), "activations"));
   // All entries have the same inputs, and the same output up to the name of its rows.
   const fb::Entry &entry = *plan.entry(toString(EntryKind::Prefill));
   for (const fb::StepTensor *input : *entry.inputs())
-    addresses_.inputs.push_back(allocate<void>(bytesAtLimits(root, *input), input->name()->str()));
+    addresses.inputs.push_back(allocate(bytesAtLimits(root, *input), input->name()->str()));
   for (const fb::StepTensor *output : *entry.outputs())
-    addresses_.outputs.push_back(
-        allocate<void>(bytesAtLimits(root, *output), output->name()->str()));
+    addresses.outputs.push_back(allocate(bytesAtLimits(root, *output), output->name()->str()));
 }
 
-/// The KV cache is what users can make smaller, so its message says by how much.
-void LoadedModel::Impl::checkKvCacheFits() const {
-  const fb::KvCache &cache = *plan.root()->kv_cache();
-  const uint64_t perBlock = cache.bytes_per_block() * cache.layers();
-  const uint64_t available = device.memoryUse().available();
-  const uint64_t arena = plan.root()->arena_bytes();
-  const uint64_t fitting = available > arena ? (available - arena) / perBlock : 0;
-  if (limits.kvBlocks > fitting)
-    fail(SourcePosition{plan.name()},
-         "the KV cache of {} blocks needs {} bytes, but {} bytes of device memory are left beside "
-         "weights and "
-         "activations: compile with --kv-blocks {} or less ({} tokens a block), which may need a "
-         "smaller --max-seq-len",
-         limits.kvBlocks, perBlock * limits.kvBlocks, available > arena ? available - arena : 0,
-         fitting, cache.block_size());
-}
-
-std::span<const float> LoadedModel::Impl::step(EntryKind kind, const StepInputs &inputs) {
-  checkStepInputs(kind, inputs, limits);
+void LoadedModel::Impl::setInputs(Rank &rank, const StepInputs &inputs) {
   const std::array values = {inputs.tokenIds,    inputs.positions,   inputs.slotMapping,
                              inputs.queryStart,  inputs.contextLens, inputs.blockTables,
                              inputs.logitIndices};
   for (size_t i = 0; i < values.size(); ++i)
-    std::ranges::copy(values[i], static_cast<int32_t *>(addresses_.inputs[i]));
+    std::ranges::copy(values[i], static_cast<int32_t *>(rank.addresses.inputs[i]));
   // query_start has a fixed length: the sequences that this step does not have are empty.
-  auto *queryStart = static_cast<int32_t *>(addresses_.inputs[3]);
+  auto *queryStart = static_cast<int32_t *>(rank.addresses.inputs[3]);
   std::fill(queryStart + inputs.queryStart.size(), queryStart + limits.maxBatch + 1,
             int32_t(inputs.tokenIds.size()));
+}
 
+std::span<const float> LoadedModel::Impl::step(EntryKind kind, const StepInputs &inputs) {
+  checkStepInputs(kind, inputs, limits);
   size_t rows = kind == EntryKind::Prefill ? inputs.logitIndices.size() : inputs.tokenIds.size();
   dims_[VINCI_DIM_TOKENS] = inputs.tokenIds.size();
   dims_[VINCI_DIM_SEQUENCES] = inputs.contextLens.size();
   dims_[VINCI_DIM_LOGIT_ROWS] = rows;
-  stream_->launch(*graphs_[size_t(kind)]);
-  stream_->synchronize();
-  return {static_cast<const float *>(addresses_.outputs[0]), rows * limits.vocabSize};
+  for (Rank &rank : ranks_) {
+    setInputs(rank, inputs);
+    rank.stream->launch(*rank.graphs[size_t(kind)]);
+  }
+  machine.synchronize();
+  return {static_cast<const float *>(ranks_[0].addresses.outputs[0]), rows * limits.vocabSize};
 }
 
-LoadedModel::LoadedModel(Plan plan, Pack pack, const LoadOptions &options)
-    : impl_(std::make_unique<Impl>(std::move(plan), std::move(pack), options)) {}
+MemoryUse LoadedModel::Impl::memoryUse() const {
+  MemoryUse most;
+  for (const Rank &rank : ranks_)
+    if (MemoryUse use = rank.device.memoryUse(); use.used >= most.used)
+      most = use;
+  return most;
+}
+
+void LoadedModel::requireMemory(const Plan &plan, const LoadOptions &options) {
+  const fb::Plan &root = *plan.root();
+  const uint32_t ranks = Mesh(root).ranks();
+  const uint64_t memory = deviceMemory(options, ranks);
+  const std::string device = ranks == 1 ? fmt::format("the device has {}", memory)
+                             : options.deviceMemoryBytes
+                                 ? fmt::format("a device has {}", memory)
+                                 : fmt::format("a device has {}, its share of this machine's {}",
+                                               memory, physicalMemory());
+  const std::string onEach = ranks == 1 ? "" : fmt::format(" on each of {} ranks", ranks);
+  uint64_t weights = 0;
+  for (const fb::Weight *weight : *root.weights())
+    weights += roundUp(weight->bytes(), bufferAlignment);
+  if (weights > memory)
+    fail(SourcePosition{plan.name()}, "the weights need {} bytes{}, but {}", weights, onEach,
+         device);
+  // The KV cache is what users can make smaller, so its message says by how much.
+  const fb::KvCache &cache = *root.kv_cache();
+  const uint64_t perBlock = cache.bytes_per_block() * cache.layers();
+  const uint64_t left =
+      memory - weights > root.arena_bytes() ? memory - weights - root.arena_bytes() : 0;
+  if (root.limits()->kv_blocks() > left / perBlock)
+    fail(SourcePosition{plan.name()},
+         "the KV cache of {} blocks needs {} bytes{}, but {}, of which {} are left beside weights "
+         "and activations: compile with --kv-blocks {} or less ({} tokens a block), which may need "
+         "a smaller --max-seq-len",
+         root.limits()->kv_blocks(), perBlock * root.limits()->kv_blocks(), onEach, device, left,
+         left / perBlock, cache.block_size());
+}
+
+LoadedModel::LoadedModel(Plan plan, std::vector<Pack> packs, const LoadOptions &options)
+    : impl_(std::make_unique<Impl>(std::move(plan), std::move(packs), options)) {}
 
 LoadedModel::~LoadedModel() = default;
 
@@ -179,14 +240,14 @@ std::span<const float> LoadedModel::step(EntryKind kind, const StepInputs &input
 const Plan &LoadedModel::plan() const {
   return impl_->plan;
 }
-const Pack &LoadedModel::pack() const {
-  return impl_->pack;
+uint32_t LoadedModel::ranks() const {
+  return uint32_t(impl_->machine.size());
 }
 uint32_t LoadedModel::threads() const {
   return impl_->executor.threads();
 }
 MemoryUse LoadedModel::memoryUse() const {
-  return impl_->device.memoryUse();
+  return impl_->memoryUse();
 }
 
 } // namespace vinci

@@ -1,5 +1,5 @@
-// A plan made ready to run on a simulated device: kernels linked, memory allocated, every operand
-// of every command resolved to an address.
+// A plan made ready to run on simulated devices, one for each of its ranks: kernels linked, memory
+// allocated, every operand of every command resolved to an address.
 #pragma once
 
 #include "runtime/device/device.h"
@@ -9,28 +9,35 @@
 
 #include <cstdint>
 #include <memory>
+#include <vector>
 
 namespace vinci {
 
 struct LoadOptions {
   uint32_t threads = 0;           ///< 0: one per processor
-  uint64_t deviceMemoryBytes = 0; ///< capacity of the device; 0: the host's physical memory
+  uint64_t deviceMemoryBytes = 0; ///< of each device; 0: its share of the host's physical memory
 };
 
 class LoadedModel final : public StepRunner {
 public:
-  /// Throws Error if the processor lacks a feature that the kernels use, a kernel cannot be linked,
-  /// or weights, KV cache and activations do not fit into the device.
-  LoadedModel(Plan plan, Pack pack, const LoadOptions &options = {});
+  /// Throws Error unless weights, KV cache and activations of a rank fit into its device. The
+  /// constructor does so, too; this is for those who have not packed the weights yet.
+  static void requireMemory(const Plan &plan, const LoadOptions &options = {});
+
+  /// `packs` are those of the plan's ranks. Throws Error if the processor lacks a feature that the
+  /// kernels use, a kernel cannot be linked, or a rank does not fit into its device.
+  LoadedModel(Plan plan, std::vector<Pack> packs, const LoadOptions &options = {});
   ~LoadedModel() override;
 
   const ModelLimits &limits() const override;
-  /// Checks its inputs: see checkStepInputs. Allocates nothing after the first step of each kind.
+  /// Checks its inputs: see checkStepInputs. Runs all ranks; the logits are those of rank 0.
+  /// Allocates nothing after the first step of each kind.
   std::span<const float> step(EntryKind kind, const StepInputs &inputs) override;
 
   const Plan &plan() const;
-  const Pack &pack() const;
+  uint32_t ranks() const;
   uint32_t threads() const;
+  /// Of the device that uses the most.
   MemoryUse memoryUse() const;
 
 private:

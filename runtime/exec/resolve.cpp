@@ -1,8 +1,13 @@
 #include "runtime/exec/resolve.h"
 
+#include "runtime/plan/collectives.h"
 #include "runtime/support/error.h"
 
 namespace vinci {
+
+static_assert(int(fb::CollectiveKind::AllReduce) == int(CollectiveKind::AllReduce));
+static_assert(int(fb::CollectiveKind::AllGather) == int(CollectiveKind::AllGather));
+static_assert(int(fb::CollectiveKind::ReduceScatter) == int(CollectiveKind::ReduceScatter));
 
 namespace {
 
@@ -29,6 +34,21 @@ void *addressOf(const fb::Plan &plan, const fb::Call &call, const fb::Operand &o
 
 } // namespace
 
+/// A rank's part of the collective that `kernel` is.
+static CollectiveCall resolveCollective(const fb::Collective &collective, const GroupPlace &place,
+                                        std::span<void *const> operands, const StepDims &dims) {
+  CollectiveCall call;
+  call.group = place.group;
+  call.rank = place.rank;
+  call.kind = CollectiveKind(collective.kind());
+  call.receive = operands[Receive];
+  call.send = operands[Send];
+  call.count = {VinciDim(collective.count()->symbol()), collective.count()->scale()};
+  call.dtype = toDType(collective.dtype());
+  call.dims = &dims;
+  return call;
+}
+
 CommandList resolveEntry(const fb::Plan &plan, const fb::Entry &entry, const Addresses &addresses,
                          const StepDims &dims) {
   CommandList list;
@@ -47,6 +67,11 @@ CommandList resolveEntry(const fb::Plan &plan, const fb::Entry &entry, const Add
       waits.clear();
       for (uint32_t i = 0; i < command->wait_count(); ++i)
         waits.push_back(first + body.waits()->Get(command->wait_first() + i));
+      if (const fb::Collective *collective = plan.kernels()->Get(command->kernel())->collective()) {
+        list.add(resolveCollective(*collective, addresses.groups[command->kernel()], buffers, dims),
+                 waits);
+        continue;
+      }
       const fb::TileRule &tiles = command->tiles();
       list.add({addresses.kernels[command->kernel()],
                 buffers,

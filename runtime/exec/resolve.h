@@ -2,6 +2,7 @@
 #pragma once
 
 #include "runtime/device/command_list.h"
+#include "runtime/exec/rank_groups.h"
 #include "runtime/plan/plan.h"
 
 #include <cstddef>
@@ -10,7 +11,8 @@
 
 namespace vinci {
 
-/// Where everything that operands can name lies in memory. The vectors are indexed as in the plan.
+/// Where everything that operands of one rank can name lies in memory. The vectors are indexed as
+/// in the plan.
 struct Addresses {
   std::byte *arena = nullptr;
   std::byte *kvCache = nullptr; ///< of layer 0
@@ -19,11 +21,12 @@ struct Addresses {
   std::vector<void *> constants;
   std::vector<void *> inputs;
   std::vector<void *> outputs;
-  std::vector<VinciKernel> kernels;
+  std::vector<VinciKernel> kernels; ///< null: a collective
+  std::vector<GroupPlace> groups;   ///< of each kernel that is one
 };
 
-/// All commands of all calls of `entry`, one call after another. The plan has been verified
-/// (verify.h), so every index is in range.
+/// All commands of a rank in all calls of `entry`, one call after another. The plan has been
+/// verified (verify.h), so every index is in range.
 CommandList resolveEntry(const fb::Plan &plan, const fb::Entry &entry, const Addresses &addresses,
                          const StepDims &dims);
 

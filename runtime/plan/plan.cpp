@@ -69,9 +69,11 @@ std::span<const std::byte> Plan::segment(size_t index) const {
   return bytes().subspan(segment->offset(), segment->bytes());
 }
 
-std::span<const std::byte> Plan::constant(size_t index) const {
+std::span<const std::byte> Plan::constant(size_t index, uint32_t rank) const {
   const fb::Constant *constant = root_->constants()->Get(static_cast<uint32_t>(index));
-  return segment(constant->segment()).subspan(constant->offset(), constant->bytes());
+  const uint64_t before =
+      constant->per_rank() ? rank * roundUp(constant->bytes(), bufferAlignment) : 0;
+  return segment(constant->segment()).subspan(constant->offset() + before, constant->bytes());
 }
 
 const fb::Entry *Plan::entry(std::string_view name) const {

@@ -31,8 +31,9 @@ public:
   const fb::Plan *root() const { return root_; }
   /// The bytes of segment `index` of root()->segments(), in place.
   std::span<const std::byte> segment(size_t index) const;
-  /// The bytes of constant `index` of root()->constants(), in place and 64-byte aligned.
-  std::span<const std::byte> constant(size_t index) const;
+  /// The bytes of constant `index` of root()->constants() that `rank` reads, in place and 64-byte
+  /// aligned.
+  std::span<const std::byte> constant(size_t index, uint32_t rank = 0) const;
   /// The entry called `name` ("prefill", "decode", "score": every plan has these), or nullptr.
   const fb::Entry *entry(std::string_view name) const;
 

@@ -67,7 +67,8 @@ Overlaps findOverlaps(const fb::Plan &plan) {
 } // namespace planverify
 
 bool mayRunInPlace(std::string_view op) {
-  return op == "rope" || op == "silu" || op == "rms_norm" || op == "add" || op == "mul";
+  return op == "rope" || op == "silu" || op == "rms_norm" || op == "add" || op == "mul" ||
+         op == "all_reduce";
 }
 
 void verifyPlan(const fb::Plan &plan, uint64_t tablesEnd, uint64_t fileBytes,

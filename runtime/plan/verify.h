@@ -15,6 +15,8 @@
 // cache or step
 //   output, one of them writing, are ordered by waits alone (streams add no order). Calls run one
 //   after another;
+// - the mesh, shards and collectives fit together, and waits order any two collectives of a body,
+// so that all ranks come to them in one order;
 // - the entries prefill, decode and score exist and take exactly the inputs and outputs of
 // docs/plan-format.md.
 #pragma once
@@ -34,7 +36,7 @@ void verifyPlan(const fb::Plan &plan, uint64_t tablesEnd, uint64_t fileBytes,
                 const std::string &name);
 
 /// True if the kernel op may write its first output over its first input (element by element, row
-/// by row), or, for add and mul, over either input.
+/// by row), or, for add and mul, over either input; all_reduce may receive where it sends from.
 bool mayRunInPlace(std::string_view op);
 
 } // namespace vinci

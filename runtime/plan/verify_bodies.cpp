@@ -5,6 +5,7 @@
 // wrote it so far. An access is safe if every earlier conflicting one, of any buffer that shares
 // bytes, is an ancestor. At the same time the pass follows the contents: a buffer holds its own
 // data from the command that writes it until another buffer's bytes overwrite it.
+#include "runtime/plan/collectives.h"
 #include "runtime/plan/verify.h"
 #include "runtime/plan/verify_internal.h"
 
@@ -58,6 +59,7 @@ private:
   const std::string &where() const { return where_; }
   void verifyOperand(const fb::Operand &operand);
   void verifyTiles(const fb::TileRule &tiles);
+  void verifyCollectiveCommand(const fb::Command &command, const fb::Kernel &kernel);
   void verifyInPlace(const fb::Command &command, const fb::Kernel &kernel);
   void read(const fb::Operand &operand);
   void write(const fb::Operand &operand);
@@ -82,6 +84,7 @@ private:
   std::string where_; ///< of the command, for messages
   std::vector<CommandSet> ancestors_;
   std::vector<Uses> buffers_, parameters_, outputs_;
+  CommandSet collectives_;
   std::vector<bool> needed_; ///< buffers that are in effect_.needs
   BodyEffect effect_;
 };
@@ -123,6 +126,49 @@ void BodyVerifier::verifyTiles(const fb::TileRule &tiles) {
     count = checkedMul((*rows + tiles.row_block() - 1) / tiles.row_block(), tiles.columns());
   if (!count || *count > maxTiles)
     context_.fail(where(), "the tile rule makes more than {} tiles at the plan's limits", maxTiles);
+}
+
+/// Its operands are as large as it takes at the limits, and it comes after every collective before.
+void BodyVerifier::verifyCollectiveCommand(const fb::Command &command, const fb::Kernel &kernel) {
+  const fb::Collective &collective = *kernel.collective();
+  for (CollectiveOperand which : {Receive, Send}) {
+    const fb::Operand &used = operand(command, which);
+    const char *what = which == Receive ? "receives into" : "sends from";
+    uint64_t bytes = 0;
+    fb::DType dtype = fb::DType::Float32;
+    std::string name = "the step output";
+    if (used.space() == fb::Space::Arena) {
+      const fb::Buffer *found = context_.plan.buffers()->Get(used.index());
+      bytes = found->bytes();
+      dtype = found->dtype();
+      name = buffer(used.index());
+    } else if (used.space() == fb::Space::Output && which == Receive) {
+      const fb::Limits &limits = *context_.plan.limits();
+      // verify_entries.cpp knows whether logits of this size are legal.
+      bytes = checkedMul(limits.max_tokens_per_step(), context_.plan.model()->vocab_size())
+                  .value_or(maxSize) *
+              sizeof(float);
+    } else {
+      context_.fail(where(), "{} {} what is {}; legal are buffers of the arena{}",
+                    kernel.op()->string_view(), what, fb::EnumNameSpace(used.space()),
+                    which == Receive ? " and step outputs" : "");
+    }
+    if (dtype != collective.dtype())
+      context_.fail(where(), "{} of {} {} {}, which is {}", kernel.op()->string_view(),
+                    toString(toDType(collective.dtype())), what, name, toString(toDType(dtype)));
+    const uint64_t needed = collectiveBytes(context_.plan, collective, which);
+    if (bytes < needed)
+      context_.fail(where(), "{} {} {} of {} bytes, it takes {} at the plan's limits",
+                    kernel.op()->string_view(), what, name, bytes, needed);
+  }
+  work_ += collectives_.words();
+  const uint32_t unordered = collectives_.firstNotIn(ancestors_[command_]);
+  if (unordered != BodyEffect::none)
+    context_.fail(where(),
+                  "does not wait for command {}, which is a collective, too: ranks could come to "
+                  "them in different orders",
+                  unordered);
+  collectives_.insert(command_);
 }
 
 /// An output that shares bytes with an input, or with another output.
@@ -287,6 +333,8 @@ BodyEffect BodyVerifier::run() {
     }
     for (uint32_t i = 0; i < kernel.operands(); ++i)
       verifyOperand(operand(command, i));
+    if (kernel.collective())
+      verifyCollectiveCommand(command, kernel);
     verifyInPlace(command, kernel);
     // A command reads before it writes; its own accesses join the sets last, so that it never waits
     // for itself.

@@ -29,6 +29,9 @@ inline constexpr uint32_t maxStreams = 64;
 inline constexpr uint32_t maxRank = 8;
 inline constexpr uint32_t maxLayers = 65536;
 inline constexpr uint32_t maxStackCount = 65536;
+inline constexpr uint32_t maxMeshAxes = 8;
+inline constexpr uint32_t maxRanks = 65536;
+inline constexpr uint32_t maxPiecesPerWeight = 64;
 inline constexpr uint64_t maxInt32 = 0x7fffffff;
 inline constexpr uint64_t maxTiles = maxInt32;
 /// 64-bit words of ordering sets compared, and overlapping buffers looked at, per plan.
@@ -119,6 +122,13 @@ void verifyMemory(const Context &context);
 void verifySegments(const Context &context, uint64_t tablesEnd, uint64_t fileBytes);
 void verifyKernels(const Context &context);
 void verifyDebug(const Context &context);
+
+// verify_ranks.cpp: what concerns ranks. The mesh must have been verified before the others.
+void verifyMesh(const Context &context);
+/// Pieces and shards; the weight's shape must be what they make. Its count has been verified.
+void verifyPieces(const Context &context, const fb::Weight *weight, const std::string &where);
+/// The collective of `kernel`, which has one.
+void verifyCollective(const Context &context, const fb::Kernel *kernel, const std::string &where);
 
 // verify_bodies.cpp: commands, their order and their use of memory. `work` counts towards maxWork.
 BodyEffect verifyBody(const Context &context, uint32_t body, const Overlaps &overlaps,

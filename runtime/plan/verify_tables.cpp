@@ -1,5 +1,6 @@
 // The tables of a plan one by one: model, limits, KV cache, segments, buffers, constants, weights,
 // kernels, debug.
+#include "runtime/plan/mesh.h"
 #include "runtime/plan/plan_file.h"
 #include "runtime/plan/verify_internal.h"
 #include "runtime/support/lengths.h"
@@ -81,11 +82,10 @@ void verifyPrecision(const Context &context) {
   const fb::Precision *precision = context.plan.precision();
   if (!precision)
     return;
-  for (auto [region, type] : {std::pair("compute", precision->compute()),
-                              std::pair("layernorm", precision->layernorm()),
-                              std::pair("softmax", precision->softmax()),
-                              std::pair("rotary", precision->rotary()),
-                              std::pair("parameters", precision->parameters())})
+  for (auto [region, type] :
+       {std::pair("compute", precision->compute()), std::pair("layernorm", precision->layernorm()),
+        std::pair("softmax", precision->softmax()), std::pair("rotary", precision->rotary()),
+        std::pair("parameters", precision->parameters())})
     context.requireFloat(type, where + " of " + region);
   if (precision->compute() != context.plan.model()->dtype())
     context.fail(where, "compute is {}, the model's dtype is {}",
@@ -144,27 +144,29 @@ void verifyConstants(const Context &context) {
         segmentOf(context, constant->segment(), fb::SegmentKind::Constants, where);
     if (constant->offset() % bufferAlignment != 0)
       context.fail(where, "offset {} is not a multiple of {}", constant->offset(), bufferAlignment);
-    if (constant->offset() > segment->bytes() || *bytes > segment->bytes() - constant->offset())
-      context.fail(where, "offset {} + {} bytes end outside its segment of {}", constant->offset(),
-                   *bytes, segment->bytes());
+    // Tables of ranks begin at multiples of the alignment, too.
+    const uint64_t before = constant->per_rank() ? Mesh(context.plan).ranks() - 1 : 0;
+    std::optional<uint64_t> all = checkedMul(roundUp(*bytes, bufferAlignment), before);
+    if (all)
+      all = checkedAdd(*all, *bytes);
+    if (!all || constant->offset() > segment->bytes() ||
+        *all > segment->bytes() - constant->offset())
+      context.fail(where, "offset {} + {} bytes{} end outside its segment of {}",
+                   constant->offset(), all ? std::to_string(*all) : "too many",
+                   constant->per_rank() ? fmt::format(" for {} ranks", before + 1) : "",
+                   segment->bytes());
   }
 }
 
 void verifyWeight(const Context &context, const fb::Weight *weight, const std::string &where) {
-  std::string_view source = context.requireName(weight->source(), where, "source");
   context.requireRange(weight->count(), 0, maxStackCount, where, "count");
-  size_t placeholder = source.find("{}");
-  bool once = placeholder != std::string_view::npos &&
-              source.find("{}", placeholder + 2) == std::string_view::npos;
-  if (weight->count() == 0 ? placeholder != std::string_view::npos : !once)
-    context.fail(where, "source {} must hold {{}} {} for count {}", quote(source),
-                 weight->count() == 0 ? "nowhere" : "once", weight->count());
   context.requireEnum(weight->dtype(), where, "dtype");
   context.requireEnum(weight->packing(), where, "packing");
   const auto *shape = context.require(weight->shape(), where, "shape");
   context.requireRange(shape->size(), 1, 2, where, "the rank");
   for (uint64_t size : *shape)
     context.requireRange(size, 1, maxInt32, where, "a size of the shape");
+  verifyPieces(context, weight, where);
   if (weight->packing() == fb::Packing::Panel32 && shape->size() != 2)
     context.fail(where, "packing Panel32 needs a matrix, its rank is {}", shape->size());
   if (weight->packing() == fb::Packing::Panel32 && weight->dtype() == fb::DType::Int32)
@@ -209,10 +211,12 @@ void verifyModel(const Context &context) {
                        "max_position_embeddings");
   context.requireFloat(model->dtype(), where);
   context.requireRange(model->parameters(), 0, maxSize - 1, where, "parameters");
+  context.requireRange(model->num_key_value_heads(), 1, maxInt32, where, "num_key_value_heads");
   context.requireName(context.plan.cpu(), "plan", "cpu");
   for (const flatbuffers::String *feature :
        *context.require(context.plan.cpu_features(), "plan", "cpu_features"))
     context.requireName(feature, "plan", "a name in cpu_features");
+  verifyMesh(context);
   verifyLimits(context);
   verifyKvCache(context);
   verifyGeneration(context);
@@ -258,9 +262,12 @@ void verifyKernels(const Context &context) {
       context.fail(where, "symbol {} is taken by another kernel", quote(symbol));
     where = fmt::format("{} {}", where, quote(symbol));
     context.requireName(kernel->op(), where, "op");
-    segmentOf(context, kernel->segment(), fb::SegmentKind::Object, where);
     context.requireRange(kernel->operands(), 1, maxOperandsPerKernel, where, "operands");
     context.requireRange(kernel->outputs(), 1, kernel->operands(), where, "outputs");
+    if (kernel->collective())
+      verifyCollective(context, kernel, where);
+    else
+      segmentOf(context, kernel->segment(), fb::SegmentKind::Object, where);
   }
 }
 

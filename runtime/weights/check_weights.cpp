@@ -4,6 +4,7 @@
 #include "runtime/plan/types.h"
 #include "runtime/weights/naming.h"
 #include "runtime/weights/packing.h"
+#include "runtime/weights/shards.h"
 #include "runtime/weights/stack.h"
 
 #include <algorithm>
@@ -185,16 +186,17 @@ std::vector<RequiredTensor> requiredTensors(const fb::Plan &plan) {
   std::vector<RequiredTensor> required;
   std::map<std::string, std::vector<uint64_t>> shapes;
   for (const fb::Weight *weight : *plan.weights())
-    for (uint32_t i = 0; i < stackCount(*weight); ++i) {
-      std::string name = stackSource(weight->source()->string_view(), i);
-      std::vector<uint64_t> shape(weight->shape()->begin(), weight->shape()->end());
-      auto [known, isNew] = shapes.emplace(name, shape);
-      if (isNew)
-        required.push_back({name, shape, toDType(weight->dtype())});
-      else if (known->second != shape)
-        fail("two weights of the plan make tensor {} of shape {} and of {}", quote(name),
-             shapeToString(known->second), shapeToString(shape));
-    }
+    for (const fb::WeightPiece *piece : *weight->pieces())
+      for (uint64_t i = 0; i < tensorCount(*weight, *piece); ++i) {
+        std::string name = stackSource(piece->source()->string_view(), i);
+        std::vector<uint64_t> shape(piece->shape()->begin(), piece->shape()->end());
+        auto [known, isNew] = shapes.emplace(name, shape);
+        if (isNew)
+          required.push_back({name, shape, toDType(weight->dtype())});
+        else if (known->second != shape)
+          fail("two weights of the plan make tensor {} of shape {} and of {}", quote(name),
+               shapeToString(known->second), shapeToString(shape));
+      }
   return required;
 }
 
@@ -240,9 +242,9 @@ WeightSources checkWeights(std::span<const RequiredTensor> required, uint64_t ke
     if (!isFitting)
       misshapen.push_back(describeMisfit(*holder, shape));
     else if (!isUsable)
-      unusable.push_back(
-          fmt::format("{} is {}, expected {}", describeSource(name, holder->parts[0]),
-                      tensor->dtypeName, fmt::join(legal, " or ")));
+      unusable.push_back(fmt::format("{} is {}, expected {}",
+                                     describeSource(name, holder->parts[0]), tensor->dtypeName,
+                                     fmt::join(legal, " or ")));
     for (size_t part = 0; part < holder->parts.size(); ++part)
       for (uint64_t expert = 0; expert < holder->joined.experts; ++expert) {
         WeightSource source{tensor, {}};
@@ -255,18 +257,17 @@ WeightSources checkWeights(std::span<const RequiredTensor> required, uint64_t ke
       }
   }
   std::vector<std::string> missing = describeMissing(required, sources, naming);
-  if (missing.empty() && surplus.empty() && twice.empty() && misshapen.empty() && unusable.empty() &&
-      asymmetric.empty())
+  if (missing.empty() && surplus.empty() && twice.empty() && misshapen.empty() &&
+      unusable.empty() && asymmetric.empty())
     return sources;
   fail(SourcePosition{checkpoint.name()}, "the checkpoint does not fit the model{}{}{}{}{}{}",
        paragraph("missing", missing), paragraph("surplus", surplus), paragraph("held twice", twice),
-       paragraph("of another shape", misshapen),
-       paragraph("of another dtype", unusable),
+       paragraph("of another shape", misshapen), paragraph("of another dtype", unusable),
        paragraph("not zero, as offsets of int8 weights must be", asymmetric));
 }
 
 WeightSources checkWeights(const Plan &plan, const Checkpoint &checkpoint) {
-  return checkWeights(requiredTensors(*plan.root()), plan.root()->kv_cache()->num_key_value_heads(),
+  return checkWeights(requiredTensors(*plan.root()), plan.root()->model()->num_key_value_heads(),
                       checkpoint);
 }
 

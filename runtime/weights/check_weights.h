@@ -37,8 +37,8 @@ using WeightSources = std::map<std::string, WeightSource, std::less<>>;
 ///   *.deq_scale     I64, whose lower 32 bits are those of a float32
 std::vector<std::string_view> readableDTypes(std::string_view tensor, DType dtype);
 
-/// The tensors that `plan` packs: stacks written out, each once, in the order of the plan. Throws
-/// Error if two weights give one tensor different shapes.
+/// The tensors that the ranks of `plan` pack, whole: stacks written out, each once, in the order of
+/// the plan. Throws Error if two weights give one tensor different shapes.
 std::vector<RequiredTensor> requiredTensors(const fb::Plan &plan);
 
 /// Finds all `required` tensors in a checkpoint of any naming (naming.h); the tensors that are

@@ -5,6 +5,7 @@
 #include "runtime/weights/check_weights.h"
 #include "runtime/weights/pack_cache.h"
 #include "runtime/weights/packing.h"
+#include "runtime/weights/shards.h"
 #include "runtime/weights/stack.h"
 
 #include <cerrno>
@@ -25,24 +26,23 @@ std::span<const uint64_t> shapeOf(const fb::Weight &weight) {
   return {weight.shape()->data(), weight.shape()->size()};
 }
 
-std::string sourceOf(const fb::Weight &weight, uint32_t i) {
-  return stackSource(weight.source()->string_view(), i);
-}
-
 /// A hash of everything that decides what the packed bytes are, besides the checkpoint's files: the
-/// plan's weights, and where in the files each lies, which depends on the plan's KV heads, too.
-uint64_t hashWeightTable(const fb::Plan &plan, const WeightSources &sources) {
+/// plan's weights, and where in the files each lies of which `rank` holds what, which depends on
+/// the plan's KV heads, too.
+uint64_t hashWeightTable(const fb::Plan &plan, const WeightSources &sources, uint32_t rank) {
+  const Mesh mesh(plan);
   std::string text;
   for (const fb::Weight *weight : *plan.weights()) {
-    text += fmt::format("{} {} {} {} {} {}\n", quote(weight->source()->string_view()),
-                        weight->count(), fmt::join(shapeOf(*weight), ","),
+    text += fmt::format("{} {} {} {} {}\n", weight->count(), fmt::join(shapeOf(*weight), ","),
                         unsigned(weight->dtype()), unsigned(weight->packing()), weight->bytes());
-    for (uint32_t i = 0; i < stackCount(*weight); ++i) {
-      const auto &[tensor, slice] = sources.at(sourceOf(*weight, i));
-      text +=
-          fmt::format("{} {} {} {} {} {}\n", quote(tensor->name), slice.data - tensor->bytes.data(),
-                      slice.run, slice.period, slice.rowStride, slice.columnStride);
-    }
+    for (uint32_t i = 0; i < stackCount(*weight); ++i)
+      for (const auto &[name, source, rows] : heldPieces(*weight, i, sources, mesh, rank)) {
+        const TensorSlice &slice = rows.slice;
+        text += fmt::format("{} {} {} of {} x {}, {} {} {} {} {}\n", quote(source->tensor->name),
+                            slice.data - source->tensor->bytes.data(), slice.rows, rows.rows,
+                            slice.columns, slice.run, slice.period, slice.skip, slice.rowStride,
+                            slice.columnStride);
+      }
   }
   return hashBytes(std::as_bytes(std::span(text.data(), text.size())));
 }
@@ -104,27 +104,32 @@ struct Cast {
 
 using Casts = std::map<DType, Cast>;
 
-void packWeight(const fb::Weight &weight, const WeightSources &sources, std::byte *to,
-                Casts &casts) {
+void packWeight(const fb::Weight &weight, const WeightSources &sources, const Mesh &mesh,
+                uint32_t rank, std::byte *to, Casts &casts) {
   const DType dtype = toDType(weight.dtype());
-  const uint64_t slice = *packedBytes(shapeOf(weight), dtype, weight.packing());
-  std::vector<CastLoss> losses(stackCount(weight));
+  const uint64_t bytes = *packedBytes(shapeOf(weight), dtype, weight.packing());
+  const uint64_t columns = shapeOf(weight).size() == 2 ? shapeOf(weight)[1] : 1;
+  std::vector<std::vector<HeldPiece>> pieces(stackCount(weight));
+  std::vector<std::vector<CastLoss>> losses(stackCount(weight));
   tbb::parallel_for(uint32_t(0), stackCount(weight), [&](uint32_t i) {
-    losses[i] =
-        packTensor(sources.at(sourceOf(weight, i)).slice, to + i * slice, dtype, weight.packing());
+    pieces[i] = heldPieces(weight, i, sources, mesh, rank);
+    std::vector<PackedRows> rows;
+    for (const HeldPiece &piece : pieces[i])
+      rows.push_back(piece.rows);
+    losses[i] = packTensor(rows, columns, to + i * bytes, dtype, weight.packing());
   });
-  for (uint32_t i = 0; i < stackCount(weight); ++i) {
-    const std::string required = sourceOf(weight, i);
-    const WeightSource &source = sources.at(required);
-    if (source.slice.dtype == dtype)
-      continue;
-    Cast &cast = casts[dtype];
-    if (!cast.tensors.insert(required).second)
-      continue;
-    cast.values += source.slice.rows * source.slice.columns;
-    cast.overflows.add(losses[i].overflows, source, required);
-    cast.underflows.add(losses[i].underflows, source, required);
-  }
+  for (size_t i = 0; i < pieces.size(); ++i)
+    for (size_t k = 0; k < pieces[i].size(); ++k) {
+      const auto &[name, source, rows] = pieces[i][k];
+      if (rows.slice.dtype == dtype)
+        continue;
+      Cast &cast = casts[dtype];
+      if (!cast.tensors.insert(name).second)
+        continue;
+      cast.values += rows.slice.rows * rows.slice.columns;
+      cast.overflows.add(losses[i][k].overflows, *source, name);
+      cast.underflows.add(losses[i][k].underflows, *source, name);
+    }
 }
 
 } // namespace
@@ -159,8 +164,33 @@ Pack::~Pack() {
     ::munmap(memory_, roundUp(totalBytes_, hugePage));
 }
 
-Pack Pack::create(const Plan &plan, const Checkpoint &checkpoint, const PackOptions &options) {
+Pack Pack::create(const Plan &plan, const Checkpoint &checkpoint, uint32_t rank,
+                  const PackOptions &options) {
+  return create(plan, checkpoint, checkWeights(plan, checkpoint), rank, options);
+}
+
+std::vector<Pack> Pack::createAll(const Plan &plan, const Checkpoint &checkpoint,
+                                  const PackOptions &options) {
   const WeightSources sources = checkWeights(plan, checkpoint);
+  const uint32_t ranks = Mesh(*plan.root()).ranks();
+  std::vector<Pack> packs;
+  PackOptions ofRank = options;
+  for (uint32_t rank = 0; rank < ranks; ++rank) {
+    if (options.progress)
+      ofRank.progress = [&](uint64_t done, uint64_t total) {
+        options.progress(rank * total + done, ranks * total);
+      };
+    if (options.warning && ranks > 1)
+      ofRank.warning = [&](const std::string &message) {
+        options.warning(fmt::format("rank {}: {}", rank, message));
+      };
+    packs.push_back(create(plan, checkpoint, sources, rank, ofRank));
+  }
+  return packs;
+}
+
+Pack Pack::create(const Plan &plan, const Checkpoint &checkpoint, const WeightSources &sources,
+                  uint32_t rank, const PackOptions &options) {
   Pack pack(*plan.root());
   auto progress = [&](uint64_t done) {
     if (options.progress)
@@ -172,7 +202,7 @@ Pack Pack::create(const Plan &plan, const Checkpoint &checkpoint, const PackOpti
   };
 
   PackHeader header;
-  header.weightTable = hashWeightTable(*plan.root(), sources);
+  header.weightTable = hashWeightTable(*plan.root(), sources, rank);
   header.checkpoint = checkpoint.identity();
   header.weights = pack.size();
   header.imageBytes = pack.totalBytes_;
@@ -194,9 +224,11 @@ Pack Pack::create(const Plan &plan, const Checkpoint &checkpoint, const PackOpti
     }
   }
 
+  const Mesh mesh(*plan.root());
   Casts casts;
   for (size_t i = 0; i < pack.size(); ++i) {
-    packWeight(*plan.root()->weights()->Get(uint32_t(i)), sources, pack.weight(i), casts);
+    packWeight(*plan.root()->weights()->Get(uint32_t(i)), sources, mesh, rank, pack.weight(i),
+               casts);
     progress(pack.offsets_[i] + roundUp(pack.sizes_[i], bufferAlignment));
   }
   for (const auto &[dtype, cast] : casts) {

@@ -1,11 +1,14 @@
-// A model's weights as the plan's kernels read them: converted, laid out, in memory of their own.
+// What one rank holds of a model's weights, as the plan's kernels read them: converted, laid out,
+// in memory of their own.
 //
 // The first start packs from the checkpoint; with a cache folder it also leaves a pack file there,
 // and the next start reads that instead. A pack file is used only if it was made for the same
-// weight table and the same checkpoint and every weight still has its recorded hash.
+// weight table, the same parts of the same checkpoint, and every weight still has its recorded
+// hash.
 #pragma once
 
 #include "runtime/plan/plan.h"
+#include "runtime/weights/check_weights.h"
 #include "runtime/weights/checkpoint.h"
 
 #include <cstddef>
@@ -31,10 +34,14 @@ struct PackOptions {
 
 class Pack {
 public:
-  /// Packs every weight of `plan` from wherever checkWeights finds it. Throws Error on a checkpoint
-  /// that does not fit, values that overflow the plan's dtype, or too little memory.
-  static Pack create(const Plan &plan, const Checkpoint &checkpoint,
+  /// Packs what `rank` holds of every weight of `plan` from wherever checkWeights finds it. Throws
+  /// Error on a checkpoint that does not fit, values that overflow the plan's dtype, or too little
+  /// memory.
+  static Pack create(const Plan &plan, const Checkpoint &checkpoint, uint32_t rank,
                      const PackOptions &options = {});
+  /// The packs of all ranks, with progress over all of them.
+  static std::vector<Pack> createAll(const Plan &plan, const Checkpoint &checkpoint,
+                                     const PackOptions &options = {});
 
   Pack(Pack &&other) noexcept;
   Pack &operator=(Pack &&other) noexcept;
@@ -50,6 +57,8 @@ public:
 
 private:
   explicit Pack(const fb::Plan &plan);
+  static Pack create(const Plan &plan, const Checkpoint &checkpoint, const WeightSources &sources,
+                     uint32_t rank, const PackOptions &options);
 
   std::byte *memory_ = nullptr; ///< anonymous, in huge pages where the system has them
   uint64_t totalBytes_ = 0;

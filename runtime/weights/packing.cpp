@@ -3,11 +3,14 @@
 #include "runtime/support/error.h"
 
 #include <algorithm>
+#include <array>
+#include <atomic>
 #include <bit>
 #include <cmath>
 #include <cstring>
+#include <functional>
 #include <tbb/blocked_range.h>
-#include <tbb/parallel_reduce.h>
+#include <tbb/parallel_for.h>
 
 namespace vinci {
 
@@ -205,22 +208,72 @@ CastLoss convertBlock(const TensorSlice &from, uint64_t row, uint64_t rows, uint
   return loss;
 }
 
+/// What several threads lose of each part. Most lose nothing.
+class Losses {
+public:
+  explicit Losses(size_t parts) : lost_(parts) {}
+  void add(size_t part, const CastLoss &loss) {
+    if (loss.overflows != 0)
+      std::atomic_ref(lost_[part].overflows).fetch_add(loss.overflows);
+    if (loss.underflows != 0)
+      std::atomic_ref(lost_[part].underflows).fetch_add(loss.underflows);
+  }
+  std::vector<CastLoss> take() { return std::move(lost_); }
+
+private:
+  std::vector<CastLoss> lost_;
+};
+
+/// Rows of one part that belong into one panel.
+struct PanelRows {
+  size_t part;
+  uint64_t row; ///< the first, in the part
+  uint64_t count;
+  uint64_t place; ///< in the panel
+};
+
+/// What there is of the rows begin .. begin + 32 of all parts together. Gives their number.
+uint64_t rowsOfPanel(std::span<const PackedRows> parts, uint64_t begin,
+                     std::span<PanelRows> found) {
+  const uint64_t end = begin + panelWidth;
+  uint64_t number = 0, before = 0;
+  for (size_t part = 0; part < parts.size() && before < end; ++part) {
+    const uint64_t first = std::max(before, begin);
+    const uint64_t last = std::min(before + parts[part].slice.rows, end);
+    if (first < last)
+      found[number++] = {part, first - before, last - first, first - begin};
+    before += parts[part].rows;
+  }
+  return number;
+}
+
 /// One panel: output columns panel*32 .. +32 over all of K.
-CastLoss packPanel(const TensorSlice &from, uint64_t panel, std::byte *to, DType toType) {
+void packPanel(std::span<const PackedRows> parts, uint64_t columns, uint64_t panel, std::byte *to,
+               DType toType, Losses &losses) {
   alignas(64) std::byte rows[32 * kBlock * sizeof(float)];
   const uint64_t outSize = byteSize(toType);
-  const uint64_t paddedK = roundUp(from.columns, panelDepth(toType));
+  const uint64_t paddedK = roundUp(columns, panelDepth(toType));
   const uint64_t first = panel * panelWidth;
-  const uint64_t validRows = std::min(panelWidth, from.rows - first);
-  CastLoss loss;
+  std::array<PanelRows, panelWidth> pieces;
+  const std::span used = std::span(pieces).first(rowsOfPanel(parts, first, pieces));
   std::byte *out = to + first * paddedK * outSize;
   for (uint64_t begin = 0; begin < paddedK; begin += kBlock) {
     const uint64_t width = std::min(kBlock, paddedK - begin);
-    const uint64_t valid = std::min(kBlock, from.columns - begin);
-    loss += convertBlock(from, first, validRows, begin, valid, rows, kBlock * outSize, toType);
-    for (uint64_t row = 0; row < panelWidth; ++row) {
-      const uint64_t converted = row < validRows ? valid : 0;
-      std::memset(rows + (row * kBlock + converted) * outSize, 0, (width - converted) * outSize);
+    uint64_t converted = 0;
+    for (const PanelRows &piece : used) {
+      const TensorSlice &slice = parts[piece.part].slice;
+      const uint64_t valid = std::min(kBlock, slice.columns - std::min(begin, slice.columns));
+      converted += piece.count * std::min(valid, width);
+    }
+    if (converted != panelWidth * width)
+      std::memset(rows, 0, panelWidth * kBlock * outSize);
+    for (const PanelRows &piece : used) {
+      const TensorSlice &slice = parts[piece.part].slice;
+      if (begin < slice.columns)
+        losses.add(piece.part,
+                   convertBlock(slice, piece.row, piece.count, begin,
+                                std::min(kBlock, slice.columns - begin),
+                                rows + piece.place * kBlock * outSize, kBlock * outSize, toType));
     }
     if (outSize == sizeof(float))
       transposeFloats(reinterpret_cast<const float *>(rows), width / 32,
@@ -232,28 +285,49 @@ CastLoss packPanel(const TensorSlice &from, uint64_t panel, std::byte *to, DType
       transposeFours(rows, width / 64, out);
     out += width * panelWidth * outSize;
   }
-  return loss;
 }
 
-/// 32 rows, packed as Rows.
-CastLoss packRows(const TensorSlice &from, uint64_t row, std::byte *to, DType toType) {
+/// At most 32 rows of a matrix of `columns` columns, packed as Rows.
+CastLoss packRows(const TensorSlice &from, uint64_t row, uint64_t columns, std::byte *to,
+                  DType toType) {
   const uint64_t outSize = byteSize(toType);
   const uint64_t rows = std::min(panelWidth, from.rows - row);
   CastLoss loss;
   for (uint64_t begin = 0; begin < from.columns; begin += kBlock)
-    loss +=
-        convertBlock(from, row, rows, begin, std::min(kBlock, from.columns - begin),
-                     to + (row * from.columns + begin) * outSize, from.columns * outSize, toType);
+    loss += convertBlock(from, row, rows, begin, std::min(kBlock, from.columns - begin),
+                         to + begin * outSize, columns * outSize, toType);
+  if (from.columns < columns)
+    for (uint64_t i = 0; i < rows; ++i)
+      std::memset(to + (i * columns + from.columns) * outSize, 0,
+                  (columns - from.columns) * outSize);
   return loss;
 }
 
-/// Calls `pack(begin, end)` for pieces of 0 .. count from several threads and adds up what is lost.
+/// Calls `pack(begin, end)` for pieces of 0 .. count from several threads.
 template <typename PackRange>
-CastLoss packInParallel(uint64_t count, uint64_t grain, const PackRange &pack) {
-  return tbb::parallel_reduce(
-      tbb::blocked_range<uint64_t>(0, count, grain), CastLoss(),
-      [&](const auto &range, CastLoss loss) { return loss += pack(range.begin(), range.end()); },
-      [](CastLoss a, const CastLoss &b) { return a += b; });
+void packInParallel(uint64_t count, uint64_t grain, const PackRange &pack) {
+  tbb::parallel_for(tbb::blocked_range<uint64_t>(0, count, grain),
+                    [&](const auto &range) { pack(range.begin(), range.end()); });
+}
+
+/// One part, packed as Rows.
+void packPart(const PackedRows &part, uint64_t columns, std::byte *to, DType toType,
+              const std::function<void(const CastLoss &)> &lose) {
+  const TensorSlice &from = part.slice;
+  const uint64_t rowBytes = columns * byteSize(toType);
+  if (from.isContiguous() && from.columns == columns)
+    packInParallel(from.rows * columns, 1 << 18, [&](uint64_t begin, uint64_t end) {
+      lose(convertElements(from.at(0, 0) + begin * byteSize(from.dtype), from.dtype,
+                           to + begin * byteSize(toType), toType, end - begin));
+    });
+  else
+    packInParallel(roundUp(from.rows, panelWidth) / panelWidth, 1,
+                   [&](uint64_t begin, uint64_t end) {
+                     for (uint64_t block = begin; block < end; ++block)
+                       lose(packRows(from, block * panelWidth, columns,
+                                     to + block * panelWidth * rowBytes, toType));
+                   });
+  std::memset(to + from.rows * rowBytes, 0, (part.rows - from.rows) * rowBytes);
 }
 
 } // namespace
@@ -286,20 +360,27 @@ CastLoss convertElements(const std::byte *from, DType fromType, std::byte *to, D
   failInternal("weights of dtype {} cannot be read", toString(fromType));
 }
 
-CastLoss packTensor(const TensorSlice &from, std::byte *to, DType toType, fb::Packing packing) {
-  if (packing == fb::Packing::Rows && from.isContiguous())
-    return packInParallel(from.rows * from.columns, 1 << 18, [&](uint64_t begin, uint64_t end) {
-      return convertElements(from.data + begin * byteSize(from.dtype), from.dtype,
-                             to + begin * byteSize(toType), toType, end - begin);
+std::vector<CastLoss> packTensor(std::span<const PackedRows> parts, uint64_t columns, std::byte *to,
+                                 DType toType, fb::Packing packing) {
+  Losses losses(parts.size());
+  uint64_t rows = 0;
+  for (size_t i = 0; i < parts.size(); ++i) {
+    if (packing == fb::Packing::Rows)
+      packPart(parts[i], columns, to + rows * columns * byteSize(toType), toType,
+               [&](const CastLoss &loss) { losses.add(i, loss); });
+    rows += parts[i].rows;
+  }
+  if (packing == fb::Packing::Panel32)
+    packInParallel(roundUp(rows, panelWidth) / panelWidth, 1, [&](uint64_t begin, uint64_t end) {
+      for (uint64_t panel = begin; panel < end; ++panel)
+        packPanel(parts, columns, panel, to, toType, losses);
     });
-  return packInParallel(
-      roundUp(from.rows, panelWidth) / panelWidth, 1, [&](uint64_t begin, uint64_t end) {
-        CastLoss loss;
-        for (uint64_t panel = begin; panel < end; ++panel)
-          loss += packing == fb::Packing::Panel32 ? packPanel(from, panel, to, toType)
-                                                  : packRows(from, panel * panelWidth, to, toType);
-        return loss;
-      });
+  return losses.take();
+}
+
+CastLoss packTensor(const TensorSlice &from, std::byte *to, DType toType, fb::Packing packing) {
+  const PackedRows whole{from, from.rows};
+  return packTensor(std::span(&whole, 1), from.columns, to, toType, packing).front();
 }
 
 } // namespace vinci

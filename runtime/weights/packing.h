@@ -7,6 +7,8 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <span>
+#include <vector>
 
 namespace vinci {
 
@@ -25,7 +27,15 @@ struct CastLoss {
 CastLoss convertElements(const std::byte *from, DType fromType, std::byte *to, DType toType,
                          uint64_t count);
 
-/// Packs one tensor: `to` gets packedBytes(from's shape, toType, packing) bytes, padding zeroed.
+/// Rows of a matrix that is packed: those of `slice`, then zeros up to `rows`. Columns that the
+/// slice lacks are zero as well.
+struct PackedRows {
+  TensorSlice slice;
+  uint64_t rows = 0;
+};
+
+/// Packs a matrix of `columns` columns that is made of the rows of `parts`, one after another: `to`
+/// gets packedBytes(its shape, toType, packing) bytes, padding zeroed. Gives what each part lost.
 /// Threads: TBB.
 ///
 /// Rows: row-major. Panel32, for shape [n, k], has element (n, k), counted in elements, at
@@ -33,6 +43,9 @@ CastLoss convertElements(const std::byte *from, DType fromType, std::byte *to, D
 ///   16-bit types  (n/32)*Kp*32 + (k/32)*1024 + ((n%32)/16)*512 + ((k%32)/2)*32 + (n%16)*2 + k%2
 ///   int8          (n/32)*Kp*32 + (k/64)*2048 + ((n%32)/16)*1024 + ((k%64)/4)*64 + (n%16)*4 + k%4
 /// with Kp = k rounded up to 32, for int8 to 64.
+std::vector<CastLoss> packTensor(std::span<const PackedRows> parts, uint64_t columns, std::byte *to,
+                                 DType toType, fb::Packing packing);
+/// The same for a matrix in one part.
 CastLoss packTensor(const TensorSlice &from, std::byte *to, DType toType, fb::Packing packing);
 
 } // namespace vinci

@@ -9,7 +9,23 @@ TensorSlice wholeTensor(const std::byte *data, DType dtype, std::span<const uint
   uint64_t columns = 1;
   for (size_t i = 1; i < shape.size(); ++i)
     columns *= shape[i];
-  return {data, dtype, rows, columns, 1, 1, columns, 1};
+  return {data, dtype, rows, columns, 1, 1, columns, 1, 0};
+}
+
+TensorSlice TensorSlice::rowRange(uint64_t first, uint64_t count) const {
+  TensorSlice part = *this;
+  part.rows = count;
+  // Whole runs are left behind; what is left of the next remains to be skipped.
+  part.data += (skip + first) / run * period * rowStride * byteSize(dtype);
+  part.skip = (skip + first) % run;
+  return part;
+}
+
+TensorSlice TensorSlice::columnRange(uint64_t first, uint64_t count) const {
+  TensorSlice part = *this;
+  part.columns = count;
+  part.data += first * columnStride * byteSize(dtype);
+  return part;
 }
 
 uint64_t JoinedTensors::rows() const {

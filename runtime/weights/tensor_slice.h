@@ -13,8 +13,9 @@
 namespace vinci {
 
 /// `rows` x `columns` elements of `dtype`. Rows come in runs of `run`, a run begins `period` rows
-/// after the one before: element (row, column) lies
-///   (row / run * period + row % run) * rowStride + column * columnStride
+/// after the one before, and the first `skip` < run rows are not part of it: element (row, column)
+/// lies, with r = skip + row,
+///   (r / run * period + r % run) * rowStride + column * columnStride
 /// elements after `data`. A tensor of one dimension is a matrix of one column; of more than two,
 /// all but the first are columns.
 struct TensorSlice {
@@ -23,15 +24,22 @@ struct TensorSlice {
   uint64_t rows = 0, columns = 0;
   uint64_t run = 1, period = 1;
   uint64_t rowStride = 0, columnStride = 1;
+  uint64_t skip = 0;
 
   const std::byte *at(uint64_t row, uint64_t column) const {
-    const uint64_t inFile = row / run * period + row % run;
+    const uint64_t inRuns = skip + row;
+    const uint64_t inFile = inRuns / run * period + inRuns % run;
     return data + (inFile * rowStride + column * columnStride) * byteSize(dtype);
   }
-  /// True if the elements lie side by side in the order of the matrix.
+  /// True if the elements lie side by side in the order of the matrix, from at(0, 0) on.
   bool isContiguous() const {
-    return columnStride == 1 && rowStride == columns && (run >= rows || run == period);
+    return columnStride == 1 && (rowStride == columns || rows <= 1) &&
+           (run >= skip + rows || run == period);
   }
+  /// The rows first .. first + count, which must be there.
+  TensorSlice rowRange(uint64_t first, uint64_t count) const;
+  /// The columns first .. first + count.
+  TensorSlice columnRange(uint64_t first, uint64_t count) const;
 };
 
 /// All of a row-major tensor of `shape`.

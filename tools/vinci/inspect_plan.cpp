@@ -197,6 +197,23 @@ Report planMemory(const Plan &file) {
           {"constants", constants}};
 }
 
+/// The tensors that the weight is made of, and how ranks share them:
+/// `a.weight by rows/4, b.weight`.
+static std::string sourcesText(const fb::Weight &weight) {
+  static constexpr const char *names[] = {"rows", "columns", "stack", "first only"};
+  std::vector<std::string> sources;
+  for (const fb::WeightPiece *piece : *weight.pieces()) {
+    std::string text = piece->source()->str();
+    for (const fb::Shard *shard : *piece->shards()) {
+      text += fmt::format(" by {}", names[size_t(shard->kind())]);
+      if (shard->kind() != fb::ShardKind::FirstOnly)
+        text += fmt::format("/{}", shard->parts());
+    }
+    sources.push_back(text);
+  }
+  return fmt::format("{}", fmt::join(sources, ", "));
+}
+
 Report planWeights(const Plan &file) {
   Report rows = Report::array();
   for (const fb::Weight *weight : *file.root()->weights()) {
@@ -207,7 +224,7 @@ Report planWeights(const Plan &file) {
                     {"count", weight->count()},
                     {"packing", fb::EnumNamePacking(weight->packing())},
                     {"bytes", weight->bytes()},
-                    {"source", weight->source()->str()}});
+                    {"source", sourcesText(*weight)}});
   }
   return rows;
 }

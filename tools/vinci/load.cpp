@@ -18,6 +18,9 @@ void checkLoadFlags(const LoadFlags &flags) {
 }
 
 std::unique_ptr<LoadedModel> load(ReadyPlan ready, const LoadFlags &flags) {
+  LoadOptions loadOptions;
+  loadOptions.threads = uint32_t(flags.threads.value_or(0));
+  LoadedModel::requireMemory(ready.plan, loadOptions);
   const Checkpoint checkpoint = Checkpoint::open(ready.modelDirectory);
   Progress progress("packing weights");
   PackOptions options;
@@ -27,11 +30,9 @@ std::unique_ptr<LoadedModel> load(ReadyPlan ready, const LoadFlags &flags) {
   options.warning = [](const std::string &message) {
     fmt::print(stderr, "warning: {}\n", message);
   };
-  Pack pack = Pack::create(ready.plan, checkpoint, options);
+  std::vector<Pack> packs = Pack::createAll(ready.plan, checkpoint, options);
   progress.finish();
-  LoadOptions loadOptions;
-  loadOptions.threads = uint32_t(flags.threads.value_or(0));
-  return std::make_unique<LoadedModel>(std::move(ready.plan), std::move(pack), loadOptions);
+  return std::make_unique<LoadedModel>(std::move(ready.plan), std::move(packs), loadOptions);
 }
 
 } // namespace vinci

@@ -3,6 +3,8 @@
 //
 // An empty input becomes the sample plan of the unit tests, which is smaller than any plan that the
 // compiler writes; mutation goes on from there, too.
+#include "runtime/plan/collectives.h"
+#include "runtime/plan/mesh.h"
 #include "runtime/plan/plan.h"
 #include "runtime/support/error.h"
 #include "tests/unit/plan/sample_plan.h"
@@ -19,7 +21,7 @@ using namespace vinci;
 /// The sample with segments as short as they can be: its tables are what matters.
 const std::vector<std::byte> &seed() {
   static const std::vector<std::byte> bytes = [] {
-    fb::PlanT tables = sample::plan();
+    fb::PlanT tables = sample::rankedPlan({2, 2});
     std::vector<SegmentData> segments = sample::segments();
     segments[0].bytes.resize(1);
     return serializePlan(tables, segments);
@@ -34,13 +36,17 @@ uint64_t walk(const Plan &plan) {
   for (uint32_t i = 0; i < root.segments()->size(); ++i)
     sum += uint64_t(plan.segment(i).front()) + uint64_t(plan.segment(i).back());
   for (uint32_t i = 0; i < root.constants()->size(); ++i)
-    for (std::byte byte : plan.constant(i))
+    for (std::byte byte : plan.constant(i, Mesh(root).ranks() - 1))
       sum += uint64_t(byte);
   for (const fb::Entry *entry : *root.entries())
     for (const fb::Call *call : *entry->calls()) {
       const fb::Body *body = root.bodies()->Get(call->body());
       for (const fb::Command *command : *body->commands()) {
-        sum += root.kernels()->Get(command->kernel())->symbol()->size();
+        const fb::Kernel *kernel = root.kernels()->Get(command->kernel());
+        sum += kernel->symbol()->size();
+        if (const fb::Collective *collective = kernel->collective())
+          sum += collectiveBytes(root, *collective, Receive) +
+                 Mesh(root).ranksAlong(axesOf(*collective->axes()));
         for (uint32_t i = 0; i < command->operand_count(); ++i) {
           const fb::Operand *operand = body->operands()->Get(command->operand_first() + i);
           if (operand->space() == fb::Space::Arena)
@@ -51,7 +57,9 @@ uint64_t walk(const Plan &plan) {
       }
     }
   for (const fb::Weight *weight : *root.weights())
-    sum += weight->shape()->Get(0);
+    for (const fb::WeightPiece *piece : *weight->pieces())
+      for (const fb::Shard *shard : *piece->shards())
+        sum += partOf(*shard, Mesh(root), Mesh(root).ranks() - 1, piece->shape()->Get(0)).first;
   return sum;
 }
 

@@ -4,6 +4,7 @@
 #include "backend/codegen/codegen.h"
 #include "backend/plan/plan_writer.h"
 #include "runtime/exec/cpu_features.h"
+#include "runtime/plan/mesh.h"
 #include "runtime/serving/engine.h"
 #include "runtime/serving/score.h"
 #include "runtime/weights/check_weights.h"
@@ -12,22 +13,32 @@
 #include "tests/unit/weights/temporary_folder.h"
 
 #include <algorithm>
+#include <cmath>
 #include <map>
 #include <random>
+#include <utility>
 
 namespace vinci {
 namespace {
 
 using Ids = std::vector<int32_t>;
 
-std::map<std::string, Attribute> matmul(int64_t n, const char *out, const char *rows) {
-  return {{"dtype", "bfloat16"}, {"out_dtype", out},   {"n", n},
-          {"k", int64_t(32)},    {"bias", int64_t(0)}, {"rows", rows}};
+std::map<std::string, Attribute> matmul(int64_t n, int64_t k, const char *out, const char *rows) {
+  return {{"dtype", "bfloat16"}, {"out_dtype", out}, {"n", n}, {"k", k},
+          {"bias", int64_t(0)},  {"rows", rows}};
+}
+KernelSpec rope(int64_t heads) {
+  return {"rope",
+          {{"dtype", "bfloat16"},
+           {"compute", "float32"},
+           {"heads", heads},
+           {"head_dim", int64_t(sample::headDim)}}};
 }
 
-/// The sample plan (tests/unit/plan/sample_plan.h) with machine code: what each of its kernels is.
-std::vector<KernelSpec> kernelSpecs() {
-  const int64_t one = 1, two = 2, sixteen = 16, hidden = sample::hidden;
+/// What each kernel of the sample plan (tests/unit/plan/sample_plan.h) is on a rank that has
+/// `heads` of the two query heads.
+std::vector<KernelSpec> kernelSpecs(int64_t heads) {
+  const int64_t one = 1, sixteen = 16, hidden = sample::hidden;
   return {
       {"embedding", {{"dtype", "bfloat16"}, {"hidden", hidden}, {"vocab", int64_t(40)}}},
       {"rope_table", {{"dtype", "float32"}, {"head_dim", sixteen}}},
@@ -38,16 +49,15 @@ std::vector<KernelSpec> kernelSpecs() {
         {"groups", one},
         {"eps", 1e-6},
         {"rows", "tokens"}}},
-      {"matmul", matmul(32, "bfloat16", "tokens")},
-      {"matmul", matmul(16, "bfloat16", "tokens")},
-      {"rope",
-       {{"dtype", "bfloat16"}, {"compute", "float32"}, {"heads", two}, {"head_dim", sixteen}}},
+      {"matmul", matmul(heads * sixteen, hidden, "bfloat16", "tokens")},
+      {"matmul", matmul(sixteen, hidden, "bfloat16", "tokens")},
+      rope(heads),
       {"kv_append",
        {{"dtype", "bfloat16"}, {"kv_heads", one}, {"head_dim", sixteen}, {"block_size", sixteen}}},
       {"attention",
        {{"dtype", "bfloat16"},
         {"softmax", "float32"},
-        {"heads", two},
+        {"heads", heads},
         {"kv_heads", one},
         {"head_dim", sixteen},
         {"block_size", sixteen},
@@ -55,39 +65,20 @@ std::vector<KernelSpec> kernelSpecs() {
         {"scale", 0.25}}},
       {"add", {{"dtype", "bfloat16"}, {"n", hidden}, {"rows_per_token", one}}},
       {"gather_rows", {{"dtype", "bfloat16"}, {"n", hidden}}},
-      {"matmul", matmul(40, "float32", "logit_rows")},
-      // Two more than the sample has: it shares what cannot be shared once there is code.
-      {"rope",
-       {{"dtype", "bfloat16"}, {"compute", "float32"}, {"heads", one}, {"head_dim", sixteen}}},
-      {"matmul", matmul(40, "float32", "tokens")},
+      {"matmul", matmul(40, hidden, "float32", "logit_rows")},
   };
 }
 
-fb::PlanT modelTables(const CpuTarget &cpu) {
-  const uint32_t ropeK = sample::kernelCount, lmHeadOfTokens = ropeK + 1;
-  fb::PlanT plan = sample::plan();
-  std::vector<KernelSpec> specs = kernelSpecs();
-  plan.kernels.resize(specs.size());
-  for (size_t i = 0; i < specs.size(); ++i) {
-    plan.kernels[i] = std::make_unique<fb::KernelT>();
-    plan.kernels[i]->symbol = symbolName(specs[i]);
-    plan.kernels[i]->op = specs[i].op;
-    plan.kernels[i]->operands = operandCount(specs[i]);
-    plan.kernels[i]->outputs = outputCount(specs[i]);
-  }
-  auto use = [&](uint32_t body, uint32_t command, uint32_t kernel) {
-    fb::Command &old = plan.bodies[body]->commands[command];
-    KernelTiles tiles = tileRule(specs[kernel], cpu);
-    old = fb::Command(
-        kernel, old.operand_first(), old.operand_count(), old.wait_first(), old.wait_count(),
-        old.stream(),
-        fb::TileRule(fb::Symbol(tiles.symbol), tiles.scale, tiles.rowBlock, tiles.columns));
-  };
-  for (uint32_t body = 0; body < plan.bodies.size(); ++body)
-    for (uint32_t i = 0; i < plan.bodies[body]->commands.size(); ++i)
-      use(body, i, plan.bodies[body]->commands[i].kernel());
-  use(sample::Layer, sample::RotateK, ropeK);
-  use(sample::Epilogue, 1, lmHeadOfTokens);
+/// The sample with machine code; ranks share the query heads along the last axis of a mesh.
+struct Model {
+  fb::PlanT plan;
+  std::map<KernelSpec, uint32_t> kernels;
+};
+
+Model modelTables(const CpuTarget &cpu, const std::vector<uint32_t> &mesh) {
+  Model model{mesh.empty() ? sample::plan() : sample::rankedPlan(mesh), {}};
+  fb::PlanT &plan = model.plan;
+  const int64_t heads = mesh.empty() ? 2 : 2 / mesh.back();
   // Norm all tokens, then gather: norms have a row per token.
   fb::BodyT &epilogue = *plan.bodies[sample::EpiloguePrefill];
   epilogue.operands = {{fb::Space::Arena, sample::X}, {fb::Space::Arena, sample::Hidden},
@@ -95,17 +86,62 @@ fb::PlanT modelTables(const CpuTarget &cpu) {
                        {fb::Space::Arena, sample::X}, {fb::Space::Input, sample::LogitIndices},
                        {fb::Space::Output, 0},        {fb::Space::Arena, sample::Rows},
                        {fb::Space::Parameter, 1}};
-  use(sample::EpiloguePrefill, 0, sample::RmsNorm);
-  use(sample::EpiloguePrefill, 1, sample::GatherRows);
+  const std::vector<KernelSpec> specs = kernelSpecs(heads);
+  auto specOf = [&](uint32_t body, uint32_t command, uint32_t kernel) -> KernelSpec {
+    // The sample shares what cannot be shared once there is code.
+    if (body == sample::Layer && command == sample::RotateK)
+      return rope(1);
+    if (body == sample::Layer && command == sample::ProjectO)
+      return {"matmul", matmul(sample::hidden, heads * 16, "bfloat16", "tokens")};
+    if (body == sample::Epilogue && command == 1)
+      return {"matmul", matmul(40, sample::hidden, "float32", "tokens")};
+    if (body == sample::EpiloguePrefill && command < 2)
+      return specs[command == 0 ? sample::RmsNorm : sample::GatherRows];
+    return specs[kernel];
+  };
+  const auto sampleKernels = std::exchange(plan.kernels, {});
+  for (uint32_t body = 0; body < plan.bodies.size(); ++body)
+    for (uint32_t i = 0; i < plan.bodies[body]->commands.size(); ++i) {
+      fb::Command &command = plan.bodies[body]->commands[i];
+      fb::TileRule rule = command.tiles();
+      auto kernel = uint32_t(plan.kernels.size());
+      if (command.kernel() >= specs.size()) { // a collective
+        plan.kernels.push_back(std::make_unique<fb::KernelT>(*sampleKernels[command.kernel()]));
+      } else {
+        const KernelSpec spec = specOf(body, i, command.kernel());
+        auto [known, isNew] = model.kernels.emplace(spec, kernel);
+        if (isNew) {
+          plan.kernels.push_back(std::make_unique<fb::KernelT>());
+          plan.kernels.back()->symbol = symbolName(spec);
+          plan.kernels.back()->op = spec.op;
+          plan.kernels.back()->operands = operandCount(spec);
+          plan.kernels.back()->outputs = outputCount(spec);
+        }
+        kernel = known->second;
+        const KernelTiles tiles = tileRule(spec, cpu);
+        rule = fb::TileRule(fb::Symbol(tiles.symbol), tiles.scale, tiles.rowBlock, tiles.columns);
+      }
+      command = fb::Command(kernel, command.operand_first(), command.operand_count(),
+                            command.wait_first(), command.wait_count(), command.stream(), rule);
+    }
   plan.cpu = cpu.name;
   plan.cpu_features = cpu.features;
-  return plan;
+  return model;
 }
 
 /// Compiled once for all tests.
-const std::vector<std::byte> &machineCode(const CpuTarget &cpu) {
-  static const std::vector<std::byte> object = compileKernels(kernelSpecs(), cpu);
-  return object;
+const std::vector<std::byte> &machineCode(const Model &model, const CpuTarget &cpu) {
+  static std::map<std::vector<std::string>, std::vector<std::byte>> objects;
+  std::vector<std::string> symbols;
+  std::vector<KernelSpec> specs;
+  for (const auto &[spec, kernel] : model.kernels) {
+    symbols.push_back(symbolName(spec));
+    specs.push_back(spec);
+  }
+  auto [found, isNew] = objects.try_emplace(symbols);
+  if (isNew)
+    found->second = compileKernels(specs, cpu);
+  return found->second;
 }
 
 class Loaded : public TemporaryFolder {
@@ -126,12 +162,15 @@ protected:
     write("model.safetensors", safetensors(tensors));
   }
 
-  Plan plan(auto &&change) const {
-    fb::PlanT tables = modelTables(cpu_);
+  Plan plan(auto &&change, const std::vector<uint32_t> &mesh = {}) const {
+    Model model = modelTables(cpu_, mesh);
     std::vector<SegmentData> segments = sample::segments();
-    segments[0].bytes = machineCode(cpu_);
-    change(tables);
-    return Plan::parse(serializePlan(tables, segments), "test.plan");
+    segments[0].bytes = machineCode(model, cpu_);
+    change(model.plan);
+    return Plan::parse(serializePlan(model.plan, segments), "test.plan");
+  }
+  Plan planOf(const std::vector<uint32_t> &mesh) const {
+    return plan([](fb::PlanT &) {}, mesh);
   }
   Plan plan() const {
     return plan([](fb::PlanT &) {});
@@ -140,8 +179,8 @@ protected:
     return load(plan(), options);
   }
   std::unique_ptr<LoadedModel> load(Plan plan, const LoadOptions &options = {}) const {
-    Pack pack = Pack::create(plan, Checkpoint::open(folder));
-    return std::make_unique<LoadedModel>(std::move(plan), std::move(pack), options);
+    std::vector<Pack> packs = Pack::createAll(plan, Checkpoint::open(folder));
+    return std::make_unique<LoadedModel>(std::move(plan), std::move(packs), options);
   }
 
   CpuTarget cpu_ = resolveCpu("native");
@@ -161,8 +200,11 @@ TEST_F(Loaded, KnowsItsLimitsAndMemory) {
   EXPECT_EQ(model->limits().maxTokensPerStep, 8u);
   EXPECT_EQ(model->limits().blockSize, 16u);
   EXPECT_EQ(model->threads(), 2u);
-  EXPECT_GE(model->memoryUse().used,
-            model->pack().totalBytes() + model->plan().root()->arena_bytes());
+  uint64_t weights = 0;
+  for (const fb::Weight *weight : *model->plan().root()->weights())
+    weights += weight->bytes();
+  EXPECT_GE(model->memoryUse().used, weights + model->plan().root()->arena_bytes());
+  EXPECT_EQ(model->ranks(), 1u);
 }
 
 TEST_F(Loaded, ThreadsDoNotChangeABit) {
@@ -249,12 +291,102 @@ TEST_F(Loaded, BadInputsNeverReachTheKernels) {
 }
 
 TEST_F(Loaded, WhatDoesNotFitTheDeviceIsNamed) {
-  std::string message = messageOf([&] { load({.threads = 1, .deviceMemoryBytes = 4096}); });
-  EXPECT_CONTAINS(message, "npu0: out of device memory: weights needs ");
-  EXPECT_CONTAINS(message, " bytes, 4096 of 4096 are free");
-  message = messageOf([&] { load({.threads = 1, .deviceMemoryBytes = 40000}); });
-  EXPECT_CONTAINS(message, "needs 16384 bytes, but ");
-  EXPECT_CONTAINS(message, "compile with --kv-blocks ");
+  EXPECT_EQ(messageOf([&] { load({.threads = 1, .deviceMemoryBytes = 4096}); }),
+            "test.plan: error: the weights need 31424 bytes, but the device has 4096");
+  std::string message = messageOf([&] { load({.threads = 1, .deviceMemoryBytes = 42000}); });
+  EXPECT_EQ(message, "test.plan: error: the KV cache of 8 blocks needs 16384 bytes, but the device "
+                     "has 42000, of which 6480 are left beside weights and activations: compile "
+                     "with --kv-blocks 3 or less (16 tokens a block), which may need a smaller "
+                     "--max-seq-len");
+  EXPECT_EQ(messageOf([&] {
+              load(planOf({2, 2}), {.threads = 1, .deviceMemoryBytes = 4096});
+            }),
+            "test.plan: error: the weights need 27328 bytes on each of 4 ranks, but a device has "
+            "4096");
+  EXPECT_CONTAINS(messageOf([&] { load(planOf({2}), {.threads = 1, .deviceMemoryBytes = 34000}); }),
+                  "needs 16384 bytes on each of 2 ranks, but a device has 34000, of which ");
+}
+
+// Memory that this machine has only once: a plan of enough ranks for their weights to exceed it.
+TEST_F(Loaded, RanksShareTheMachinesMemory) {
+  Plan large = plan([](fb::PlanT &tables) { tables.limits->kv_blocks = 1 << 26; }, {4096, 2});
+  const std::string message = messageOf([&] { LoadedModel::requireMemory(large); });
+  EXPECT_CONTAINS(message, " bytes on each of 8192 ranks, but a device has ");
+  EXPECT_CONTAINS(message, ", its share of this machine's ");
+}
+
+/// The logits of all tokens of one text.
+std::vector<float> logitsOf(LoadedModel &model, const Ids &ids) {
+  std::vector<float> all;
+  Engine engine(model, {3});
+  Request request;
+  request.promptIds = ids;
+  request.maxTokens = 4;
+  request.onLogits = [&](uint32_t, std::span<const float> logits) {
+    all.insert(all.end(), logits.begin(), logits.end());
+  };
+  engine.submit(request);
+  engine.run();
+  return all;
+}
+
+TEST_F(Loaded, RanksTogetherAreTheModel) {
+  const Ids ids = someIds(20);
+  const std::vector<float> expected = logitsOf(*load({.threads = 2}), ids);
+  // One rank computes the same commands; its all_reduce is of itself.
+  EXPECT_EQ(logitsOf(*load(planOf({1}), {.threads = 2}), ids), expected);
+
+  auto two = load(planOf({2}), {.threads = 2});
+  EXPECT_EQ(two->ranks(), 2u);
+  const std::vector<float> shared = logitsOf(*two, ids);
+  ASSERT_EQ(shared.size(), expected.size());
+  double difference = 0, square = 0;
+  for (size_t i = 0; i < shared.size(); ++i) {
+    difference += std::pow(shared[i] - expected[i], 2);
+    square += std::pow(expected[i], 2);
+  }
+  EXPECT_LT(difference, square * 1e-3) << "as much as bfloat16 of two sums";
+  EXPECT_NE(shared, expected) << "a sum of two halves rounds elsewhere";
+
+  // Whatever else the mesh has, and however many threads there are, the bits are the same.
+  for (const std::vector<uint32_t> &mesh : {std::vector<uint32_t>{2}, {2, 2}, {8, 2}})
+    for (uint32_t threads : {1, 2, 5})
+      EXPECT_EQ(logitsOf(*load(planOf(mesh), {.threads = threads}), ids), shared)
+          << Mesh(mesh).ranks() << " ranks, " << threads << " threads";
+}
+
+TEST_F(Loaded, StepsOfRanksDoNotAllocate) {
+  auto model = load(planOf({2, 2}), {.threads = 2});
+  Ids ids = {1}, position = {0}, slot = {0}, start = {0, 1}, context = {1}, blocks = {0, 0, 0, 0};
+  StepInputs inputs = {ids, position, slot, start, context, blocks, {}};
+  for (int i = 0; i < 20; ++i)
+    model->step(EntryKind::Decode, inputs);
+  uint64_t before = test::allocationCount();
+  for (int i = 0; i < 100; ++i)
+    model->step(EntryKind::Decode, inputs);
+  EXPECT_EQ(test::allocationCount(), before);
+}
+
+/// Each rank turns by frequencies of its own: those of rank 0 decide its logits.
+TEST_F(Loaded, ConstantsOfRanks) {
+  auto withTables = [&](std::vector<float> frequencies) {
+    Model model = modelTables(cpu_, {2});
+    std::vector<SegmentData> segments = sample::segments();
+    segments[0].bytes = machineCode(model, cpu_);
+    model.plan.constants[0]->per_rank = true;
+    segments[1].bytes.assign(64 + model.plan.constants[0]->bytes, std::byte(0));
+    for (size_t rank = 0; rank < 2; ++rank)
+      for (uint64_t i = 0; i < model.plan.constants[0]->bytes; i += sizeof(float))
+        std::memcpy(segments[1].bytes.data() + rank * 64 + i, &frequencies[rank], sizeof(float));
+    return Plan::parse(serializePlan(model.plan, segments), "test.plan");
+  };
+  const Ids ids = someIds(12);
+  auto logits = [&](std::vector<float> frequencies) {
+    return logitsOf(*load(withTables(frequencies)), ids);
+  };
+  EXPECT_EQ(logits({1, 1}), logitsOf(*load(planOf({2})), ids));
+  EXPECT_NE(logits({1, 2}), logits({1, 1}));
+  EXPECT_NE(logits({2, 1}), logits({1, 2}));
 }
 
 TEST_F(Loaded, APlanForAnotherProcessorIsRefused) {

@@ -35,6 +35,8 @@ fb::PlanT tables() {
                                      {fb::BindingKind::KvCache, layer}};
   }
   plan.entries.push_back(std::move(entry));
+  for (int i = 0; i < 2; ++i)
+    plan.kernels.push_back(std::make_unique<fb::KernelT>());
   return plan;
 }
 

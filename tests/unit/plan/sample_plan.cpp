@@ -1,6 +1,8 @@
 #include "tests/unit/plan/sample_plan.h"
 
+#include "runtime/plan/collectives.h"
 #include "runtime/plan/layout.h"
+#include "runtime/plan/mesh.h"
 
 #include <cstring>
 #include <initializer_list>
@@ -35,7 +37,9 @@ void addWeight(fb::PlanT &plan, std::string name, std::string source, std::vecto
                fb::Packing packing, uint32_t count = 0) {
   auto weight = std::make_unique<fb::WeightT>();
   weight->name = std::move(name);
-  weight->source = std::move(source);
+  weight->pieces.push_back(std::make_unique<fb::WeightPieceT>());
+  weight->pieces[0]->source = std::move(source);
+  weight->pieces[0]->shape = shape;
   weight->shape = std::move(shape);
   weight->packing = packing;
   weight->count = count;
@@ -175,6 +179,7 @@ void addModel(fb::PlanT &plan) {
   plan.model->num_hidden_layers = layers;
   plan.model->max_position_embeddings = maxSeqLen;
   plan.model->dtype = fb::DType::BFloat16;
+  plan.model->num_key_value_heads = 1;
   plan.cpu = "avx2";
   plan.cpu_features = {"avx2", "fma"};
   plan.limits = std::make_unique<fb::LimitsT>();
@@ -252,6 +257,83 @@ fb::PlanT plan() {
   addEntry(plan, "decode", Epilogue, fb::Symbol::Tokens);
   addEntry(plan, "score", Epilogue, fb::Symbol::Tokens);
   return plan;
+}
+
+std::unique_ptr<fb::ShardT> shard(fb::ShardKind kind, std::vector<uint32_t> axes, uint32_t parts) {
+  auto shard = std::make_unique<fb::ShardT>();
+  shard->kind = kind;
+  shard->axes = std::move(axes);
+  shard->parts = parts;
+  return shard;
+}
+
+void addShard(fb::WeightT &weight, size_t piece, std::unique_ptr<fb::ShardT> shard) {
+  switch (shard->kind) {
+  case fb::ShardKind::Rows:
+    weight.shape[0] -= weight.pieces[piece]->shape[0];
+    weight.shape[0] += partSize(weight.pieces[piece]->shape[0], shard->parts);
+    break;
+  case fb::ShardKind::Columns:
+    weight.shape[1] = partSize(weight.pieces[piece]->shape[1], shard->parts);
+    break;
+  case fb::ShardKind::Stack:
+    weight.count /= shard->parts;
+    break;
+  case fb::ShardKind::FirstOnly:
+    break;
+  }
+  weight.bytes = *packedBytes(weight.shape, toDType(weight.dtype), weight.packing, weight.count);
+  weight.pieces[piece]->shards.push_back(std::move(shard));
+}
+
+uint32_t addCollective(fb::PlanT &plan, fb::CollectiveKind kind, std::vector<uint32_t> axes,
+                       fb::DType dtype, fb::Dim count) {
+  const std::string op(collectiveName(kind));
+  addKernel(plan, (op + std::to_string(plan.kernels.size())).c_str(), op.c_str(), 2);
+  auto collective = std::make_unique<fb::CollectiveT>();
+  collective->kind = kind;
+  collective->axes = std::move(axes);
+  collective->dtype = dtype;
+  collective->count = std::make_unique<fb::Dim>(count);
+  plan.kernels.back()->collective = std::move(collective);
+  return uint32_t(plan.kernels.size() - 1);
+}
+
+fb::PlanT rankedPlan(std::vector<uint32_t> mesh) {
+  fb::PlanT result = plan();
+  const auto axis = uint32_t(mesh.size() - 1);
+  const uint32_t parts = mesh.back();
+  result.mesh = std::move(mesh);
+  for (auto &weight : result.weights) {
+    if (weight->name.ends_with(".q"))
+      addShard(*weight, 0, shard(fb::ShardKind::Rows, {axis}, parts));
+    if (weight->name.ends_with(".k") || weight->name.ends_with(".v"))
+      addShard(*weight, 0, shard(fb::ShardKind::Rows, {axis}, 1));
+    if (weight->name.ends_with(".o"))
+      addShard(*weight, 0, shard(fb::ShardKind::Columns, {axis}, parts));
+    if (weight->name == "experts")
+      addShard(*weight, 0, shard(fb::ShardKind::Stack, {axis}, parts));
+  }
+  for (Buffer buffer : {Q, Attended}) {
+    result.buffers[buffer]->dims[1] = fixed(hidden / parts);
+    result.buffers[buffer]->bytes = maxTokens * hidden / parts * 2;
+  }
+  addCollective(result, fb::CollectiveKind::AllReduce, {axis}, fb::DType::BFloat16, tokens(hidden));
+
+  // The sum of what the ranks project comes before the residual, which takes its place.
+  fb::BodyT &layer = *result.bodies[Layer];
+  const fb::Command residual = layer.commands[Residual];
+  const auto operand = uint32_t(layer.operands.size()), wait = uint32_t(layer.waits.size());
+  layer.operands.insert(layer.operands.end(), {arena(O), arena(O)});
+  layer.waits.insert(layer.waits.end(), {ProjectO, Residual});
+  layer.commands[Residual] =
+      fb::Command(kernelCount, operand, 2, wait, 1, 0, fb::TileRule(fb::Symbol::One, 1, 1, 1));
+  layer.commands.push_back(fb::Command(residual.kernel(), residual.operand_first(),
+                                       residual.operand_count(), wait + 1, 1, 0, residual.tiles()));
+  auto &debug = *result.debug[Layer];
+  debug.ops.insert(debug.ops.end() - 1, "llm.all_reduce");
+  debug.locations.push_back("config.json:1:1");
+  return result;
 }
 
 std::vector<SegmentData> segments() {

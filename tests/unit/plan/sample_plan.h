@@ -55,6 +55,18 @@ enum LayerCommand : uint32_t {
 };
 
 fb::PlanT plan();
+/// The same cut along the last axis of `mesh`, which has size 1 or 2: query heads, the columns of o
+/// and the experts. Command `Residual` of the layers is an all_reduce of o, the residual is the
+/// next. Its kernel follows the sample's.
+fb::PlanT rankedPlan(std::vector<uint32_t> mesh);
+
+std::unique_ptr<fb::ShardT> shard(fb::ShardKind kind, std::vector<uint32_t> axes, uint32_t parts);
+/// Cuts a piece, and gives the weight the shape, count and bytes that are left.
+void addShard(fb::WeightT &weight, size_t piece, std::unique_ptr<fb::ShardT> shard);
+/// Adds a kernel that is a collective and gives its index.
+uint32_t addCollective(fb::PlanT &plan, fb::CollectiveKind kind, std::vector<uint32_t> axes,
+                       fb::DType dtype, fb::Dim count);
+
 std::vector<SegmentData> segments();
 /// The file, as serializePlan makes it.
 std::vector<std::byte> bytes();

@@ -15,8 +15,7 @@ namespace sample {
 /// Where the tables of planWithSegments are said to end, and its file.
 inline constexpr uint64_t tablesEnd = 4000, fileBytes = 12320;
 
-inline fb::PlanT planWithSegments() {
-  fb::PlanT result = plan();
+inline fb::PlanT withSegments(fb::PlanT result) {
   uint64_t offset = 4096;
   for (const SegmentData &data : segments()) {
     auto segment = std::make_unique<fb::SegmentT>();
@@ -27,6 +26,10 @@ inline fb::PlanT planWithSegments() {
     result.segments.push_back(std::move(segment));
   }
   return result;
+}
+
+inline fb::PlanT planWithSegments() {
+  return withSegments(plan());
 }
 
 } // namespace sample

@@ -31,6 +31,11 @@ void setCommand(PlanT &plan, uint32_t body, uint32_t index, uint32_t kernel, uin
   command(plan, body, index) =
       fb::Command(kernel, operandFirst, operandCount, waitFirst, waitCount, stream, tiles);
 }
+void addPiece(fb::WeightT &weight, std::vector<uint64_t> shape) {
+  weight.pieces.push_back(std::make_unique<fb::WeightPieceT>());
+  weight.pieces.back()->source = "another.weight";
+  weight.pieces.back()->shape = std::move(shape);
+}
 const fb::TileRule anyTiles(fb::Symbol::Tokens, 1, 4, 2);
 
 const Case modelCases[] = {
@@ -41,6 +46,8 @@ const Case modelCases[] = {
      "model: vocab_size is 0, legal are 1 to 2147483647"},
     {"HiddenSize", [](PlanT &p) { p.model->hidden_size = 1u << 31; }, "hidden_size is 2147483648"},
     {"Layers", [](PlanT &p) { p.model->num_hidden_layers = 0; }, "num_hidden_layers is 0"},
+    {"KeyValueHeads", [](PlanT &p) { p.model->num_key_value_heads = 0; },
+     "model: num_key_value_heads is 0, legal are 1 to 2147483647"},
     {"Positions", [](PlanT &p) { p.model->max_position_embeddings = 0; },
      "max_position_embeddings is 0"},
     {"DTypeUnknown", [](PlanT &p) { p.model->dtype = fb::DType(badEnum); },
@@ -194,12 +201,13 @@ const Case weightCases[] = {
     {"Name", [](PlanT &p) { p.weights[1]->name = ""; }, "weight 1: name is empty"},
     {"NameTwice", [](PlanT &p) { p.weights[2]->name = "layers.0.norm"; },
      "weight 2: name \"layers.0.norm\" is taken by another weight"},
-    {"Source", [](PlanT &p) { p.weights[1]->source = ""; }, "source is empty"},
-    {"SingleWithPlaceholder", [](PlanT &p) { p.weights[1]->source = "a.{}.b"; },
+    {"Source", [](PlanT &p) { p.weights[1]->pieces[0]->source = ""; },
+     "weight 1 \"layers.0.norm\", piece 0: source is empty"},
+    {"SingleWithPlaceholder", [](PlanT &p) { p.weights[1]->pieces[0]->source = "a.{}.b"; },
      "source \"a.{}.b\" must hold {} nowhere for count 0"},
-    {"StackWithoutPlaceholder", [](PlanT &p) { p.weights.back()->source = "a.b"; },
+    {"StackWithoutPlaceholder", [](PlanT &p) { p.weights.back()->pieces[0]->source = "a.b"; },
      "source \"a.b\" must hold {} once for count 2"},
-    {"StackWithTwo", [](PlanT &p) { p.weights.back()->source = "a.{}.{}"; },
+    {"StackWithTwo", [](PlanT &p) { p.weights.back()->pieces[0]->source = "a.{}.{}"; },
      "must hold {} once for count 2"},
     {"Count", [](PlanT &p) { p.weights.back()->count = 1 << 30; }, "count is 1073741824"},
     {"DType", [](PlanT &p) { p.weights[1]->dtype = fb::DType(badEnum); },
@@ -216,19 +224,39 @@ const Case weightCases[] = {
      },
      "the rank is 3, legal are 1 to 2"},
     {"Size", [](PlanT &p) { p.weights[1]->shape = {0}; }, "a size of the shape is 0"},
+    {"NoPieces", [](PlanT &p) { p.weights[1]->pieces.clear(); },
+     "weight 1 \"layers.0.norm\": the number of pieces is 0, legal are 1 to 64"},
+    {"PieceRank", [](PlanT &p) { p.weights[1]->pieces[0]->shape.clear(); },
+     "piece 0: the rank is 0, legal are 1 to 2"},
+    {"PieceSize", [](PlanT &p) { p.weights[1]->pieces[0]->shape = {0}; },
+     "piece 0: a size of the shape is 0"},
+    {"PieceShape", [](PlanT &p) { p.weights[1]->pieces[0]->shape = {33}; },
+     "weight 1 \"layers.0.norm\": shape is [32], its pieces and shards make [33]"},
+    {"PieceColumns",
+     [](PlanT &p) {
+       addPiece(*p.weights[2], {3, 31});
+     },
+     "piece 1: a rank holds [3, 31] of it, other columns than of piece 0, [32, 32]"},
+    {"PieceRanks", [](PlanT &p) { addPiece(*p.weights[2], {3}); },
+     "piece 1: a rank holds [3] of it, other columns than of piece 0, [32, 32]"},
+    {"PieceRows",
+     [](PlanT &p) {
+       addPiece(*p.weights[2], {3, 32});
+     },
+     "weight 2 \"layers.0.q\": shape is [32, 32], its pieces and shards make [35, 32]"},
     {"PanelOfVector", [](PlanT &p) { p.weights[1]->packing = fb::Packing::Panel32; },
      "packing Panel32 needs a matrix, its rank is 1"},
     {"Bytes", [](PlanT &p) { p.weights[1]->bytes = 65; },
      "weight 1 \"layers.0.norm\": has 65 bytes, its packing makes 64"},
     {"BytesHuge",
      [](PlanT &p) {
-       p.weights[2]->shape = {0x7fffffff, 0x7fffffff};
+       p.weights[2]->shape = p.weights[2]->pieces[0]->shape = {0x7fffffff, 0x7fffffff};
      },
      "its packing makes too many"},
     {"Total",
      [](PlanT &p) {
        for (uint32_t i : {2, 3}) {
-         p.weights[i]->shape = {1 << 23, 1 << 23};
+         p.weights[i]->shape = p.weights[i]->pieces[0]->shape = {1 << 23, 1 << 23};
          p.weights[i]->bytes = uint64_t(1) << 47;
        }
      },
@@ -465,7 +493,8 @@ TEST(VerifyPlan, MisalignedVectors) {
 // What the fuzzer does at random: no single flipped bit behind the hashes may do more than be
 // refused.
 TEST(VerifyPlan, FlippedBitsBehindTheHashes) {
-  std::vector<std::byte> bytes = sample::bytes();
+  PlanT tables = sample::rankedPlan({2, 2});
+  std::vector<std::byte> bytes = serializePlan(tables, sample::segments());
   PlanHeader header = readPlanHeader(bytes, "test.plan");
   size_t accepted = 0, refused = 0;
   for (size_t bit = 0; bit < (sizeof header + header.flatbufferBytes) * 8; ++bit) {

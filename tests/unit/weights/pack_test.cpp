@@ -41,7 +41,7 @@ protected:
     PackOptions options;
     options.cacheDir = cache;
     options.warning = [this](const std::string &message) { warnings.push_back(message); };
-    return Pack::create(plan, Checkpoint::open(folder), options);
+    return Pack::create(plan, Checkpoint::open(folder), 0, options);
   }
 
   std::filesystem::path packFile() const {
@@ -84,7 +84,7 @@ TEST_F(Packs, WithoutACache) {
     EXPECT_GE(done, lastDone);
     lastDone = done, lastTotal = total;
   };
-  Pack pack = Pack::create(plan, Checkpoint::open(folder), options);
+  Pack pack = Pack::create(plan, Checkpoint::open(folder), 0, options);
   expectGood(pack);
   EXPECT_FALSE(pack.fromCache());
   EXPECT_EQ(lastDone, pack.totalBytes());
@@ -160,13 +160,49 @@ TEST_F(Packs, ManyAtOnce) {
       PackOptions options;
       options.cacheDir = cache;
       for (int round = 0; round < 5; ++round)
-        expectGood(Pack::create(plan, Checkpoint::open(folder), options));
+        expectGood(Pack::create(plan, Checkpoint::open(folder), 0, options));
     });
   for (std::thread &thread : threads)
     thread.join();
   auto files = std::filesystem::directory_iterator(cache);
   EXPECT_EQ(std::distance(begin(files), end(files)), 1);
   EXPECT_TRUE(pack().fromCache());
+}
+
+TEST_F(Packs, OfEveryRank) {
+  const Pack whole = pack();
+  fb::PlanT tables = sample::rankedPlan({3, 2});
+  plan = Plan::parse(serializePlan(tables, sample::segments()), "ranks.plan");
+  uint64_t lastDone = 0;
+  PackOptions options;
+  options.cacheDir = cache;
+  options.progress = [&](uint64_t done, uint64_t total) {
+    EXPECT_GE(done, lastDone);
+    lastDone = done;
+    EXPECT_EQ(total % 6, 0u);
+  };
+  for (bool again : {false, true}) {
+    std::vector<Pack> packs = Pack::createAll(plan, Checkpoint::open(folder), options);
+    ASSERT_EQ(packs.size(), 6u);
+    EXPECT_EQ(lastDone, 6 * packs[0].totalBytes());
+    lastDone = 0;
+    for (uint32_t rank = 0; rank < 6; ++rank) {
+      // Ranks that differ in the first axis alone hold the same, and share a file.
+      EXPECT_EQ(packs[rank].fromCache(), again || rank >= 2);
+      // A half of q's 32 rows is half a panel, the other half is zero: tiles of 16 of 512 elements.
+      const std::byte *q = packs[rank].weight(2), *allOfQ = whole.weight(2);
+      EXPECT_EQ(std::memcmp(q, allOfQ + rank % 2 * 1024, 1024), 0) << rank;
+      EXPECT_EQ(std::memcmp(packs[rank].weight(1), whole.weight(1), 64), 0);
+      const size_t experts = whole.size() - 1, slice = 32 * 64 * 2;
+      EXPECT_EQ(packs[rank].bytes(experts).size(), slice);
+      EXPECT_EQ(
+          std::memcmp(packs[rank].weight(experts), whole.weight(experts) + rank % 2 * slice, slice),
+          0);
+      const Pack alone = Pack::create(plan, Checkpoint::open(folder), rank);
+      for (size_t i = 0; i < alone.size(); ++i)
+        EXPECT_TRUE(std::ranges::equal(alone.bytes(i), packs[rank].bytes(i))) << rank << " " << i;
+    }
+  }
 }
 
 TEST_F(Packs, WeightsThatDoNotFit) {
@@ -181,8 +217,8 @@ TEST_F(Packs, TensorsOfAQuantisedLinear) {
   auto set = [&](size_t i, const char *source, std::vector<uint64_t> shape, fb::DType dtype,
                  fb::Packing packing) {
     fb::WeightT &weight = *tables.weights[i];
-    weight.source = source;
-    weight.shape = shape;
+    weight.pieces[0]->source = source;
+    weight.shape = weight.pieces[0]->shape = shape;
     weight.dtype = dtype;
     weight.packing = packing;
     weight.bytes = *packedBytes(shape, toDType(dtype), packing);
@@ -200,17 +236,16 @@ TEST_F(Packs, TensorsOfAQuantisedLinear) {
   const std::vector<TestTensor> forms = {{"l.deq_scale", "F32", {2}, bytesOf(scales)},
                                          {"l.deq_scale", "I64", {2}, wide}};
   for (const TestTensor &form : forms) {
-    std::vector<TestTensor> tensors = {
-        {"l.weight", "I8", {2, 5}, "\1\2\3\4\5\xff\xfe\xfd\xfc\xfb"},
-        form,
-        {"l.input_offset", "I8", {1}, "\xf9"},
-        {"l.quant_bias", "I32", {2}, "\1\2\3\4\5\6\7\x88"}};
+    std::vector<TestTensor> tensors = {{"l.weight", "I8", {2, 5}, "\1\2\3\4\5\xff\xfe\xfd\xfc\xfb"},
+                                       form,
+                                       {"l.input_offset", "I8", {1}, "\xf9"},
+                                       {"l.quant_bias", "I32", {2}, "\1\2\3\4\5\6\7\x88"}};
     for (const RequiredTensor &required : requiredTensors(*plan.root()))
       if (!required.name.starts_with("l."))
         tensors.push_back({required.name, "BF16", required.shape,
                            std::string(*elementCount(required.shape) * 2, '\0')});
     write("model.safetensors", safetensors(tensors));
-    Pack pack = Pack::create(plan, Checkpoint::open(folder));
+    Pack pack = Pack::create(plan, Checkpoint::open(folder), 0);
     EXPECT_EQ(std::memcmp(pack.weight(1), scales.data(), 8), 0) << form.dtype;
     const float offset = -7;
     EXPECT_EQ(std::memcmp(pack.weight(2), &offset, 4), 0);
@@ -223,7 +258,7 @@ TEST_F(Packs, OneTensorInTwoShapes) {
   fb::PlanT tables = sample::plan();
   for (auto &weight : tables.weights)
     if (weight->name == "layers.0.k")
-      weight->source = "model.layers.0.q.weight";
+      weight->pieces[0]->source = "model.layers.0.q.weight";
   plan = Plan::parse(serializePlan(tables, sample::segments()), "shapes.plan");
   EXPECT_EQ(messageOf([&] { pack(); }),
             "error: two weights of the plan make tensor "
@@ -312,8 +347,8 @@ TEST_F(HalfPacks, ATiedEmbeddingCountsOnce) {
   fb::PlanT tables = sample::plan();
   for (auto &weight : tables.weights) {
     weight->dtype = fb::DType::Float16;
-    if (weight->source == "lm_head.weight")
-      weight->source = "model.embed_tokens.weight";
+    if (weight->pieces[0]->source == "lm_head.weight")
+      weight->pieces[0]->source = "model.embed_tokens.weight";
   }
   plan = Plan::parse(serializePlan(tables, sample::segments()), "tied.plan");
   writeValues({{"model.embed_tokens.weight", 4, 1e-30f}});
@@ -374,7 +409,7 @@ protected:
   static Plan planOf(uint32_t heads) {
     fb::PlanT tables = sample::plan();
     tables.weights.pop_back(); // the stack
-    tables.kv_cache->num_key_value_heads = heads;
+    tables.model->num_key_value_heads = tables.kv_cache->num_key_value_heads = heads;
     tables.kv_cache->head_dim = sample::headDim / heads;
     tables.kv_cache->bytes_per_block =
         *kvBlockBytes(heads, sample::headDim / heads, tables.kv_cache->block_size, DType::BFloat16);
@@ -385,8 +420,8 @@ protected:
                               {".k.", ".self_attn.k_proj."},
                               {".v.", ".self_attn.v_proj."},
                               {".o.", ".self_attn.o_proj."}})
-        if (size_t at = weight->source.find(from); at != std::string::npos)
-          weight->source.replace(at, std::strlen(from), to);
+        if (size_t at = weight->pieces[0]->source.find(from); at != std::string::npos)
+          weight->pieces[0]->source.replace(at, std::strlen(from), to);
     return Plan::parse(serializePlan(tables, sample::segments()), "joined.plan");
   }
 

@@ -1,0 +1,22 @@
+// What a plan's collectives are called and how much they move.
+#pragma once
+
+#include "runtime/plan/plan_generated.h"
+
+#include <cstdint>
+#include <string_view>
+
+namespace vinci {
+
+/// "all_reduce", "all_gather", "reduce_scatter": the `op` of such a kernel.
+std::string_view collectiveName(fb::CollectiveKind kind);
+
+/// Which operand of a collective. The order is that of its operands.
+enum CollectiveOperand : uint32_t { Receive = 0, Send = 1 };
+
+/// Bytes that a collective of a verified plan writes or reads of one rank's operand at the plan's
+/// limits.
+uint64_t collectiveBytes(const fb::Plan &plan, const fb::Collective &collective,
+                         CollectiveOperand operand);
+
+} // namespace vinci
