@@ -48,6 +48,101 @@ def Partition : Pass<"partition", "::mlir::ModuleOp"> {
     Option<"lmHeadTp", "lm-head-tp", "int64_t", /*default=*/"1", "Ranks that divide the head's vocabulary">];
 }
 
+def FuseSwiglu : Pass<"fuse-swiglu", "::mlir::ModuleOp"> {
+  let summary = "silu and mul: llm.swiglu";
+  let description = [{
+    The activation is rounded before the product, as before, so the result is the same bits.
+
+    ```mlir
+    %1 = llm.silu %gate : tensor<?x768xbf16, #tokens>
+    %2 = llm.mul %1, %up : tensor<?x768xbf16, #tokens>
+    ```
+    becomes
+    ```mlir
+    %2 = llm.swiglu %gate, %up : (tensor<?x768xbf16, #tokens>, tensor<?x768xbf16, #tokens>) -> tensor<?x768xbf16, #tokens>
+    ```
+    Not if another op reads the activation, nor of heads ([tokens, heads, head_dim]).
+  }];
+}
+
+def FuseAddRmsNorm : Pass<"fuse-add-rms-norm", "::mlir::ModuleOp"> {
+  let summary = "A residual add and the norm of the sum: llm.add_rms_norm";
+  let description = [{
+    In a body:
+    ```mlir
+    %1 = llm.add %hidden, %attention : tensor<?x256xbf16, #tokens>
+    %2 = llm.rms_norm %1, %norm eps 1.0e-06 : tensor<?x256xbf16, #tokens>, tensor<256xbf16>
+    ```
+    becomes
+    ```mlir
+    %2, %1 = llm.add_rms_norm %attention, %hidden, %norm eps 1.0e-06 : tensor<?x256xbf16, #tokens>, tensor<256xbf16>
+    ```
+    The sum may have other readers. Its first norm is fused.
+
+    Across calls: where a body returns a sum, and each body that takes it norms it, the add moves to where the norm is. A body
+    that was
+
+    ```mlir
+    llm.body @decoder_layer(%hidden: …) -> … {
+      %0 = llm.rms_norm %hidden, %input_layernorm …
+      …
+      %9 = llm.add %5, %8 : …
+      llm.return %9 : …
+    ```
+    then takes and returns both operands:
+    ```mlir
+    llm.body @decoder_layer(%hidden: …, %residual: …) -> (…, …) {
+      %0, %1 = llm.add_rms_norm %hidden, %residual, %input_layernorm …
+      …
+      llm.return %8, %5 : …
+    ```
+    What is called without such a sum as well, as layer 0 is with the embedding, gets a body of its own, `@decoder_layer_first`,
+    with the norm as it was. The last sum goes to the norm of the epilogue; rows that it gathers are gathered from both.
+
+    A sum stays where it is if its body uses it otherwise, if one of its operands is an argument of the body or is returned
+    already (each result has a place in memory, that of an argument of the next call), or if some body that takes it has no
+    norm for it.
+
+    Targets without the kernel (310p3) keep add and norm apart.
+  }];
+}
+
+def FuseRope : Pass<"fuse-rope", "::mlir::ModuleOp"> {
+  let summary = "The rotations of queries and keys: llm.rope_qk";
+  let description = [{
+    The table of cosines and sines is the same for both and for all layers: the prologue makes it once per step, so nothing of
+    it is left to hoist.
+
+    ```mlir
+    %1 = llm.rope %q, %rope : tensor<?x8x64xbf16, #tokens>, tensor<?x64xf32, #tokens>
+    %2 = llm.rope %k, %rope : tensor<?x2x64xbf16, #tokens>, tensor<?x64xf32, #tokens>
+    ```
+    becomes
+    ```mlir
+    %1, %2 = llm.rope_qk %q, %k, %rope
+        : tensor<?x8x64xbf16, #tokens>, tensor<?x2x64xbf16, #tokens>, tensor<?x64xf32, #tokens>
+    ```
+    What belongs together is found by the cache: the keys are appended to it, and the queries attend to it. Not with different
+    tables, nor if something between them reads the first.
+  }];
+}
+
+def MarkPhase : Pass<"mark-phase", "::mlir::ModuleOp"> {
+  let summary = "Note the phase that llm IR has gone through";
+  let description = [{
+    Fused IR looks like any other, so that compiling it further could fuse what `--passes` left alone on purpose.
+
+    ```mlir
+    module {
+    ```
+    becomes
+    ```mlir
+    module attributes {llm.phase = "fuse"} {
+    ```
+  }];
+  let options = [Option<"phase", "phase", "std::string", /*default=*/"\"fuse\"", "The phase">];
+}
+
 def LowerToNpu : Pass<"lower-to-npu", "::mlir::ModuleOp"> {
   let summary = "Turn the llm model into a device program";
   let description = [{

@@ -10,14 +10,15 @@ namespace vinci {
 enum class Phase {
   Import,    ///< the model as `llm` IR
   Partition, ///< what each of its ranks computes, with collectives
+  Fuse,      ///< with ops fused
   Lower,     ///< a device program in `npu` IR
   Schedule,  ///< with what each launch waits for
   Memory,    ///< with the place of every buffer
   Plan,      ///< the plan file
 };
 
-inline constexpr std::array<std::string_view, 6> phaseNames = {"import",   "partition", "lower",
-                                                               "schedule", "memory",    "plan"};
+inline constexpr std::array<std::string_view, 7> phaseNames = {
+    "import", "partition", "fuse", "lower", "schedule", "memory", "plan"};
 
 constexpr std::string_view toString(Phase phase) {
   return phaseNames[static_cast<size_t>(phase)];

@@ -7,27 +7,77 @@
 using namespace mlir;
 
 namespace vinci {
+namespace {
+
+/// A fusion that --passes can switch.
+struct Fusion {
+  std::unique_ptr<Pass> (*create)();
+  bool onByDefault;
+  const char *needs; ///< of the target, which the pass asks; empty: nothing
+};
+
+/// In the order in which they run: what makes one op of several for a later one comes first.
+constexpr Fusion fusions[] = {
+    {createFuseSwiglu, true, ""},
+    {createFuseRope, true, ""},
+    {createFuseAddRmsNorm, true, "a fused add and norm"},
+};
+
+struct Step {
+  Phase phase;
+  std::unique_ptr<Pass> pass;
+  bool onProgram = false; ///< works on the npu.program of the module
+  const Fusion *fusion = nullptr;
+};
+
+/// The pipeline, pass by pass.
+std::vector<Step> steps(const PipelineOptions &options) {
+  const ParallelDegrees &degrees = options.degrees;
+  std::vector<Step> steps;
+  steps.push_back(
+      {Phase::Partition, createPartition({degrees.world, degrees.attentionTp, degrees.moeTp,
+                                          degrees.embeddingTp, degrees.lmHeadTp})});
+  for (const Fusion &fusion : fusions)
+    steps.push_back({Phase::Fuse, fusion.create(), false, &fusion});
+  steps.push_back({Phase::Fuse, createMarkPhase({std::string(toString(Phase::Fuse))})});
+  steps.push_back({Phase::Lower, createLowerToNpu()});
+  steps.push_back({Phase::Schedule, createScheduleCommands(), true});
+  steps.push_back({Phase::Memory, createPlanMemory({options.reuseMemory}), true});
+  return steps;
+}
+
+} // namespace
+
+std::vector<PassInfo> compilePasses() {
+  std::vector<PassInfo> infos;
+  for (const Step &step : steps({}))
+    infos.push_back({step.pass->getArgument().str(), step.phase, step.fusion != nullptr,
+                     !step.fusion || step.fusion->onByDefault,
+                     step.fusion ? step.fusion->needs : "", step.pass->getDescription().str()});
+  return infos;
+}
 
 void buildCompilePipeline(OpPassManager &passes, const PipelineOptions &options) {
-  auto runs = [&](Phase phase) { return options.startAfter < phase && phase <= options.stopAfter; };
-
-  if (runs(Phase::Partition)) {
-    const ParallelDegrees &degrees = options.degrees;
-    passes.addPass(createPartition({degrees.world, degrees.attentionTp, degrees.moeTp,
-                                    degrees.embeddingTp, degrees.lmHeadTp}));
+  for (Step &step : steps(options)) {
+    if (step.phase <= options.startAfter || step.phase > options.stopAfter)
+      continue;
+    if (step.fusion) {
+      auto found = options.switches.find(step.pass->getArgument().str());
+      if (found != options.switches.end() ? !found->second : !step.fusion->onByDefault)
+        continue;
+    }
+    (step.onProgram ? passes.nest<npu::ProgramOp>() : passes).addPass(std::move(step.pass));
   }
-  if (runs(Phase::Lower))
-    passes.addPass(createLowerToNpu());
-  if (runs(Phase::Schedule))
-    passes.addNestedPass<npu::ProgramOp>(createScheduleCommands());
-  if (runs(Phase::Memory))
-    passes.addNestedPass<npu::ProgramOp>(createPlanMemory({options.reuseMemory}));
 }
 
 Phase reachedPhase(ModuleOp module) {
   auto programs = module.getOps<npu::ProgramOp>();
-  if (programs.empty())
+  if (programs.empty()) {
+    auto mark = module->getAttrOfType<StringAttr>(llm::LlmDialect::phaseAttrName);
+    if (mark && mark.getValue() == StringRef(toString(Phase::Fuse)))
+      return Phase::Fuse;
     return llm::findMesh(module) ? Phase::Partition : Phase::Import;
+  }
   npu::ProgramOp program = *programs.begin();
   if (program.getArenaBytes())
     return Phase::Memory;
@@ -44,10 +94,13 @@ struct CommandLineOptions : PassPipelineOptions<CommandLineOptions> {
       *this, "stop-after", llvm::cl::desc("The last phase to run"), llvm::cl::init(Phase::Plan),
       llvm::cl::values(clEnumValN(Phase::Import, "import", "the model as llm IR"),
                        clEnumValN(Phase::Partition, "partition", "what each rank computes"),
+                       clEnumValN(Phase::Fuse, "fuse", "with ops fused"),
                        clEnumValN(Phase::Lower, "lower", "a device program in npu IR"),
                        clEnumValN(Phase::Schedule, "schedule", "with what each launch waits for"),
                        clEnumValN(Phase::Memory, "memory", "with the place of every buffer"),
                        clEnumValN(Phase::Plan, "plan", "all there is"))};
+  Option<bool> fuse{*this, "fuse", llvm::cl::desc("Run the fusions that are on by default"),
+                    llvm::cl::init(true)};
   Option<bool> reuseMemory{*this, "reuse-memory", llvm::cl::desc("Let buffers share memory"),
                            llvm::cl::init(true)};
 };
@@ -58,8 +111,13 @@ void registerCompilePipeline() {
   PassPipelineRegistration<CommandLineOptions>(
       "compile-pipeline", "From the llm IR of a model to its device program",
       [](OpPassManager &passes, const CommandLineOptions &options) {
-        buildCompilePipeline(passes,
-                             {.stopAfter = options.stopAfter, .reuseMemory = options.reuseMemory});
+        PipelineOptions pipeline{.stopAfter = options.stopAfter,
+                                 .reuseMemory = options.reuseMemory};
+        if (!options.fuse)
+          for (const PassInfo &pass : compilePasses())
+            if (pass.optional)
+              pipeline.switches[pass.name] = false;
+        buildCompilePipeline(passes, pipeline);
       });
 }
 

@@ -7,7 +7,24 @@
 #include "mlir/IR/BuiltinOps.h"
 #include "mlir/Pass/PassManager.h"
 
+#include <map>
+#include <string>
+#include <vector>
+
 namespace vinci {
+
+/// A pass of the pipeline, for lists.
+struct PassInfo {
+  std::string name; ///< its argument, as vinci-opt and --dump-ir have it
+  Phase phase = Phase::Fuse;
+  bool optional = false;   ///< can be switched on and off
+  bool onByDefault = true; ///< always, if it is not optional
+  std::string needs;       ///< what it asks of the target; empty: nothing
+  std::string summary;
+};
+
+/// Every pass, in the order in which they run.
+std::vector<PassInfo> compilePasses();
 
 struct PipelineOptions {
   /// The phase that the module has gone through; passes up to it are left out.
@@ -15,6 +32,8 @@ struct PipelineOptions {
   /// Passes of later phases are left out.
   Phase stopAfter = Phase::Plan;
   ParallelDegrees degrees;
+  /// Optional passes that are switched on or off against their default.
+  std::map<std::string, bool> switches = {};
   /// Let buffers share memory.
   bool reuseMemory = true;
 };

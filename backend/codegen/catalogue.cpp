@@ -162,11 +162,32 @@ std::vector<CatalogueEntry> makeCatalogue() {
        [](const KernelSpec &s) {
          return rowTiles(VINCI_DIM_TOKENS, 1, size(s, "heads") * size(s, "head_dim"));
        }},
+      {"rope_qk",
+       "rope",
+       {dtype, compute, heads, kvHeads, headDim},
+       {"q_out", "k_out"},
+       {"q", "k", "table"},
+       {},
+       checkEvenHeadDim,
+       [](const KernelSpec &s) {
+         return rowTiles(VINCI_DIM_TOKENS, 1,
+                         (size(s, "heads") + size(s, "kv_heads")) * size(s, "head_dim"));
+       }},
       {"rms_norm",
        "norm",
        {dtype, compute, n, {"groups", Size, 1, 65536}, {"eps", Real}, {"rows", Rows}},
        {"out"},
        {"x", "weight"},
+       {},
+       none,
+       [](const KernelSpec &s) {
+         return rowTiles(s.rows().symbol, s.rows().scale * size(s, "groups"), size(s, "n"));
+       }},
+      {"add_rms_norm",
+       "norm",
+       {dtype, compute, n, {"groups", Size, 1, 65536}, {"eps", Real}, {"rows", Rows}},
+       {"out", "sum"},
+       {"x", "residual", "weight"},
        {},
        none,
        [](const KernelSpec &s) {
@@ -222,6 +243,14 @@ std::vector<CatalogueEntry> makeCatalogue() {
        none,
        elementwiseTiles},
       {"silu", "elementwise", {dtype, n, rowsPerToken}, {"out"}, {"x"}, {}, none, elementwiseTiles},
+      {"swiglu",
+       "elementwise",
+       {dtype, n, rowsPerToken, {"two_operands", Flag}},
+       {"out"},
+       {"gate", "up"},
+       "two_operands",
+       none,
+       elementwiseTiles},
       {"moe_route",
        "moe",
        {numExperts, topK, {"norm_topk_prob", Flag}, rowsPerToken},

@@ -1,5 +1,5 @@
 // rope_table: cosines, then sines, of position * inv_freq. rope: rotates each head by them,
-// dimension d together with dimension d + head_dim / 2 ("rotate half").
+// dimension d together with dimension d + head_dim / 2 ("rotate half"). rope_qk: queries and keys.
 #include "support/kernel.h"
 #include "support/math.h"
 
@@ -20,6 +20,16 @@ void rotateHead(T *out, const T *x, const C *cosines, const C *sines, uint64_t h
     storeUpTo(out + i, sumOfProducts<C>(low, cosine, -high, sine), count);
     storeUpTo(out + half + i, sumOfProducts<C>(high, cosine, low, sine), count);
   });
+}
+
+/// Rotates the heads of a token.
+template <typename T, typename C>
+void rotateToken(T *out, const T *x, const C *table, uint64_t token, uint64_t heads,
+                 uint64_t headDim) {
+  const C *cosines = table + token * headDim;
+  for (uint64_t head = token * heads; head < (token + 1) * heads; ++head)
+    rotateHead(out + head * headDim, x + head * headDim, cosines, cosines + headDim / 2,
+               headDim / 2);
 }
 
 } // namespace
@@ -47,11 +57,20 @@ VINCI_FOR_EACH_TYPE(ROPE_TABLE)
   extern "C" void vinci_rope_##name##_##region(VINCI_COMMAND, uint64_t heads, uint64_t headDim,    \
                                                VINCI_TILES) {                                      \
     const Tile t = tileOf(dims, tile, symbol, scale, rowBlock, columns);                           \
+    for (uint64_t token = t.rowBegin; token < t.rowEnd; ++token)                                   \
+      rotateToken(output<T>(buffers, 0), input<T>(buffers, 1), input<C>(buffers, 2), token, heads, \
+                  headDim);                                                                        \
+  }
+#define ROPE_QK(T, name, C, region)                                                                \
+  extern "C" void vinci_rope_qk_##name##_##region(VINCI_COMMAND, uint64_t heads, uint64_t kvHeads, \
+                                                  uint64_t headDim, VINCI_TILES) {                 \
+    const Tile t = tileOf(dims, tile, symbol, scale, rowBlock, columns);                           \
     for (uint64_t token = t.rowBegin; token < t.rowEnd; ++token) {                                 \
-      const C *cosines = input<C>(buffers, 2) + token * headDim;                                   \
-      for (uint64_t head = token * heads; head < (token + 1) * heads; ++head)                      \
-        rotateHead(output<T>(buffers, 0) + head * headDim, input<T>(buffers, 1) + head * headDim,  \
-                   cosines, cosines + headDim / 2, headDim / 2);                                   \
+      rotateToken(output<T>(buffers, 0), input<T>(buffers, 2), input<C>(buffers, 4), token, heads, \
+                  headDim);                                                                        \
+      rotateToken(output<T>(buffers, 1), input<T>(buffers, 3), input<C>(buffers, 4), token,        \
+                  kvHeads, headDim);                                                               \
     }                                                                                              \
   }
 VINCI_FOR_EACH_TYPE_AND_REGION(ROPE)
+VINCI_FOR_EACH_TYPE_AND_REGION(ROPE_QK)

@@ -122,6 +122,8 @@ OwningOpRef<ModuleOp> buildModel(MLIRContext &mlirContext, const ModelSpec &spec
                      modelAttr(builder, spec, context.precision.getCompute()));
   (*module)->setAttr(llm::LlmDialect::limitsAttrName, context.limits);
   (*module)->setAttr(llm::LlmDialect::precisionAttrName, context.precision);
+  if (!options.target.empty())
+    (*module)->setAttr(llm::LlmDialect::targetAttrName, builder.getStringAttr(options.target));
   context.builder.setInsertionPointToEnd(module->getBody());
   Bodies bodies = buildBodies(context);
   for (StringRef entry : llm::entryNames)

@@ -20,6 +20,7 @@ namespace vinci {
 struct BuildOptions {
   PrecisionPolicy precision;
   Limits limits;
+  std::string target; ///< a name of runtime/device/targets.h; empty: not said
 };
 
 /// Builds and verifies the module; loads the llm dialect into `context`. Fails for a policy that is

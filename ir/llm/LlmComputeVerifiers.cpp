@@ -39,18 +39,26 @@ static auto positive(StringRef name, const APFloat &value) {
   });
 }
 
-LogicalResult RmsNormOp::verify() {
-  Tensor input("input", getInput()), weight("weight", getWeight());
-  auto [legal, message] = positive("eps", getEps());
-  return Checker(*this)
+/// rms_norm and add_rms_norm.
+template <typename Op> static LogicalResult verifyNorm(Op op) {
+  Tensor input("input", op.getInput()), weight("weight", op.getWeight());
+  auto [legal, message] = positive("eps", op.getEps());
+  return Checker(op)
       .activation(input)
       .constant(weight)
       .same("n", weight, 0, input, -1)
       .sameType(weight, input)
       .require(legal, message)
-      .computesIn("computes in", getCompute(), input)
+      .computesIn("computes in", op.getCompute(), input)
       .keeps(PrecisionRegion::Compute, "normalises", input.type.getElementType())
-      .keeps(PrecisionRegion::Layernorm, "computes in", getCompute());
+      .keeps(PrecisionRegion::Layernorm, "computes in", op.getCompute());
+}
+
+LogicalResult RmsNormOp::verify() {
+  return verifyNorm(*this);
+}
+LogicalResult AddRmsNormOp::verify() {
+  return verifyNorm(*this);
 }
 
 LogicalResult MatmulOp::verify() {
@@ -97,21 +105,32 @@ LogicalResult MergeHeadsOp::verify() {
   return verifyHeads(*this, Tensor("result", getResult()), Tensor("input", getInput()));
 }
 
-LogicalResult RopeOp::verify() {
-  Tensor input("input", getInput()), table("table", getTable());
-  return Checker(*this)
-      .activation(input)
+/// `input` is rotated by `table`.
+static Checker &verifyRotation(Checker &check, const Tensor &input, const Tensor &table) {
+  return check.activation(input)
       .activation(table)
       .same("tokens", table, 0, input, 0)
       .same("head_dim", table, 1, input, 2)
       .require(input.dim(2).scale % 2 == 0,
                [&](auto &&out) {
-                 out << "input has head_dim = " << toString(input.dim(2))
+                 out << input.name << " has head_dim = " << toString(input.dim(2))
                      << "; it must be even, as halves are rotated";
                })
       .computesIn("computes in its table's type", table.type.getElementType(), input)
       .keeps(PrecisionRegion::Compute, "rotates", input.type.getElementType())
       .keeps(PrecisionRegion::Rotary, "has a table of", table.type.getElementType());
+}
+
+LogicalResult RopeOp::verify() {
+  Checker check(*this);
+  return verifyRotation(check, Tensor("input", getInput()), Tensor("table", getTable()));
+}
+
+LogicalResult RopeQkOp::verify() {
+  Tensor query("query", getQuery()), key("key", getKey()), table("table", getTable());
+  Checker check(*this);
+  verifyRotation(check, query, table);
+  return verifyRotation(check, key, table).sameType(key, query);
 }
 
 LogicalResult AddOp::verify() {
@@ -122,6 +141,19 @@ LogicalResult MulOp::verify() {
 }
 LogicalResult SiluOp::verify() {
   return Checker(*this).activation(Tensor("result", getResult()));
+}
+
+LogicalResult SwigluOp::verify() {
+  Tensor gate("gate", getGate()), result("result", getResult());
+  Checker check(*this);
+  check.activation(gate).same("rows", result, 0, gate, 0).sameType(result, gate);
+  if (!getUp())
+    return check.is("columns", gate, 1, result.dim(1).scale * 2, "twice those of the result");
+  Tensor up("up", getUp());
+  return check.same("n", gate, 1, result, 1)
+      .same("rows", up, 0, gate, 0)
+      .same("n", up, 1, gate, 1)
+      .sameType(up, gate);
 }
 
 LogicalResult GatherRowsOp::verify() {

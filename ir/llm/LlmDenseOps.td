@@ -86,6 +86,29 @@ def Llm_RmsNormOp : Llm_ComputeOp<"rms_norm", [Pure, AllTypesMatch<["input", "re
   }];
 }
 
+def Llm_AddRmsNormOp : Llm_ComputeOp<"add_rms_norm", [Pure, AllTypesMatch<["input", "residual", "normed", "sum"]>]> {
+  let summary = "The residual sum, and its root mean square normalisation.";
+  let description = [{
+    `sum[..] = round(x[..] + residual[..])` as in `llm.add`, and `normed` is `llm.rms_norm` of that sum: the same bits as by
+    the two ops.
+
+    ```mlir
+    %normed, %sum = llm.add_rms_norm %attention, %residual, %weight eps 1.0e-06
+        : tensor<?x256xbf16, #tokens>, tensor<256xbf16>
+    ```
+    Sharding rule: `(t,g,n),(t,g,n),(n)->(t,g,n),(t,g,n)`; n is never sharded, no operand may be a partial sum.
+    Cost: 5 FLOPs per element; 4·t·g·n·D + n·D bytes, t·g·n·D less than by the two ops.
+  }];
+  let arguments = (ins Llm_FloatTensor<[2, 3], "[rows, n] or [rows, heads, n]">:$input,
+                       Llm_FloatTensor<[2, 3], "as the input">:$residual,
+                       Llm_FloatTensor<[1], "[n]">:$weight, F64Attr:$eps, TypeAttr:$compute);
+  let results = (outs Llm_FloatTensor<[2, 3], "as the input">:$normed, Llm_FloatTensor<[2, 3], "as the input">:$sum);
+  let assemblyFormat = [{
+    $input `,` $residual `,` $weight `eps` custom<PlainFloat>($eps) `` custom<ComputeType>($compute) attr-dict `:`
+    type($input) `,` type($weight)
+  }];
+}
+
 def Llm_MatmulOp : Llm_ComputeOp<"matmul", [Pure], "(i,k),(j,k),(j)->(i,j)"> {
   let summary = "A projection: matrix product with a transposed weight, plus a bias.";
   let description = [{
@@ -158,6 +181,26 @@ def Llm_RopeOp : Llm_ComputeOp<"rope", [Pure, AllTypesMatch<["input", "result"]>
   let assemblyFormat = "$input `,` $table attr-dict `:` type($input) `,` type($table)";
 }
 
+def Llm_RopeQkOp : Llm_ComputeOp<"rope_qk", [
+    Pure, AllTypesMatch<["query", "query_result"]>, AllTypesMatch<["key", "key_result"]>]> {
+  let summary = "Rotary position embedding of queries and keys.";
+  let description = [{
+    `query_result` is `llm.rope` of the query and `key_result` that of the key, by one table: the same bits as by two ops.
+
+    ```mlir
+    %0, %1 = llm.rope_qk %q, %k, %rope
+        : tensor<?x8x64xbf16, #tokens>, tensor<?x2x64xbf16, #tokens>, tensor<?x64xf32, #tokens>
+    ```
+    Sharding rule: `(t,h,d),(t,g,d),(t,d)->(t,h,d),(t,g,d)`; d is never sharded.
+    Cost: 3·t·(h + g)·d FLOPs; 2·t·(h + g)·d·D + t·d·D_table bytes.
+  }];
+  let arguments = (ins Llm_FloatTensor<[3], "[tokens, heads, head_dim]">:$query,
+                       Llm_FloatTensor<[3], "[tokens, kv_heads, head_dim]">:$key,
+                       Llm_FloatTensor<[2], "[tokens, head_dim]">:$table);
+  let results = (outs Llm_FloatTensor<[3], "as the query">:$query_result, Llm_FloatTensor<[3], "as the key">:$key_result);
+  let assemblyFormat = "$query `,` $key `,` $table attr-dict `:` type($query) `,` type($key) `,` type($table)";
+}
+
 def Llm_AddOp : Llm_ElementwiseOp<"add", [Commutative], "~(..),~(..)->(..)"> {
   let summary = "Elementwise sum.";
   let description = [{
@@ -203,6 +246,28 @@ def Llm_SiluOp : Llm_ElementwiseOp<"silu", [], "(..)->(..)"> {
   }];
   let arguments = (ins Llm_FloatTensor<[2, 3], "[rows, n] or [rows, heads, head_dim]">:$input);
   let assemblyFormat = "$input attr-dict `:` type($result)";
+}
+
+def Llm_SwigluOp : Llm_ComputeOp<"swiglu", [Pure]> {
+  let summary = "A gated linear unit: silu of the one, times the other.";
+  let description = [{
+    `result[r, i] = round(silu(gate[r, i])) * up[r, i]` in float32, rounded once more: `silu` and `mul` in one, to the bit. With
+    one operand [rows, 2·n], the columns below n are the gate and the others up: what the concatenation of both projections
+    gives.
+
+    ```mlir
+    %0 = llm.swiglu %gate, %up
+        : (tensor<?x768xbf16, #tokens>, tensor<?x768xbf16, #tokens>) -> tensor<?x768xbf16, #tokens>
+    %1 = llm.swiglu %gate_up : (tensor<?x1536xbf16, #tokens>) -> tensor<?x768xbf16, #tokens>
+    ```
+    Sharding rule: `(r,i),(r,i)->(r,i)`, and `(r,2i)->(r,i)`, 2i being two segments that are sharded alike; no operand may be
+    a partial sum.
+    Cost: about 21 FLOPs and 3·D bytes per element of the result.
+  }];
+  let arguments = (ins Llm_FloatTensor<[2], "[rows, n], or [rows, 2 * n] alone">:$gate,
+                       Optional<Llm_FloatTensor<[2], "[rows, n]">>:$up);
+  let results = (outs Llm_FloatTensor<[2], "[rows, n]">:$result);
+  let assemblyFormat = "$gate (`,` $up^)? attr-dict `:` functional-type(operands, results)";
 }
 
 def Llm_GatherRowsOp : Llm_ComputeOp<"gather_rows", [Pure], "~(t,n),(t)->(t,n)"> {

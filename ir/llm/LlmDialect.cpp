@@ -1,6 +1,8 @@
 // Registration, aliases of the printed form, and the attributes that modules carry.
 #include "ir/llm/Llm.h"
 
+#include "llvm/ADT/StringExtras.h"
+
 using namespace mlir;
 
 namespace vinci::llm {
@@ -39,12 +41,11 @@ void LlmDialect::initialize() {
 
 LogicalResult LlmDialect::verifyOperationAttribute(Operation *op, NamedAttribute attribute) {
   StringRef name = attribute.getName();
-  if (name != modelAttrName && name != limitsAttrName && name != precisionAttrName &&
-      name != meshAttrName)
+  static constexpr std::array names = {modelAttrName, limitsAttrName, precisionAttrName,
+                                      meshAttrName, targetAttrName, phaseAttrName};
+  if (!llvm::is_contained(names, name))
     return op->emitOpError() << "has the unknown attribute '" << name
-                             << "'; the llm dialect defines " << modelAttrName << ", "
-                             << limitsAttrName << ", " << precisionAttrName << " and "
-                             << meshAttrName;
+                             << "'; the llm dialect defines " << llvm::join(names, ", ");
   if (!isa<ModuleOp>(op))
     return op->emitOpError() << "has the attribute '" << name << "', which belongs on the module";
   if (name == modelAttrName && !isa<ModelAttr>(attribute.getValue()))
@@ -53,6 +54,8 @@ LogicalResult LlmDialect::verifyOperationAttribute(Operation *op, NamedAttribute
     return op->emitOpError() << "attribute '" << name << "' must be #llm.limits<...>";
   if (name == meshAttrName && !isa<MeshAttr>(attribute.getValue()))
     return op->emitOpError() << "attribute '" << name << "' must be #llm.mesh<...>";
+  if ((name == targetAttrName || name == phaseAttrName) && !isa<StringAttr>(attribute.getValue()))
+    return op->emitOpError() << "attribute '" << name << "' must be a string";
   if (name != precisionAttrName)
     return success();
   auto precision = dyn_cast<PrecisionAttr>(attribute.getValue());

@@ -162,9 +162,13 @@ struct KeptConstant {
 static constexpr KeptConstant keptConstants[] = {
     {"rms_norm", "dtype", llm::PrecisionRegion::Compute},
     {"rms_norm", "compute", llm::PrecisionRegion::Layernorm},
+    {"add_rms_norm", "dtype", llm::PrecisionRegion::Compute},
+    {"add_rms_norm", "compute", llm::PrecisionRegion::Layernorm},
     {"rope_table", "dtype", llm::PrecisionRegion::Rotary},
     {"rope", "dtype", llm::PrecisionRegion::Compute},
     {"rope", "compute", llm::PrecisionRegion::Rotary},
+    {"rope_qk", "dtype", llm::PrecisionRegion::Compute},
+    {"rope_qk", "compute", llm::PrecisionRegion::Rotary},
     {"attention", "dtype", llm::PrecisionRegion::Compute},
     {"attention", "softmax", llm::PrecisionRegion::Softmax},
     {"matmul", "dtype", llm::PrecisionRegion::Compute},

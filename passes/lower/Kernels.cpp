@@ -176,20 +176,29 @@ FailureOr<Kernel> kernel(llm::RopeTableOp op) {
       .build();
 }
 
-FailureOr<Kernel> kernel(llm::RmsNormOp op) {
+/// The constants of rms_norm and add_rms_norm.
+template <typename Op> KernelBuilder &norm(KernelBuilder &builder, Op op) {
   llm::DimExpr rows = shape(op.getInput())[0];
   int64_t heads = op.getInput().getType().getRank() == 3 ? size(op.getInput(), 1) : 1;
-  return KernelBuilder(op)
-      .writes(op.getResult())
-      .reads(op.getInput())
-      .readsWeight(op.getWeight())
+  return builder.readsWeight(op.getWeight())
       .dtype(op.getInput())
       .type("compute", op.getCompute())
       .set("n", size(op.getWeight(), 0))
       .set("groups", rows.scale * heads)
       .set("eps", op.getEps())
-      .set("rows", llm::toString(rows.symbol))
-      .build();
+      .set("rows", llm::toString(rows.symbol));
+}
+
+FailureOr<Kernel> kernel(llm::RmsNormOp op) {
+  KernelBuilder builder(op);
+  builder.writes(op.getResult()).reads(op.getInput());
+  return norm(builder, op).build();
+}
+
+FailureOr<Kernel> kernel(llm::AddRmsNormOp op) {
+  KernelBuilder builder(op);
+  builder.writes({op.getNormed(), op.getSum()}).reads(op.getInput()).reads(op.getResidual());
+  return norm(builder, op).build();
 }
 
 FailureOr<Kernel> kernel(llm::MatmulOp op) {
@@ -219,6 +228,21 @@ FailureOr<Kernel> kernel(llm::RopeOp op) {
       .dtype(op.getTable(), "compute")
       .set("heads", size(op.getInput(), 1))
       .set("head_dim", size(op.getInput(), 2))
+      .build();
+}
+
+FailureOr<Kernel> kernel(llm::RopeQkOp op) {
+  return KernelBuilder(op)
+      .rowsPer(Tokens, op.getQuery())
+      .writes({op.getQueryResult(), op.getKeyResult()})
+      .reads(op.getQuery())
+      .reads(op.getKey())
+      .reads(op.getTable())
+      .dtype(op.getQuery())
+      .dtype(op.getTable(), "compute")
+      .set("heads", size(op.getQuery(), 1))
+      .set("kv_heads", size(op.getKey(), 1))
+      .set("head_dim", size(op.getQuery(), 2))
       .build();
 }
 
@@ -268,6 +292,19 @@ FailureOr<Kernel> elementwise(Operation *op) {
   return builder.dtype(result)
       .set("n", size(result, 1) * (heads ? size(result, 2) : 1))
       .set("rows_per_token", perToken)
+      .build();
+}
+
+FailureOr<Kernel> kernel(llm::SwigluOp op) {
+  int64_t perToken = 0;
+  KernelBuilder builder(op);
+  builder.rowsPerTokenTimes(op.getResult(), perToken).writes(op.getResult()).reads(op.getGate());
+  if (op.getUp())
+    builder.reads(op.getUp());
+  return builder.dtype(op.getResult())
+      .set("n", size(op.getResult(), 1))
+      .set("rows_per_token", perToken)
+      .set("two_operands", op.getUp() ? 1 : 0)
       .build();
 }
 
@@ -431,8 +468,9 @@ FailureOr<Kernel> kernel(llm::GroupedDynamicQuantMatmulOp op) {
 
 FailureOr<Kernel> kernelFor(Operation *op, llm::LimitsAttr limits) {
   return llvm::TypeSwitch<Operation *, FailureOr<Kernel>>(op)
-      .Case<llm::EmbeddingOp, llm::JoinColumnsOp, llm::RopeTableOp, llm::RmsNormOp, llm::MatmulOp,
-            llm::RopeOp, llm::GatherRowsOp, llm::MoeRouteOp, llm::MoeSortOp, llm::GroupedMatmulOp,
+      .Case<llm::EmbeddingOp, llm::JoinColumnsOp, llm::RopeTableOp, llm::RmsNormOp,
+            llm::AddRmsNormOp, llm::MatmulOp, llm::RopeOp, llm::RopeQkOp, llm::SwigluOp,
+            llm::GatherRowsOp, llm::MoeRouteOp, llm::MoeSortOp, llm::GroupedMatmulOp,
             llm::MoeCombineOp, llm::QuantizeOp, llm::DynamicQuantizeOp, llm::QuantMatmulOp,
             llm::DynamicQuantMatmulOp, llm::GroupedDynamicQuantMatmulOp>(
           [](auto typed) { return kernel(typed); })

@@ -89,8 +89,12 @@ static std::string resultName(OpResult result) {
   if (isa<llm::DynamicQuantizeOp>(op))
     return result.getResultNumber() == 0 ? "dynamic_quantize" : "dynamic_quantize.scale";
   for (Value operand : op->getOperands())
-    if (auto weight = operand.getDefiningOp<llm::WeightOp>())
-      return weight.getSymName().str();
+    if (auto weight = operand.getDefiningOp<llm::WeightOp>()) {
+      bool sum = isa<llm::AddRmsNormOp>(op) && result.getResultNumber() == 1;
+      return (weight.getSymName() + (sum ? ".sum" : "")).str();
+    }
+  if (isa<llm::RopeQkOp>(op))
+    return result.getResultNumber() == 0 ? "rope_qk.query" : "rope_qk.key";
   static constexpr StringLiteral route[] = {"moe_route.weights", "moe_route.experts"};
   static constexpr StringLiteral sort[] = {"moe_sort.row_of", "moe_sort.position_of",
                                            "moe_sort.expert_offsets"};

@@ -4,14 +4,17 @@
 
 namespace vinci {
 
-// From the vendor's documents; a device is a die (a chip on the Duo card).
+// From the vendor's documents; a device is a die (a chip on the Duo card). Numbers of vector cores
+// are those of CANN's platform files: Ascend310P3.ini (beside 8 AI cores), Ascend910B3.ini, and
+// Ascend910_9392.ini for a die of the A3.
 static constexpr NpuTarget table[] = {
-    {"host", "the machine that Vinci runs on", true, true},
+    {"host", "the machine that Vinci runs on"},
     {"310p3",
-     "one of the two chips of an Atlas 300I Duo: no bfloat16, no collectives on vector cores",
-     false, false},
-    {"910b3", "Atlas 800T A2", true, true},
-    {"a3", "one of the two dies of an Atlas A3 card", true, true},
+     "one of the two chips of an Atlas 300I Duo: no bfloat16, no collectives on vector cores, no "
+     "fused add and norm, no Triton",
+     false, false, false, false, 7},
+    {"910b3", "Atlas 800T A2", true, true, true, true, 40},
+    {"a3", "one of the two dies of an Atlas A3 card", true, true, true, true, 48},
 };
 
 std::span<const NpuTarget> targets() {

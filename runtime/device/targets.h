@@ -12,6 +12,9 @@ struct NpuTarget {
   std::string_view description;
   bool bfloat16 = true; ///< has arithmetic for it; a model in bfloat16 is run in float16 without
   bool aivCollectives = true; ///< vector cores can run collectives
+  bool addRmsNorm = true;     ///< has a kernel for a residual add with the norm after it
+  bool triton = true;         ///< runs kernels written in Triton, as those on fused q, k and v are
+  int vectorCores = 0;        ///< 0: no kernel depends on them
 };
 
 /// host, 310p3, 910b3, a3.

@@ -95,10 +95,10 @@ class Ir(VinciTest):
     def test_device_programs_that_do_not_add_up(self):
         program = self.succeed("compile", MODEL, "-o", "-", "--stop-after", "memory").stdout
         path = self.scratch / "program.mlir"
-        launch = next(line for line in program.splitlines() if 'npu.launch "silu"' in line)
+        launch = next(line for line in program.splitlines() if 'npu.launch "attention"' in line)
         for old, new, words in (
-                ('npu.launch "silu"', 'npu.launch "gelu"', ["gelu"]),  # a kernel that is not in the catalogue
-                (launch, re.sub(r" reads\(.*?\)", " reads()", launch), ["silu"]),  # too few operands
+                ('npu.launch "attention"', 'npu.launch "gelu"', ["gelu"]),  # a kernel that is not in the catalogue
+                (launch, re.sub(r" reads\(.*?\)", " reads()", launch), ["attention"]),  # too few operands
                 (launch, re.sub(r"dtype = \"\w+\"", "dtype = \"int4\"", launch), ["int4"]),
                 (launch, re.sub(r" waits \[[0-9, ]*\]", " waits [1000]", launch), ["waits", "1000"]),
                 (launch, re.sub(r" waits \[[0-9, ]*\]", "", launch), ["decoder_layer", "does not wait"]),
@@ -122,6 +122,13 @@ class Ir(VinciTest):
         for option in (("--dtype", "float32"), ("--precision", "compute=float16"), ("--max-seq-len", 64), ("--block-size", 32)):
             self.expect_error(("compile", path, "-o", self.scratch / "bad.plan", *option), 1, "good.mlir",
                               "limits in it", option[0][:5])
+        for option in (("--target", "910b3"), ("--from-vllm-args=--max-num-seqs 3",), ("--strict",)):
+            self.expect_error(("compile", path, "-o", self.scratch / "bad.plan", *option), 1, "good.mlir", "its target", "--strict")
+
+    def test_a_target_that_is_none(self):
+        path = self.scratch / "target.mlir"
+        path.write_text(self.good.replace("llm.precision = ", 'llm.target = "910z9", llm.precision = ', 1))
+        self.expect_error(("compile", path, "-o", self.scratch / "bad.plan"), 1, "910z9", "910b3")
 
     def test_ir_cannot_run_and_has_no_commands(self):
         path = self.scratch / "good.mlir"

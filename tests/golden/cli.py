@@ -16,7 +16,7 @@ from harness import (DATA, MODELS, RANDOM, VINCI, VinciTest, read_json, read_npy
 
 AUSTEN = MODELS / "austen-qwen3"
 PLAIN = DATA / "llama-plain"  # without tokenizer; compiles fastest
-PHASES = ("import", "lower", "schedule", "memory", "plan")
+PHASES = ("import", "fuse", "lower", "schedule", "memory", "plan")
 PROMPT = "It is a truth universally acknowledged, that"
 
 
@@ -284,7 +284,9 @@ class Compile(VinciTest):
         folder = self.scratch / "dump"
         self.succeed("compile", PLAIN, "-o", self.scratch / "x.plan", "--dump-ir", folder)
         names = sorted(path.name for path in folder.iterdir())
-        self.assertEqual(names, ["00-import.mlir", "01-lower-to-npu.mlir", "02-schedule-commands.mlir", "03-plan-memory.mlir"])
+        passes = json.loads(self.succeed("passes", "--format", "json").stdout)
+        ran = ["import"] + [entry["pass"] for entry in passes if entry["default"] != "off"]
+        self.assertEqual(names, [f"{number:02}-{name}.mlir" for number, name in enumerate(ran)])
         for name in names:
             self.succeed("inspect", folder / name)
 

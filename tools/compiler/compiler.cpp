@@ -33,6 +33,7 @@ public:
     return vinci::disassemble(object, std::string(symbol));
   }
   std::vector<std::string> phases() override { return {phaseNames.begin(), phaseNames.end()}; }
+  std::vector<Pass> passes() override;
   std::vector<Target> targets() override;
 };
 
@@ -53,11 +54,14 @@ static CompileResult finish(mlir::ModuleOp module, const ParallelDegrees &degree
   IrDump dump(options.dumpIrDirectory);
   dump.write("import", module);
   dump.attach(passes);
-  buildCompilePipeline(
-      passes, {.startAfter = reachedPhase(module), .stopAfter = last, .degrees = degrees});
+  buildCompilePipeline(passes, {.startAfter = reachedPhase(module),
+                                .stopAfter = last,
+                                .degrees = degrees,
+                                .switches = options.passes});
   if (mlir::failed(passes.run(module)))
     diagnostics.throwError();
   CompileResult result;
+  result.remarks = diagnostics.remarks();
   if (last != Phase::Plan) {
     result.ir = print(module, options.irLocations);
     return result;
@@ -97,6 +101,7 @@ static BuildOptions buildOptions(const ModelSpec &spec, const DeploymentSpec &de
                                  const CompileOptions &options) {
   const DeploymentSpec::Scheduler &scheduler = deployment.scheduler;
   BuildOptions build;
+  build.target = deployment.target.valueOr("");
   build.precision = resolvePrecision(options.dtype.value_or(spec.dtype),
                                      requestedPrecision(deployment.precision, options));
   build.limits = resolveLimits(spec, {.maxSeqLen = choose(options.maxSeqLen, scheduler.maxSeqLen),
@@ -133,6 +138,11 @@ CompileResult MlirCompiler::compileIr(const fs::path &irFile, const CompileOptio
   mlir::MLIRContext context(mlir::MLIRContext::Threading::DISABLED);
   DiagnosticCollector diagnostics(context);
   const auto module = readIrFile(context, irFile, diagnostics);
+  if (!options.passes.empty() && reachedPhase(*module) >= Phase::Fuse)
+    fail(SourcePosition{irFile.string()},
+         "this IR has gone through the phase {}; --passes goes with a model or with IR before the "
+         "phase {}",
+         toString(reachedPhase(*module)), toString(Phase::Fuse));
   try {
     return finish(*module, resolveDegrees(options.degrees, {}), options, diagnostics);
   } catch (const Error &error) {
@@ -176,6 +186,14 @@ std::string MlirCompiler::printIr(const fs::path &irFile) {
   mlir::MLIRContext context(mlir::MLIRContext::Threading::DISABLED);
   DiagnosticCollector diagnostics(context);
   return print(*readIrFile(context, irFile, diagnostics), /*locations=*/false);
+}
+
+std::vector<Compiler::Pass> MlirCompiler::passes() {
+  std::vector<Pass> passes;
+  for (const PassInfo &pass : compilePasses())
+    passes.push_back({pass.name, std::string(toString(pass.phase)), pass.optional, pass.onByDefault,
+                      pass.needs, pass.summary});
+  return passes;
 }
 
 std::vector<Compiler::Target> MlirCompiler::targets() {

@@ -12,6 +12,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <functional>
+#include <map>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -37,6 +38,7 @@ struct CompileOptions {
   std::optional<int64_t> maxBatch;
   std::optional<int64_t> kvBlocks;
   std::optional<int64_t> blockSize;      ///< tokens per KV-cache block
+  std::map<std::string, bool> passes;    ///< names of passes that are switched on or off
   RequestedDegrees degrees;              ///< none: the deployment's
   std::string stopAfter;                 ///< a phase of `phases()`; empty: all of them
   bool irLocations = true;               ///< whether CompileResult::ir says where each op came from
@@ -47,6 +49,7 @@ struct CompileResult {
   std::vector<std::byte> plan; ///< empty if stopped before the phase `plan`
   std::string ir;              ///< the module after the last phase, if that was not `plan`
   std::vector<std::string> warnings;
+  std::vector<std::string> remarks; ///< what passes say of what they found
 };
 
 /// A model that was read but not compiled, for `inspect`.
@@ -100,6 +103,16 @@ public:
                                   std::string_view symbol) = 0;
   /// The names that `--stop-after` takes, in order.
   virtual std::vector<std::string> phases() = 0;
+  /// The passes between model and plan, in order.
+  struct Pass {
+    std::string name;
+    std::string phase;
+    bool optional = false;   ///< a name that `CompileOptions::passes` takes
+    bool onByDefault = true; ///< always, if it is not optional
+    std::string needs;       ///< what it asks of the target; empty: nothing
+    std::string summary;
+  };
+  virtual std::vector<Pass> passes() = 0;
   /// Targets of `--cpu` with the features they stand for; `native` resolved for this machine.
   struct Target {
     std::string name;
@@ -115,7 +128,7 @@ public:
 namespace vinci {
 /// Raise with every change of this header: the binary and the library come from one build, and a
 /// mix must not run.
-inline constexpr uint32_t compilerInterface = 3;
+inline constexpr uint32_t compilerInterface = 4;
 } // namespace vinci
 
 /// The library's entry point; the object lives as long as the library. Null if it was built for

@@ -25,6 +25,9 @@ DiagnosticCollector::DiagnosticCollector(mlir::MLIRContext &context)
             position.file = file_;
           first_.emplace(std::move(position), diagnostic.str());
         }
+        if (diagnostic.getSeverity() == mlir::DiagnosticSeverity::Remark)
+          remarks_.push_back(fmt::format(
+              "{}: remark: {}", toString(positionOf(diagnostic.getLocation())), diagnostic.str()));
         return mlir::success();
       }) {}
 

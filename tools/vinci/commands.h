@@ -15,6 +15,7 @@ void addEvalCommand(CLI::App &app);
 void addTokenizeCommand(CLI::App &app);
 void addInspectCommand(CLI::App &app);
 void addVerifyCommand(CLI::App &app);
+void addPassesCommand(CLI::App &app);
 void addTargetsCommand(CLI::App &app);
 void addModelsCommand(CLI::App &app);
 void addVersionCommand(CLI::App &app);

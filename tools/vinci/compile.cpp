@@ -21,6 +21,7 @@ struct CompileArguments {
   bool noWeights = false;
   std::string dumpIr;
   std::string stopAfter;
+  bool remarks = false;
 };
 } // namespace
 
@@ -88,12 +89,21 @@ static void compile(const CompileArguments &arguments) {
   if (source.kind == SourceKind::Plan)
     fail(SourcePosition{source.path.string()},
          "this is a plan already; compile takes a model directory or IR");
+  if (source.kind == SourceKind::Ir &&
+      (!arguments.flags.target.empty() || !arguments.flags.serveFlags.empty() ||
+       arguments.flags.strict))
+    fail(SourcePosition{source.path.string()},
+         "IR has its target and its limits in it; --target, --from-vllm-args and --strict go with "
+         "a model");
   CompileResult result =
       source.kind == SourceKind::Ir
           ? compiler().compileIr(source.path, options)
           : compiler().compile(toImportRequest(source.path, arguments.flags), options);
   for (const std::string &warning : result.warnings)
     fmt::print(stderr, "{}\n", warning);
+  if (arguments.remarks)
+    for (const std::string &remark : result.remarks)
+      fmt::print(stderr, "{}\n", remark);
   if (result.plan.empty())
     return writeText(arguments.output, result.ir);
 
@@ -125,7 +135,10 @@ void addCompileCommand(CLI::App &app) {
                       "Write the IR after every pass into this folder, numbered");
   command->add_option(
       "--stop-after", arguments->stopAfter,
-      "Stop after this phase and write the IR: import, partition, lower, schedule, memory or plan");
+      "Stop after this phase and write the IR: import, partition, fuse, lower, schedule, memory or "
+      "plan");
+  command->add_flag("--remarks", arguments->remarks,
+                    "Say what was fused, and of what was not, why");
   command->footer(
       "Examples:\n"
       "  vinci compile models/austen-qwen3 -o austen.plan\n"

@@ -1,5 +1,6 @@
 #include "tools/vinci/compile_options.h"
 #include "runtime/support/error.h"
+#include "tools/vinci/compiler_library.h"
 
 #include <fmt/ranges.h>
 
@@ -7,8 +8,18 @@ namespace vinci {
 
 bool CompileFlags::any() const {
   return !dtype.empty() || !precision.empty() || cpu != "native" || maxSeqLen || maxTokensPerStep ||
-         maxBatch || kvBlocks || blockSize || !serveFlags.empty() || !target.empty() || strict ||
-         degrees != RequestedDegrees();
+         maxBatch || kvBlocks || blockSize || !serveFlags.empty() || !target.empty() ||
+         !passes.empty() || strict || degrees != RequestedDegrees();
+}
+
+constexpr const char *group = "Compile options";
+
+void addPassesFlag(CLI::App &command, std::string &passes) {
+  command
+      .add_option("--passes", passes,
+                  "Passes to switch on (+name) or off (-name), in this order; all stands for all "
+                  "that can be switched: -all,+fuse-swiglu (default: see vinci passes)")
+      ->group(group);
 }
 
 static void addDegreeFlags(CLI::App &command, RequestedDegrees &degrees) {
@@ -31,7 +42,6 @@ static void addDegreeFlags(CLI::App &command, RequestedDegrees &degrees) {
 }
 
 void addCompileFlags(CLI::App &command, CompileFlags &flags) {
-  constexpr const char *group = "Compile options";
   command
       .add_option(
           "--dtype", flags.dtype,
@@ -68,6 +78,7 @@ void addCompileFlags(CLI::App &command, CompileFlags &flags) {
       .add_option("--target", flags.target,
                   "The NPU: host, 310p3, 910b3 or a3 (default: what the deployment says)")
       ->group(group);
+  addPassesFlag(command, flags.passes);
   command
       .add_option("--from-vllm-args", flags.serveFlags,
                   "The flags of a vLLM serve command, as one text: limits, degrees, memory")
@@ -124,6 +135,30 @@ static RequestedPrecision parsePrecision(std::string_view text) {
   return precision;
 }
 
+std::map<std::string, bool> parsePasses(std::string_view text) {
+  std::map<std::string, bool> switches;
+  if (text.empty())
+    return switches;
+  std::vector<std::string> legal;
+  for (const Compiler::Pass &pass : compiler().passes())
+    if (pass.optional)
+      legal.push_back(pass.name);
+  for (size_t begin = 0, end = 0; begin <= text.size(); begin = end + 1) {
+    end = std::min(text.find(',', begin), text.size());
+    const std::string_view item = text.substr(begin, end - begin);
+    const std::string name(item.substr(std::min<size_t>(item.size(), 1)));
+    if (!item.starts_with('+') && !item.starts_with('-'))
+      fail("--passes '{}' says neither + (on) nor - (off); legal are +name and -name", item);
+    if (name != "all" && std::find(legal.begin(), legal.end(), name) == legal.end())
+      fail("--passes '{}' names no pass that can be switched; legal are {} and all", item,
+           fmt::join(legal, ", "));
+    for (const std::string &pass : legal)
+      if (name == "all" || name == pass)
+        switches[pass] = item.front() == '+';
+  }
+  return switches;
+}
+
 CompileOptions toCompileOptions(const CompileFlags &flags) {
   CompileOptions options;
   if (!flags.dtype.empty()) {
@@ -141,6 +176,7 @@ CompileOptions toCompileOptions(const CompileFlags &flags) {
   if (std::find(std::begin(cpus), std::end(cpus), flags.cpu) == std::end(cpus))
     fail("--cpu '{}' is unknown; legal are native, avx2, avx512, avx512-vnni and amx", flags.cpu);
   options.cpu = flags.cpu;
+  options.passes = parsePasses(flags.passes);
   options.maxSeqLen = flags.maxSeqLen;
   options.maxTokensPerStep = flags.maxTokensPerStep;
   options.maxBatch = flags.maxBatch;
@@ -171,6 +207,9 @@ std::string canonicalText(const ImportRequest &request, const CompileOptions &op
   auto number = [](const std::optional<int64_t> &value) {
     return value ? std::to_string(*value) : std::string("default");
   };
+  std::vector<std::string> passes;
+  for (const auto &[name, on] : options.passes)
+    passes.push_back((on ? "+" : "-") + name);
   std::string degrees;
   for (const auto degree : {&RequestedDegrees::tp, &RequestedDegrees::ep, &RequestedDegrees::world,
                             &RequestedDegrees::attnTp, &RequestedDegrees::moeTp,
@@ -178,11 +217,11 @@ std::string canonicalText(const ImportRequest &request, const CompileOptions &op
     degrees += (degrees.empty() ? "" : ",") + number(options.degrees.*degree);
   return fmt::format(
       "dtype={} precision={} cpu={} degrees={} max-seq-len={} max-tokens-per-step={} "
-      "max-batch={} kv-blocks={} block-size={} target={} serve={} strict={}",
+      "max-batch={} kv-blocks={} block-size={} target={} passes={} serve={} strict={}",
       options.dtype ? toString(*options.dtype) : "default", canonicalText(options.precision),
       options.cpu, degrees, number(options.maxSeqLen), number(options.maxTokensPerStep),
       number(options.maxBatch), number(options.kvBlocks), number(options.blockSize), request.target,
-      request.serveFlags, request.strict);
+      fmt::join(passes, ","), request.serveFlags, request.strict);
 }
 
 } // namespace vinci

@@ -19,6 +19,7 @@ struct CompileFlags {
   std::optional<int64_t> blockSize;
   std::string serveFlags;
   std::string target;
+  std::string passes;
   RequestedDegrees degrees;
   bool strict = false;
   bool noCache = false;
@@ -30,9 +31,16 @@ struct CompileFlags {
 /// Adds the flags to `command` under the heading "Compile options".
 void addCompileFlags(CLI::App &command, CompileFlags &flags);
 
-/// Throws Error for a dtype, a precision or a cpu that does not exist, and for a dtype and a
-/// precision that contradict each other. Limits are checked by the compiler, which
-/// knows the model.
+/// Adds --passes alone, which addCompileFlags has among the others.
+void addPassesFlag(CLI::App &command, std::string &passes);
+
+/// The passes that `text`, the value of --passes, switches on or off. Throws Error for a name that
+/// is none of a pass that can be switched.
+std::map<std::string, bool> parsePasses(std::string_view text);
+
+/// Throws Error for a dtype, a precision, a cpu or a pass that does not exist, and for a dtype and
+/// a precision that contradict each other. Limits are checked by the compiler, which knows the
+/// model.
 CompileOptions toCompileOptions(const CompileFlags &flags);
 
 /// What to import for a model at `path`, a directory or a file.

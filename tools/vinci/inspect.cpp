@@ -11,6 +11,7 @@ struct InspectArguments {
   std::string source;
   bool summary = false, ir = false, commands = false, kernels = false, assembly = false,
        memory = false, weights = false;
+  std::string passes;
   ReportFormat format = ReportFormat::Text;
 };
 } // namespace
@@ -29,7 +30,8 @@ static void inspectModel(const Source &source, const InspectArguments &arguments
          "(of a model: --summary, --ir, --weights)");
   if (arguments.ir) {
     CompileOptions options;
-    options.stopAfter = "import";
+    options.passes = parsePasses(arguments.passes);
+    options.stopAfter = arguments.passes.empty() ? "import" : "fuse";
     options.irLocations = false;
     return printIr(compiler().compile({.files = {source.path}}, options).ir, arguments.format);
   }
@@ -112,6 +114,8 @@ static void inspectPlan(const Source &source, const InspectArguments &arguments)
 
 static void inspect(const InspectArguments &arguments) {
   const Source source = findSource(arguments.source);
+  if (!arguments.passes.empty() && (source.kind != SourceKind::Model || !arguments.ir))
+    fail("--passes goes with a model and --ir");
   switch (source.kind) {
   case SourceKind::Model:
     return inspectModel(source, arguments);
@@ -143,9 +147,14 @@ void addInspectCommand(CLI::App &app) {
       ->group(group);
   command->add_flag("--weights", arguments->weights, "Tensors and how they are packed")
       ->group(group);
+  addPassesFlag(*command, arguments->passes);
+  command->get_option("--passes")
+      ->description("With --ir: the graph after the fusions, with passes switched as for compile")
+      ->group(group);
   addFormatOption(*command, arguments->format);
   command->footer("Examples:\n"
                   "  vinci inspect models/austen-qwen3 --ir\n"
+                  "  vinci inspect models/austen-qwen3 --ir --passes=-all,+fuse-swiglu\n"
                   "  vinci inspect austen.plan --commands\n"
                   "  vinci inspect austen.plan --kernels --asm --format json");
   command->callback([arguments] { inspect(*arguments); });

@@ -68,6 +68,7 @@ int main(int argc, char **argv) {
   addTokenizeCommand(app);
   addInspectCommand(app);
   addVerifyCommand(app);
+  addPassesCommand(app);
   addTargetsCommand(app);
   addModelsCommand(app);
   addVersionCommand(app);

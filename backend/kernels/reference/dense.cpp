@@ -51,21 +51,31 @@ void ropeTable(const Command &c) {
     }
 }
 
-void rope(const Command &c) {
-  const uint64_t heads = c.size("heads"), headDim = c.size("head_dim"), half = headDim / 2;
-  const DType region = c.spec.dtype("compute");
-  const Elements table = c.typed(2, region);
-  const auto product = [&](double a, double b) { return roundedTo(region, a * b); };
+/// Rotates `heads` heads of each token of `x` by `table`, of the type of the region.
+static void rotate(const Command &c, const Elements &out, const Elements &x, const Elements &table,
+                   uint64_t heads) {
+  const uint64_t headDim = c.size("head_dim"), half = headDim / 2;
+  const auto product = [&](double a, double b) { return roundedTo(table.type(), a * b); };
   for (uint64_t t = 0; t < c.tokens(); ++t)
     for (uint64_t head = 0; head < heads; ++head)
       for (uint64_t i = 0; i < half; ++i) {
         const uint64_t low = (t * heads + head) * headDim + i, high = low + half;
         const double cosine = table.get(t * headDim + i);
         const double sine = table.get(t * headDim + half + i);
-        const double x = c.typed(1).get(low), y = c.typed(1).get(high);
-        c.typed(0).set(low, product(x, cosine) - product(y, sine));
-        c.typed(0).set(high, product(y, cosine) + product(x, sine));
+        const double a = x.get(low), b = x.get(high);
+        out.set(low, product(a, cosine) - product(b, sine));
+        out.set(high, product(b, cosine) + product(a, sine));
       }
+}
+
+void rope(const Command &c) {
+  rotate(c, c.typed(0), c.typed(1), c.typed(2, c.spec.dtype("compute")), c.size("heads"));
+}
+
+void ropeQk(const Command &c) {
+  const Elements table = c.typed(4, c.spec.dtype("compute"));
+  rotate(c, c.typed(0), c.typed(2), table, c.size("heads"));
+  rotate(c, c.typed(1), c.typed(3), table, c.size("kv_heads"));
 }
 
 /// What the constant `rows` counts.
@@ -73,7 +83,8 @@ static uint64_t rowsOf(const Command &c) {
   return c.dims[c.spec.rows().symbol] * c.spec.rows().scale;
 }
 
-void rmsNorm(const Command &c) {
+/// Normalises the rows of `x` into buffer 0.
+static void normalise(const Command &c, const Elements &x, const Elements &weight) {
   const uint64_t n = c.size("n"), rows = rowsOf(c) * c.size("groups");
   const auto rounded = [region = c.spec.dtype("compute")](double value) {
     return roundedTo(region, value);
@@ -81,14 +92,24 @@ void rmsNorm(const Command &c) {
   for (uint64_t row = 0; row < rows; ++row) {
     double squares = 0;
     for (uint64_t i = 0; i < n; ++i)
-      squares += rounded(std::pow(c.typed(1).get(row * n + i), 2));
+      squares += rounded(std::pow(x.get(row * n + i), 2));
     const double mean = rounded(squares / static_cast<double>(n));
     const double factor = rounded(1 / std::sqrt(rounded(mean + rounded(c.spec.real("eps")))));
     for (uint64_t i = 0; i < n; ++i) {
-      c.typed(0).set(row * n + i, c.typed(1).get(row * n + i) * factor); // rounded, as HF does
-      c.typed(0).set(row * n + i, c.typed(0).get(row * n + i) * c.typed(2).get(i));
+      c.typed(0).set(row * n + i, x.get(row * n + i) * factor); // rounded, as HF does
+      c.typed(0).set(row * n + i, c.typed(0).get(row * n + i) * weight.get(i));
     }
   }
+}
+
+void rmsNorm(const Command &c) {
+  normalise(c, c.typed(1), c.typed(2));
+}
+
+void addRmsNorm(const Command &c) {
+  for (uint64_t i = 0; i < rowsOf(c) * c.size("groups") * c.size("n"); ++i)
+    c.typed(1).set(i, c.typed(2).get(i) + c.typed(3).get(i));
+  normalise(c, c.typed(1), c.typed(4));
 }
 
 void matmul(const Command &c) {
@@ -131,10 +152,26 @@ void mul(const Command &c) {
   binary(c, [](double a, double b) { return a * b; });
 }
 
+static double sigmoidTimes(double x) {
+  return x / (1 + std::exp(-x));
+}
+
 void silu(const Command &c) {
   const uint64_t count = c.tokens() * c.size("rows_per_token") * c.size("n");
   for (uint64_t i = 0; i < count; ++i)
-    c.typed(0).set(i, c.typed(1).get(i) / (1 + std::exp(-c.typed(1).get(i))));
+    c.typed(0).set(i, sigmoidTimes(c.typed(1).get(i)));
+}
+
+void swiglu(const Command &c) {
+  const uint64_t n = c.size("n"), rows = c.tokens() * c.size("rows_per_token");
+  const bool two = c.size("two_operands") != 0;
+  for (uint64_t row = 0; row < rows; ++row)
+    for (uint64_t i = 0; i < n; ++i) {
+      const uint64_t at = row * n + i;
+      c.typed(0).set(at, sigmoidTimes(c.typed(1).get(two ? at : 2 * row * n + i))); // rounded
+      const double up = two ? c.typed(2).get(at) : c.typed(1).get((2 * row + 1) * n + i);
+      c.typed(0).set(at, c.typed(0).get(at) * up);
+    }
 }
 
 } // namespace vinci::reference

@@ -86,14 +86,17 @@ Shape shapeOf(const KernelSpec &s, std::string_view name, const Dims &dims) {
   if (name == "inv_freq")
     return floats(size(s, "head_dim") / 2);
   if (name == "table")
-    return op == "rope" ? Shape{s.dtype("compute"), tokens * size(s, "head_dim")}
-                        : typed(size(s, "vocab") * size(s, "hidden"));
+    return op.starts_with("rope") ? Shape{s.dtype("compute"), tokens * size(s, "head_dim")}
+                                  : typed(size(s, "vocab") * size(s, "hidden"));
   if (name == "cache")
     return typed(cacheElements(s, cacheBlocks));
   if (op == "embedding")
     return typed(tokens * size(s, "hidden"));
   if (op == "rope_table")
     return typed(tokens * size(s, "head_dim"));
+  if (op == "rope_qk")
+    return typed(tokens * size(s, name.starts_with("q") ? "heads" : "kv_heads") *
+                 size(s, "head_dim"));
   if (op == "rope" || op == "attention")
     return typed(tokens * size(s, "heads") * size(s, "head_dim"));
   if (op == "kv_append")
@@ -101,7 +104,7 @@ Shape shapeOf(const KernelSpec &s, std::string_view name, const Dims &dims) {
   const uint64_t n = size(s, "n");
   if (s.op.find("quant") != std::string::npos)
     return quantShapeOf(s, name, tokens);
-  if (op == "rms_norm")
+  if (op == "rms_norm" || op == "add_rms_norm")
     return typed(name == "weight"
                      ? n
                      : (s.text("rows") == "tokens" ? tokens : logitRows) * size(s, "groups") * n);
@@ -129,7 +132,8 @@ Shape shapeOf(const KernelSpec &s, std::string_view name, const Dims &dims) {
     const uint64_t count = dims[s.rows().symbol] * s.rows().scale, part = size(s, "part");
     return typed(name == "out" ? count * n : count * ((n + part - 1) / part * part));
   }
-  return typed(tokens * size(s, "rows_per_token") * n); // elementwise
+  const bool halves = op == "swiglu" && name == "gate" && size(s, "two_operands") == 0;
+  return typed(tokens * size(s, "rows_per_token") * n * (halves ? 2 : 1)); // elementwise
 }
 
 /// Packed weights: random where the matrix is, zero in the padding.
@@ -264,19 +268,24 @@ static void addRegionSpecs(std::vector<KernelSpec> &specs, const std::string &dt
                            const std::string &region) {
   const bool all = region == "float32";
   for (const int64_t headDim : {24, 80, 16, 128})
-    if (all || headDim == 24 || headDim == 80)
-      specs.push_back(makeSpec(
-          "rope",
-          {{"dtype", dtype}, {"compute", region}, {"heads", int64_t{3}}, {"head_dim", headDim}}));
+    for (const char *op : {"rope", "rope_qk"})
+      if (all || headDim == 24 || headDim == 80) {
+        specs.push_back(makeSpec(
+            op,
+            {{"dtype", dtype}, {"compute", region}, {"heads", int64_t{3}}, {"head_dim", headDim}}));
+        if (op == "rope_qk"s)
+          specs.back().constants["kv_heads"] = int64_t{2};
+      }
   for (const int64_t n : {7, 300, 16, 80})
     for (const std::string &rows : {"tokens"s, "logit_rows"s})
-      if (all || (n != 16 && n != 80 && rows == "tokens"))
-        specs.push_back(makeSpec("rms_norm", {{"dtype", dtype},
-                                              {"compute", region},
-                                              {"n", n},
-                                              {"groups", int64_t{2}},
-                                              {"eps", 1e-6},
-                                              {"rows", rows}}));
+      for (const char *op : {"rms_norm", "add_rms_norm"})
+        if (all || (n != 16 && n != 80 && rows == "tokens"))
+          specs.push_back(makeSpec(op, {{"dtype", dtype},
+                                        {"compute", region},
+                                        {"n", n},
+                                        {"groups", int64_t{2}},
+                                        {"eps", 1e-6},
+                                        {"rows", rows}}));
   struct Heads {
     int64_t heads, kvHeads, headDim, blockSize;
   };
@@ -316,6 +325,9 @@ std::vector<KernelSpec> allSpecs() {
     }
     for (const char *op : {"add", "mul", "silu"})
       add(op, {{"dtype", dtype}, {"n", i(77)}, {"rows_per_token", i(3)}});
+    for (const int64_t two : {0, 1})
+      add("swiglu",
+          {{"dtype", dtype}, {"n", i(77)}, {"rows_per_token", i(3)}, {"two_operands", two}});
     for (const auto &[n, k] : {std::pair{300, 176}, {80, 80}, {1, 5}, {160, 1100}})
       specs.push_back(matmulSpec(dtype, n, k, n == 80));
     specs.push_back(matmulSpec(dtype, 300, 80, 0, "float32"));

@@ -2,6 +2,7 @@
 // overflows where float16 does.
 #include "tests/unit/kernels/op_cases.h"
 
+#include <algorithm>
 #include <cmath>
 #include <cstring>
 #include <gtest/gtest.h>
@@ -43,12 +44,15 @@ protected:
   static double differing(const OpCase &c, const Buffer &out, const std::string &region) {
     OpCase other{c.spec, c.dims, c.buffers, c.types};
     other.spec.constants[regionOf(c.spec.op)] = region;
-    if (c.spec.op == "rope") { // the table is in the region's type
-      const DType from = c.types[2], to = *parseDType(region);
-      const uint64_t count = c.buffers[2].size() / byteSize(from);
-      other.buffers[2] = Buffer(count * byteSize(to));
+    const auto names = operandNames(c.spec);
+    if (const auto table = std::ranges::find(names, "table"); table != names.end()) {
+      // It is in the region's type.
+      const size_t index = table - names.begin();
+      const DType from = c.types[index], to = *parseDType(region);
+      const uint64_t count = c.buffers[index].size() / byteSize(from);
+      other.buffers[index] = Buffer(count * byteSize(to));
       for (uint64_t i = 0; i < count; ++i)
-        other.buffers[2].elements(to).set(i, c.buffers[2].elements(from).get(i));
+        other.buffers[index].elements(to).set(i, c.buffers[index].elements(from).get(i));
     }
     runReference(other.spec, other.buffers, c.dims);
     const uint64_t size = byteSize(c.types[0]), count = out.size() / size;

@@ -116,8 +116,18 @@ module attributes {llm.limits = #llm.limits<max_seq_len = 8, max_tokens_per_step
 
 // -----
 
-// expected-error@+1 {{has the unknown attribute 'llm.mode'; the llm dialect defines llm.model, llm.limits, llm.precision and llm.mesh}}
+// expected-error@+1 {{has the unknown attribute 'llm.mode'; the llm dialect defines llm.model, llm.limits, llm.precision, llm.mesh, llm.target, llm.phase}}
 module attributes {llm.mode = 1} {}
+
+// -----
+
+// expected-error@+1 {{attribute 'llm.target' must be a string}}
+module attributes {llm.target = 310} {}
+
+// -----
+
+// expected-error@+1 {{attribute 'llm.phase' must be a string}}
+module attributes {llm.phase = 1} {}
 
 // -----
 

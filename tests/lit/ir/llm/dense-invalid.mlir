@@ -259,3 +259,153 @@ llm.body @b(%x: tensor<?x4xbf16, #tokens>, %i: tensor<?xi32, #logit_rows>) {
   %0 = llm.gather_rows %x, %i : (tensor<?x4xbf16, #tokens>, tensor<?xi32, #logit_rows>) -> tensor<?x5xbf16, #logit_rows>
   llm.return
 }
+
+// -----
+
+#tokens = #llm.dims<["tokens"]>
+#logit_rows = #llm.dims<["logit_rows"]>
+llm.body @b(%g: tensor<?x8xbf16, #tokens>) {
+  // expected-error@+1 {{gate has columns = 8, it must be 16, twice those of the result}}
+  %0 = llm.swiglu %g : (tensor<?x8xbf16, #tokens>) -> tensor<?x8xbf16, #tokens>
+  llm.return
+}
+
+// -----
+
+#tokens = #llm.dims<["tokens"]>
+#logit_rows = #llm.dims<["logit_rows"]>
+llm.body @b(%g: tensor<?x8xbf16, #tokens>) {
+  // expected-error@+1 {{result has elements of type 'f32', but gate of type 'bf16'; they must be equal}}
+  %0 = llm.swiglu %g : (tensor<?x8xbf16, #tokens>) -> tensor<?x4xf32, #tokens>
+  llm.return
+}
+
+// -----
+
+#tokens = #llm.dims<["tokens"]>
+#logit_rows = #llm.dims<["logit_rows"]>
+llm.body @b(%g: tensor<?x8xbf16, #tokens>) {
+  // expected-error@+1 {{result has rows = logit_rows, but gate has tokens; they must be equal}}
+  %0 = llm.swiglu %g : (tensor<?x8xbf16, #tokens>) -> tensor<?x4xbf16, #logit_rows>
+  llm.return
+}
+
+// -----
+
+#tokens = #llm.dims<["tokens"]>
+#logit_rows = #llm.dims<["logit_rows"]>
+llm.body @b(%g: tensor<?x8xbf16, #tokens>) {
+  // expected-error@+1 {{gate has n = 8, but result has 4; they must be equal}}
+  %0 = llm.swiglu %g, %g : (tensor<?x8xbf16, #tokens>, tensor<?x8xbf16, #tokens>) -> tensor<?x4xbf16, #tokens>
+  llm.return
+}
+
+// -----
+
+#tokens = #llm.dims<["tokens"]>
+#logit_rows = #llm.dims<["logit_rows"]>
+llm.body @b(%g: tensor<?x8xbf16, #tokens>, %u: tensor<?x8xbf16, #logit_rows>) {
+  // expected-error@+1 {{up has rows = logit_rows, but gate has tokens; they must be equal}}
+  %0 = llm.swiglu %g, %u : (tensor<?x8xbf16, #tokens>, tensor<?x8xbf16, #logit_rows>) -> tensor<?x8xbf16, #tokens>
+  llm.return
+}
+
+// -----
+
+#tokens = #llm.dims<["tokens"]>
+#logit_rows = #llm.dims<["logit_rows"]>
+llm.body @b(%g: tensor<?x8xbf16, #tokens>, %u: tensor<?x4xbf16, #tokens>) {
+  // expected-error@+1 {{up has n = 4, but gate has 8; they must be equal}}
+  %0 = llm.swiglu %g, %u : (tensor<?x8xbf16, #tokens>, tensor<?x4xbf16, #tokens>) -> tensor<?x8xbf16, #tokens>
+  llm.return
+}
+
+// -----
+
+#tokens = #llm.dims<["tokens"]>
+#logit_rows = #llm.dims<["logit_rows"]>
+llm.body @b(%g: tensor<?x8xbf16, #tokens>, %u: tensor<?x8xf32, #tokens>) {
+  // expected-error@+1 {{up has elements of type 'f32', but gate of type 'bf16'; they must be equal}}
+  %0 = llm.swiglu %g, %u : (tensor<?x8xbf16, #tokens>, tensor<?x8xf32, #tokens>) -> tensor<?x8xbf16, #tokens>
+  llm.return
+}
+
+// -----
+
+#tokens = #llm.dims<["tokens"]>
+#logit_rows = #llm.dims<["logit_rows"]>
+llm.body @b(%x: tensor<?x8xbf16, #tokens>, %w: tensor<4xbf16>) {
+  // expected-error@+1 {{weight has n = 4, but input has 8; they must be equal}}
+  %0, %1 = llm.add_rms_norm %x, %x, %w eps 1.0e-06 : tensor<?x8xbf16, #tokens>, tensor<4xbf16>
+  llm.return
+}
+
+// -----
+
+#tokens = #llm.dims<["tokens"]>
+#logit_rows = #llm.dims<["logit_rows"]>
+llm.body @b(%x: tensor<?x8xbf16, #tokens>, %w: tensor<8xf32>) {
+  // expected-error@+1 {{weight has elements of type 'f32', but input of type 'bf16'; they must be equal}}
+  %0, %1 = llm.add_rms_norm %x, %x, %w eps 1.0e-06 : tensor<?x8xbf16, #tokens>, tensor<8xf32>
+  llm.return
+}
+
+// -----
+
+#tokens = #llm.dims<["tokens"]>
+#logit_rows = #llm.dims<["logit_rows"]>
+llm.body @b(%x: tensor<?x8xbf16, #tokens>, %w: tensor<8xbf16>) {
+  // expected-error@+1 {{eps is 0.000000e+00; it must be finite and greater than 0}}
+  %0, %1 = llm.add_rms_norm %x, %x, %w eps 0.0 : tensor<?x8xbf16, #tokens>, tensor<8xbf16>
+  llm.return
+}
+
+// -----
+
+#tokens = #llm.dims<["tokens"]>
+#logit_rows = #llm.dims<["logit_rows"]>
+llm.body @b(%x: tensor<?x8xbf16, #tokens>, %w: tensor<8xbf16>) {
+  // expected-error@+1 {{computes in 'f16', but input has elements of type 'bf16'; legal are f32 and the type of input}}
+  %0, %1 = llm.add_rms_norm %x, %x, %w eps 1.0e-06 in f16 : tensor<?x8xbf16, #tokens>, tensor<8xbf16>
+  llm.return
+}
+
+// -----
+
+#tokens = #llm.dims<["tokens"]>
+#logit_rows = #llm.dims<["logit_rows"]>
+llm.body @b(%q: tensor<?x4x8xbf16, #tokens>, %k: tensor<?x2x6xbf16, #tokens>, %t: tensor<?x8xf32, #tokens>) {
+  // expected-error@+1 {{table has head_dim = 8, but key has 6; they must be equal}}
+  %0, %1 = llm.rope_qk %q, %k, %t : tensor<?x4x8xbf16, #tokens>, tensor<?x2x6xbf16, #tokens>, tensor<?x8xf32, #tokens>
+  llm.return
+}
+
+// -----
+
+#tokens = #llm.dims<["tokens"]>
+#logit_rows = #llm.dims<["logit_rows"]>
+llm.body @b(%q: tensor<?x4x8xbf16, #tokens>, %k: tensor<?x2x8xf32, #tokens>, %t: tensor<?x8xf32, #tokens>) {
+  // expected-error@+1 {{key has elements of type 'f32', but query of type 'bf16'; they must be equal}}
+  %0, %1 = llm.rope_qk %q, %k, %t : tensor<?x4x8xbf16, #tokens>, tensor<?x2x8xf32, #tokens>, tensor<?x8xf32, #tokens>
+  llm.return
+}
+
+// -----
+
+#tokens = #llm.dims<["tokens"]>
+#logit_rows = #llm.dims<["logit_rows"]>
+llm.body @b(%q: tensor<?x4x8xbf16, #tokens>, %k: tensor<?x2x8xbf16, #tokens>, %t: tensor<?x8xf16, #tokens>) {
+  // expected-error@+1 {{computes in its table's type 'f16', but query has elements of type 'bf16'; legal are f32 and the type of query}}
+  %0, %1 = llm.rope_qk %q, %k, %t : tensor<?x4x8xbf16, #tokens>, tensor<?x2x8xbf16, #tokens>, tensor<?x8xf16, #tokens>
+  llm.return
+}
+
+// -----
+
+#tokens = #llm.dims<["tokens"]>
+#logit_rows = #llm.dims<["logit_rows"]>
+llm.body @b(%q: tensor<?x4x8xbf16, #tokens>, %k: tensor<?x2x8xbf16, #tokens>, %t: tensor<?x8xf32, #logit_rows>) {
+  // expected-error@+1 {{table has tokens = logit_rows, but query has tokens; they must be equal}}
+  %0, %1 = llm.rope_qk %q, %k, %t : tensor<?x4x8xbf16, #tokens>, tensor<?x2x8xbf16, #tokens>, tensor<?x8xf32, #logit_rows>
+  llm.return
+}
