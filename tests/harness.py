@@ -4,6 +4,7 @@ The binary is found in $VINCI (set by ctest), the repository from this file's pl
 """
 import array
 import json
+import math
 import os
 import pathlib
 import shutil
@@ -28,6 +29,30 @@ def vinci(*arguments, timeout=300, env=None, stdin=None):
     """Runs vinci and returns the CompletedProcess with text output. A hang is a failure."""
     return subprocess.run([VINCI, *map(str, arguments)], capture_output=True, text=True, timeout=timeout,
                           env={**os.environ, **(env or {})}, input=stdin, errors="replace")
+
+
+def sample_plan(path, *mesh):
+    """Writes the sample plan of the unit tests (no code in it) for ranks of this mesh; returns `path`."""
+    subprocess.run([pathlib.Path(VINCI).with_name("vinci-sample-plan"), path, *map(str, mesh)], check=True, timeout=60)
+    return path
+
+
+def write_sample_checkpoint(folder):
+    """The weights of the sample plan."""
+    shapes = {"model.embed_tokens.weight": [40, 32], "model.norm.weight": [32], "lm_head.weight": [40, 32],
+              "model.experts.0.weight": [24, 40], "model.experts.1.weight": [24, 40]}
+    for layer in (0, 1):
+        for name, shape in (("norm", [32]), ("q", [32, 32]), ("k", [16, 32]), ("v", [16, 32]), ("o", [32, 32])):
+            shapes[f"model.layers.{layer}.{name}.weight"] = shape
+    header, data = {}, b""
+    for index, (name, shape) in enumerate(shapes.items()):
+        count = math.prod(shape)
+        values = array.array("f", [(index + i) % 97 for i in range(count)])
+        header[name] = {"dtype": "F32", "shape": shape, "data_offsets": [len(data), len(data) + 4 * count]}
+        data += values.tobytes()
+    text = json.dumps(header).encode()
+    folder.mkdir(exist_ok=True)
+    (folder / "model.safetensors").write_bytes(struct.pack("<Q", len(text)) + text + data)
 
 
 def read_json(path):

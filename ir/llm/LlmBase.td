@@ -62,7 +62,7 @@ class Llm_F32Tensor<list<int> ranks, string shape>
 class Llm_IntTensor<list<int> ranks, string shape>
     : Llm_TensorOf<[I32], ranks, "tensor of i32 of shape " # shape>;
 
-class Llm_WeightTensor<list<int> ranks, string shape>
+class Llm_ElementsTensor<list<int> ranks, string shape>
     : Llm_TensorOf<[F32, BF16, F16, I8, I32], ranks, "tensor of f32, bf16, f16, i8 or i32 of shape " # shape>;
 
 def Llm_AnyTensor : Llm_TensorOf<[F32, BF16, F16, I32], [1, 2, 3, 4], "tensor of f32, bf16, f16 or i32 of rank 1 to 4">;

@@ -41,8 +41,8 @@ def Llm_AllGatherOp : Llm_CollectiveOp<"all_gather"> {
     Sharding rule: rows that are sharded over these axes become whole.
     Cost with n ranks: (n-1) times the bytes of x sent and received by each.
   }];
-  let arguments = (ins Llm_AnyTensor:$input, DenseI64ArrayAttr:$axes);
-  let results = (outs Llm_AnyTensor:$result);
+  let arguments = (ins Llm_ElementsTensor<[1, 2, 3], "any shape">:$input, DenseI64ArrayAttr:$axes);
+  let results = (outs Llm_ElementsTensor<[1, 2, 3], "n times the rows">:$result);
   let assemblyFormat = "$input `over` $axes attr-dict `:` type($input) `->` type($result)";
   let extraClassDeclaration = ruleDeclaration # axesDeclaration;
 }

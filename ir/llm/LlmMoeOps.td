@@ -25,7 +25,7 @@ def Llm_MoeRouteOp : Llm_ComputeOp<"moe_route", [Pure], "(t,e!)->(t,k!),(t,k!)">
   }];
 }
 
-def Llm_MoeSortOp : Llm_ComputeOp<"moe_sort", [Pure], "(t,k!),()->(t),(t),(o!)"> {
+def Llm_MoeSortOp : Llm_ComputeOp<"moe_sort", [Pure], "(t!,k!),()->(r),(p!),(o!)"> {
   let summary = "Sorts the (token, choice) pairs by expert.";
   let description = [{
     A stable counting sort of the pairs `p = t * top_k + j` by `experts[t, j]`. `row_of[r]` is the pair in sorted row r,
@@ -37,8 +37,8 @@ def Llm_MoeSortOp : Llm_ComputeOp<"moe_sort", [Pure], "(t,k!),()->(t),(t),(o!)">
     %row_of, %position_of, %expert_offsets = llm.moe_sort %experts num_experts 8
         : tensor<?x2xi32, #tokens> -> tensor<?xi32, #llm.dims<["tokens*2"]>>, tensor<?xi32, #llm.dims<["tokens*2"]>>, tensor<9xi32>
     ```
-    Sharding rule: `(t,k!),()->(t),(t),(o!)`; under expert parallelism it sorts by the experts of
-    its rank, from `first` on.
+    Sharding rule: `(t!,k!),()->(r),(p!),(o!)`; under expert parallelism it sorts by the experts of its rank, from `first` on, and
+    r is sharded as the experts are.
     Cost: 0 FLOPs; 4·(3·t·k + e + 1) bytes.
   }];
   let arguments = (ins Llm_IntTensor<[2], "[tokens, top_k]">:$experts, I64Attr:$num_experts,
@@ -51,7 +51,7 @@ def Llm_MoeSortOp : Llm_ComputeOp<"moe_sort", [Pure], "(t,k!),()->(t),(t),(o!)">
   }];
 }
 
-def Llm_GroupedMatmulOp : Llm_ComputeOp<"grouped_matmul", [Pure], "(t,k),(e,j,k),(t),(o!)->(t,j)"> {
+def Llm_GroupedMatmulOp : Llm_ComputeOp<"grouped_matmul", [Pure]> {
   let summary = "Each sorted row times the weight of its expert.";
   let description = [{
     For the rows r of expert e: `result[r, j] = sum_k(x'[r, k] * weight[e, j, k])`, where `x'[r] = x[row_of[r] / top_k]`
@@ -62,8 +62,8 @@ def Llm_GroupedMatmulOp : Llm_ComputeOp<"grouped_matmul", [Pure], "(t,k),(e,j,k)
         : (tensor<?x256xbf16, #tokens>, tensor<8x128x256xbf16>, tensor<?xi32, #x2_tokens>, tensor<9xi32>)
         -> tensor<?x128xbf16, #x2_tokens>
     ```
-    Sharding rule: `(t,k),(e,j,k),(t),(o!)->(t,j)`; k sharded: a partial sum; e sharded: a rank has the rows of its own
-    experts only, and `moe_combine` makes a partial sum of them.
+    Sharding rule: `(r,k),(r,j,k),(r),(o!)->(r,j)`, with `gather` `(t!,k),(r,j,k),(r),(o!)->(r,j)`; k sharded: a partial sum;
+    experts sharded: a rank has the rows of its own experts only, and `moe_combine` makes a partial sum of them.
     Cost: 2·r·j·k FLOPs; (r·k + r·j)·D + a·j·k·D + 4·r bytes, a being the experts that have rows (at most min(r, e)).
   }];
   let arguments = (ins Llm_FloatTensor<[2], "[tokens, k] or [tokens*top_k, k]">:$input,
@@ -75,9 +75,14 @@ def Llm_GroupedMatmulOp : Llm_ComputeOp<"grouped_matmul", [Pure], "(t,k),(e,j,k)
     $input `,` $weight `rows` $row_of `offsets` $expert_offsets (`gather` $gather^)? attr-dict `:`
     functional-type(operands, results)
   }];
+  let extraClassDeclaration = [{
+    ::llvm::StringRef getShardingRule() {
+      return getGather() ? "(t!,k),(r,j,k),(r),(o!)->(r,j)" : "(r,k),(r,j,k),(r),(o!)->(r,j)";
+    }
+  }];
 }
 
-def Llm_MoeCombineOp : Llm_ComputeOp<"moe_combine", [Pure], "~(t,n),(t),(t,k!)->(t,n)"> {
+def Llm_MoeCombineOp : Llm_ComputeOp<"moe_combine", [Pure], "~(r,n),(p!),(t,k!)->(t,n)"> {
   let summary = "The weighted sum of what the experts of a token said.";
   let description = [{
     `result[t, :] = sum_j(weights[t, j] * y[position_of[t * top_k + j], :])`, summed in float32 over falling `weights`
@@ -87,7 +92,7 @@ def Llm_MoeCombineOp : Llm_ComputeOp<"moe_combine", [Pure], "~(t,n),(t),(t,k!)->
     %0 = llm.moe_combine %y, %position_of, %weights
         : (tensor<?x256xbf16, #x2_tokens>, tensor<?xi32, #x2_tokens>, tensor<?x2xf32, #tokens>) -> tensor<?x256xbf16, #tokens>
     ```
-    Sharding rule: `~(t,n),(t),(t,k!)->(t,n)`; r and t are never sharded.
+    Sharding rule: `~(r,n),(p!),(t,k!)->(t,n)`; r sharded, as experts are: the result is a partial sum.
     Cost: 2·t·k·n FLOPs; (t·k·n + t·n)·D + 8·t·k bytes.
   }];
   let arguments = (ins Llm_FloatTensor<[2], "[tokens*top_k, n]">:$input, Llm_IntTensor<[1], "[tokens*top_k]">:$position_of,

@@ -93,8 +93,7 @@ def Llm_DynamicQuantMatmulOp : Llm_ComputeOp<"dynamic_quant_matmul", [Pure], "(i
   }];
 }
 
-def Llm_GroupedDynamicQuantMatmulOp : Llm_ComputeOp<"grouped_dynamic_quant_matmul", [Pure],
-                                                      "(t,k),~(t),(e,j,k),(e,j,u!),(t),(o!)->(t,j)"> {
+def Llm_GroupedDynamicQuantMatmulOp : Llm_ComputeOp<"grouped_dynamic_quant_matmul", [Pure]> {
   let summary = "Each sorted row, as int8, times the int8 weight of its expert.";
   let description = [{
     For the rows r of expert e: `result[r, j] = sum_k(x'[r, k] * weight[e, j, k]) * scale'[r] * weight_scale[e, j, 0]`,
@@ -107,7 +106,8 @@ def Llm_GroupedDynamicQuantMatmulOp : Llm_ComputeOp<"grouped_dynamic_quant_matmu
         : (tensor<?x256xi8, #tokens>, tensor<?xf32, #tokens>, tensor<8x128x256xi8>, tensor<8x128x1xf32>,
            tensor<?xi32, #x2_tokens>, tensor<9xi32>) -> tensor<?x128xbf16, #x2_tokens>
     ```
-    Sharding rule: `(t,k),~(t),(e,j,k),(e,j,u!),(t),(o!)->(t,j)`; k and e as in `llm.grouped_matmul`.
+    Sharding rule: `(r,k),~(r),(r,j,k),(r,j,u!),(r),(o!)->(r,j)`, with `gather`
+    `(t!,k),~(t!),(r,j,k),(r,j,u!),(r),(o!)->(r,j)`; k and r as in `llm.grouped_matmul`.
     Cost: 2·r·j·k int8 operations; r·k + 4·r + a·j·(k + 4) + r·j·D + 4·r bytes, a being the experts that have rows.
   }];
   let arguments = (ins Llm_Int8Tensor<[2], "[tokens, k] or [tokens*top_k, k]">:$input,
@@ -120,6 +120,12 @@ def Llm_GroupedDynamicQuantMatmulOp : Llm_ComputeOp<"grouped_dynamic_quant_matmu
   let assemblyFormat = [{
     $input `scale` $scale `,` $weight `scale` $weight_scale `rows` $row_of `offsets` $expert_offsets (`gather` $gather^)?
     attr-dict `:` functional-type(operands, results)
+  }];
+  let extraClassDeclaration = [{
+    ::llvm::StringRef getShardingRule() {
+      return getGather() ? "(t!,k),~(t!),(r,j,k),(r,j,u!),(r),(o!)->(r,j)"
+                         : "(r,k),~(r),(r,j,k),(r,j,u!),(r),(o!)->(r,j)";
+    }
   }];
 }
 

@@ -154,7 +154,7 @@ def Llm_WeightOp : Llm_Op<"weight", [
     Sharding rule: whatever its users ask for; a sharded weight is a slice per rank. Cost: none; users pay for its bytes.
   }];
   let arguments = (ins SymbolNameAttr:$sym_name, Llm_PieceList:$pieces, OptionalAttr<I64Attr>:$stack);
-  let results = (outs Llm_WeightTensor<[1, 2, 3], "[n], [n, k] or [stack, n, k]">:$result);
+  let results = (outs Llm_ElementsTensor<[1, 2, 3], "[n], [n, k] or [stack, n, k]">:$result);
   let assemblyFormat = "$sym_name `from` custom<Pieces>($pieces) (`stack` custom<PlainInt>($stack)^)? attr-dict `:` type($result)";
   let extraClassDeclaration = [{
     auto getPieceList() { return getPieces().getAsRange<::vinci::llm::PieceAttr>(); }

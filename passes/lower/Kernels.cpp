@@ -23,9 +23,11 @@ int64_t size(Value value, size_t index) {
 }
 
 StringRef dtypeName(Type type) {
-  std::string_view name = toString(type.isF32()    ? DType::Float32
-                                   : type.isBF16() ? DType::BFloat16
-                                                   : DType::Float16);
+  std::string_view name = toString(type.isF32()         ? DType::Float32
+                                   : type.isBF16()      ? DType::BFloat16
+                                   : type.isF16()       ? DType::Float16
+                                   : type.isInteger(32) ? DType::Int32
+                                                        : DType::Int8);
   return {name.data(), name.size()};
 }
 

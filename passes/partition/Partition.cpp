@@ -53,13 +53,14 @@ private:
     std::optional<Axes> axes;
     bool imposed = false; ///< by a weight or the KV cache, which cannot be moved
     int64_t parts = 1;
+    bool byExpert = false;
   };
 
   bool place(Operation *op);
   LogicalResult visit(Operation *op);
   LogicalResult visitCompute(Operation *op);
   LogicalResult visitReturn(llm::ReturnOp op);
-  void setExperts(llm::MoeSortOp op);
+  LogicalResult visitSort(llm::MoeSortOp op);
   SmallVector<Factor> factorsOf(Operation *op, const llm::ShardingRule &rule, bool keepsPartial);
   bool keepsPartial(Operation *op, const llm::ShardingRule &rule);
   void setResults(Operation *op, const llm::ShardingRule &rule, ArrayRef<Factor> factors,
@@ -110,7 +111,7 @@ RankedTensorType BodyPartitioner::localType(RankedTensorType whole,
     if (size.isConstant())
       size.scale = (size.scale + dim.parts - 1) / dim.parts;
     else
-      size.scale *= mesh_.getSize(without(axes_.data, dim.axes));
+      size.scale *= mesh_.getSize(without(axes_.data, dim.byExpert ? Axes() : dim.axes));
   return llm::tensorOf(whole.getElementType(), shape);
 }
 
@@ -201,6 +202,14 @@ FailureOr<Value> BodyPartitioner::reshard(Operation *user, Value value,
 
 //===- Ops ------------------------------------------------------------------------------------===//
 
+/// True for the op that begins what experts do: it and all that follows sees the tokens of every
+/// rank, so that they are gathered once.
+static bool routesTokens(Operation *op) {
+  auto matmul = dyn_cast<llm::MatmulOp>(op);
+  auto weight = matmul ? matmul.getWeight().getDefiningOp<llm::WeightOp>() : llm::WeightOp();
+  return weight && weight.getSymName() == "router";
+}
+
 /// The result is a partial sum if everything that the op is linear in is one over the same axes.
 bool BodyPartitioner::keepsPartial(Operation *op, const llm::ShardingRule &rule) {
   std::optional<Axes> common;
@@ -223,7 +232,7 @@ BodyPartitioner::factorsOf(Operation *op, const llm::ShardingRule &rule, bool ke
         function(operand, dims.linear, dim, factors[factor], bool(rule.whole[factor]));
   };
   // What cannot be moved decides; an axis that it uses is not free for another factor.
-  Axes busy;
+  Axes busy = routesTokens(op) ? axes_.data : Axes();
   each([&](Value operand, bool, const DimSharding &dim, Factor &factor, bool) {
     if (!isFixed(operand))
       return;
@@ -231,13 +240,21 @@ BodyPartitioner::factorsOf(Operation *op, const llm::ShardingRule &rule, bool ke
     factor.imposed = true;
     unite(busy, dim.axes);
   });
+  // Nor is one that a sum goes over.
+  for (auto [operand, dims] : llvm::zip(op->getOperands(), rule.operands)) {
+    if (dims.linear && keepsPartial)
+      unite(busy, of(operand).partial);
+    for (const DimSharding &dim : of(operand).dims)
+      if (dim.byExpert && isa<llm::MoeCombineOp>(op))
+        unite(busy, dim.axes);
+  }
   // Then values as they are spread. Partial sums come last: summing can spread them as others are.
   for (bool sums : {false, true})
     each([&](Value operand, bool linear, const DimSharding &dim, Factor &factor, bool whole) {
       const bool isSum = !of(operand).partial.empty() && !(linear && keepsPartial);
       if (isFixed(operand) || factor.imposed || isSum != sums)
         return;
-      Axes free = whole ? Axes() : without(dim.axes, busy);
+      Axes free = whole ? Axes() : dim.byExpert ? dim.axes : without(dim.axes, busy);
       if (!factor.axes)
         factor.axes = free;
       else if (!sums)
@@ -259,7 +276,8 @@ void BodyPartitioner::setResults(Operation *op, const llm::ShardingRule &rule,
   for (auto [result, dims] : llvm::zip(op->getResults(), rule.results)) {
     Sharding sharding;
     for (unsigned factor : dims.factors)
-      sharding.dims.push_back({factors[factor].axes.value_or(Axes()), factors[factor].parts});
+      sharding.dims.push_back(
+          {factors[factor].axes.value_or(Axes()), factors[factor].parts, factors[factor].byExpert});
     sharding.partial = partial;
     if (auto type = dyn_cast<RankedTensorType>(result.getType())) {
       whole_[result] = type;
@@ -292,9 +310,11 @@ LogicalResult BodyPartitioner::visitCompute(Operation *op) {
     op->setOperand(i, *made);
     if (dims.linear && partial)
       partialAxes = of(*made).partial;
-    for (auto [dim, factor] : llvm::zip(of(*made).dims, dims.factors))
+    for (auto [dim, factor] : llvm::zip(of(*made).dims, dims.factors)) {
+      factors[factor].byExpert |= dim.byExpert;
       if (!std::exchange(hasParts[factor], true))
         factors[factor].parts = dim.parts;
+    }
   }
   setResults(op, *rule, factors, partialAxes);
   return success();
@@ -327,21 +347,28 @@ Value BodyPartitioner::rankConstant(Location loc, StringRef name, const Axes &ax
   return constant;
 }
 
-/// A rank sorts by the experts that it has: those of the weights that read its order.
-void BodyPartitioner::setExperts(llm::MoeSortOp op) {
+/// A rank sorts by the experts that it has, those of the weights that read its order, and has the
+/// rows of these only.
+LogicalResult BodyPartitioner::visitSort(llm::MoeSortOp op) {
+  llm::WeightOp sharded;
   for (Operation *user : op.getExpertOffsets().getUsers())
-    for (Value operand : user->getOperands()) {
-      auto weight = operand.getDefiningOp<llm::WeightOp>();
-      if (!weight || of(operand).dims[0].axes.empty())
-        continue;
-      const int64_t experts = weight.getResult().getType().getDimSize(0);
-      op.setNumExperts(experts);
-      op.getExpertOffsets().setType(
-          RankedTensorType::get({experts + 1}, op.getExpertOffsets().getType().getElementType()));
-      op.getFirstMutable().assign(
-          rankConstant(op.getLoc(), "first_expert", of(operand).dims[0].axes, experts));
-      return;
-    }
+    for (Value operand : user->getOperands())
+      if (auto weight = operand.getDefiningOp<llm::WeightOp>())
+        if (!of(operand).dims[0].axes.empty())
+          sharded = weight;
+  Axes axes;
+  if (sharded) {
+    axes = of(sharded).dims[0].axes;
+    const int64_t experts = sharded.getResult().getType().getDimSize(0);
+    op.setNumExperts(experts);
+    op.getExpertOffsets().setType(
+        RankedTensorType::get({experts + 1}, op.getExpertOffsets().getType().getElementType()));
+    op.getFirstMutable().assign(rankConstant(op.getLoc(), "first_expert", axes, experts));
+  }
+  if (failed(visitCompute(op)))
+    return failure();
+  shardings_[op.getRowOf()].dims[0] = {axes, 1, sharded != nullptr};
+  return success();
 }
 
 /// Weights, the KV cache and constants. True if `op` is one.
@@ -367,7 +394,7 @@ LogicalResult BodyPartitioner::visit(Operation *op) {
   if (auto results = dyn_cast<llm::ReturnOp>(op))
     return visitReturn(results);
   if (auto sort = dyn_cast<llm::MoeSortOp>(op))
-    setExperts(sort);
+    return visitSort(sort);
   if (auto embedding = dyn_cast<llm::EmbeddingOp>(op))
     if (const Axes &axes = of(embedding.getTable()).dims[0].axes; !axes.empty())
       embedding.getStartMutable().assign(

@@ -39,9 +39,13 @@ uint32_t Mesh::firstAlong(MeshAxes axes, uint32_t rank) const {
   return first;
 }
 
-PartRange partOf(const fb::Shard &shard, const Mesh &mesh, uint32_t rank, uint64_t size) {
+uint32_t partNumber(const fb::Shard &shard, const Mesh &mesh, uint32_t rank) {
   const MeshAxes axes = axesOf(*shard.axes());
-  const uint64_t part = mesh.placeAlong(axes, rank) / (mesh.ranksAlong(axes) / shard.parts());
+  return mesh.placeAlong(axes, rank) / (mesh.ranksAlong(axes) / shard.parts());
+}
+
+PartRange partOf(const fb::Shard &shard, const Mesh &mesh, uint32_t rank, uint64_t size) {
+  const uint64_t part = partNumber(shard, mesh, rank);
   PartRange range;
   range.size = partSize(size, shard.parts());
   range.first = std::min(part * range.size, size);

@@ -53,6 +53,9 @@ constexpr uint64_t partSize(uint64_t size, uint64_t parts) {
   return (size + parts - 1) / parts;
 }
 
+/// Which of the parts that `shard` cuts is the rank's.
+uint32_t partNumber(const fb::Shard &shard, const Mesh &mesh, uint32_t rank);
+
 /// What of `size` the rank holds by `shard`, which cuts it.
 PartRange partOf(const fb::Shard &shard, const Mesh &mesh, uint32_t rank, uint64_t size);
 

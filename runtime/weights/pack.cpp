@@ -47,6 +47,29 @@ uint64_t hashWeightTable(const fb::Plan &plan, const WeightSources &sources, uin
   return hashBytes(std::as_bytes(std::span(text.data(), text.size())));
 }
 
+/// A hash of what the plan says that `rank` holds, wherever the weights come from: equal for two
+/// plans whose packs are.
+uint64_t hashHeld(const fb::Plan &plan, uint32_t rank) {
+  const Mesh mesh(plan);
+  std::string text;
+  for (const fb::Weight *weight : *plan.weights()) {
+    text += fmt::format("{} {} {} {} {}\n", weight->count(), fmt::join(shapeOf(*weight), ","),
+                        unsigned(weight->dtype()), unsigned(weight->packing()), weight->bytes());
+    for (const fb::WeightPiece *piece : *weight->pieces()) {
+      text += fmt::format("{} {}", quote(piece->source()->string_view()),
+                          fmt::join(piece->shape()->begin(), piece->shape()->end(), ","));
+      for (const fb::Shard *shard : *piece->shards())
+        text += fmt::format(" {} {}/{}", unsigned(shard->kind()),
+                            shard->kind() == fb::ShardKind::FirstOnly
+                                ? mesh.placeAlong(axesOf(*shard->axes()), rank) != 0
+                                : partNumber(*shard, mesh, rank),
+                            shard->parts());
+      text += '\n';
+    }
+  }
+  return hashBytes(std::as_bytes(std::span(text.data(), text.size())));
+}
+
 /// Anonymous memory that begins at a huge page.
 std::byte *allocate(uint64_t bytes) {
   uint64_t physical = uint64_t(::sysconf(_SC_PHYS_PAGES)) * uint64_t(::sysconf(_SC_PAGESIZE));
@@ -148,15 +171,75 @@ Pack::Pack(const fb::Plan &plan) {
 Pack::Pack(Pack &&other) noexcept
     : memory_(std::exchange(other.memory_, nullptr)), totalBytes_(other.totalBytes_),
       offsets_(std::move(other.offsets_)), sizes_(std::move(other.sizes_)),
-      fromCache_(other.fromCache_) {}
+      checkpoint_(other.checkpoint_), fromCache_(other.fromCache_) {}
 
 Pack &Pack::operator=(Pack &&other) noexcept {
   std::swap(memory_, other.memory_);
   std::swap(totalBytes_, other.totalBytes_);
   std::swap(offsets_, other.offsets_);
   std::swap(sizes_, other.sizes_);
+  std::swap(checkpoint_, other.checkpoint_);
   std::swap(fromCache_, other.fromCache_);
   return *this;
+}
+
+std::vector<PackedWeight> Pack::packedWeights() const {
+  std::vector<PackedWeight> weights;
+  for (size_t i = 0; i < size(); ++i)
+    weights.push_back({offsets_[i], sizes_[i]});
+  return weights;
+}
+
+std::filesystem::path Pack::write(const std::filesystem::path &folder, const Plan &plan,
+                                  uint32_t rank) const {
+  PackHeader header;
+  header.held = hashHeld(*plan.root(), rank);
+  header.checkpoint = checkpoint_;
+  header.weights = size();
+  header.imageBytes = totalBytes_;
+  header.rank = rank;
+  header.ranks = Mesh(*plan.root()).ranks();
+  const std::filesystem::path path = folder / packFileName(rank);
+  writePackFile(path, header, packedWeights(), memory_);
+  return path;
+}
+
+bool Pack::arePacksIn(const std::filesystem::path &folder) {
+  std::error_code error;
+  for (const auto &entry : std::filesystem::directory_iterator(folder, error))
+    if (const std::string name = entry.path().filename().string();
+        name.starts_with("rank-") && name.ends_with(".pack"))
+      return true;
+  return false;
+}
+
+Pack Pack::read(const Plan &plan, const std::filesystem::path &folder, uint32_t rank,
+                const std::function<void(uint64_t done, uint64_t total)> &progress) {
+  const std::filesystem::path path = folder / packFileName(rank);
+  const SourcePosition position{path.string()};
+  const uint32_t ranks = Mesh(*plan.root()).ranks();
+  PackHeader header = readPackHeader(path);
+  Pack pack(*plan.root());
+  if (header.ranks != ranks)
+    fail(position,
+         "these weights were packed for {} rank{}, but {} has {}: pack them again for this plan",
+         header.ranks, header.ranks == 1 ? "" : "s", plan.name(), ranks);
+  if (header.rank != rank)
+    fail(position, "this is the pack of rank {}", header.rank);
+  if (header.held != hashHeld(*plan.root(), rank) || header.weights != pack.size() ||
+      header.imageBytes != pack.totalBytes_)
+    fail(position, "these weights were packed for another plan than {}: pack them again for it",
+         plan.name());
+  const PackRead result =
+      readPackFile(path, header, pack.packedWeights(), pack.memory_, [&](uint64_t done) {
+        if (progress)
+          progress(done, pack.totalBytes_);
+      });
+  if (result != PackRead::Good)
+    fail(position, "the packed weights are damaged: pack them again");
+  pack.checkpoint_ = header.checkpoint;
+  pack.fromCache_ = true;
+  return pack;
 }
 
 Pack::~Pack() {
@@ -169,13 +252,14 @@ Pack Pack::create(const Plan &plan, const Checkpoint &checkpoint, uint32_t rank,
   return create(plan, checkpoint, checkWeights(plan, checkpoint), rank, options);
 }
 
-std::vector<Pack> Pack::createAll(const Plan &plan, const Checkpoint &checkpoint,
-                                  const PackOptions &options) {
-  const WeightSources sources = checkWeights(plan, checkpoint);
+/// Calls `make(rank, options)` for all ranks, with progress over all of them.
+template <typename Make>
+static std::vector<Pack> ofAllRanks(const Plan &plan, const PackOptions &options,
+                                    const Make &make) {
   const uint32_t ranks = Mesh(*plan.root()).ranks();
   std::vector<Pack> packs;
-  PackOptions ofRank = options;
   for (uint32_t rank = 0; rank < ranks; ++rank) {
+    PackOptions ofRank = options;
     if (options.progress)
       ofRank.progress = [&](uint64_t done, uint64_t total) {
         options.progress(rank * total + done, ranks * total);
@@ -184,9 +268,24 @@ std::vector<Pack> Pack::createAll(const Plan &plan, const Checkpoint &checkpoint
       ofRank.warning = [&](const std::string &message) {
         options.warning(fmt::format("rank {}: {}", rank, message));
       };
-    packs.push_back(create(plan, checkpoint, sources, rank, ofRank));
+    packs.push_back(make(rank, ofRank));
   }
   return packs;
+}
+
+std::vector<Pack> Pack::readAll(const Plan &plan, const std::filesystem::path &folder,
+                                const PackOptions &options) {
+  return ofAllRanks(plan, options, [&](uint32_t rank, const PackOptions &ofRank) {
+    return read(plan, folder, rank, ofRank.progress);
+  });
+}
+
+std::vector<Pack> Pack::createAll(const Plan &plan, const Checkpoint &checkpoint,
+                                  const PackOptions &options) {
+  const WeightSources sources = checkWeights(plan, checkpoint);
+  return ofAllRanks(plan, options, [&](uint32_t rank, const PackOptions &ofRank) {
+    return create(plan, checkpoint, sources, rank, ofRank);
+  });
 }
 
 Pack Pack::create(const Plan &plan, const Checkpoint &checkpoint, const WeightSources &sources,
@@ -203,12 +302,11 @@ Pack Pack::create(const Plan &plan, const Checkpoint &checkpoint, const WeightSo
 
   PackHeader header;
   header.weightTable = hashWeightTable(*plan.root(), sources, rank);
-  header.checkpoint = checkpoint.identity();
+  header.held = hashHeld(*plan.root(), rank);
+  header.checkpoint = pack.checkpoint_ = checkpoint.identity();
   header.weights = pack.size();
   header.imageBytes = pack.totalBytes_;
-  std::vector<PackedWeight> weights;
-  for (size_t i = 0; i < pack.size(); ++i)
-    weights.push_back({pack.offsets_[i], pack.sizes_[i]});
+  const std::vector<PackedWeight> weights = pack.packedWeights();
   std::filesystem::path path;
   if (options.cacheDir) {
     path = *options.cacheDir / packFileName(header);

@@ -10,6 +10,7 @@
 #include "runtime/plan/plan.h"
 #include "runtime/weights/check_weights.h"
 #include "runtime/weights/checkpoint.h"
+#include "runtime/weights/pack_cache.h"
 
 #include <cstddef>
 #include <cstdint>
@@ -43,6 +44,18 @@ public:
   static std::vector<Pack> createAll(const Plan &plan, const Checkpoint &checkpoint,
                                      const PackOptions &options = {});
 
+  /// Writes the pack of `rank` of `plan` into a folder of packs and gives the file's path. Throws
+  /// Error if it cannot be written.
+  std::filesystem::path write(const std::filesystem::path &folder, const Plan &plan,
+                              uint32_t rank) const;
+  /// True if there are files of write() in `folder`.
+  static bool arePacksIn(const std::filesystem::path &folder);
+  /// Reads what write() left there for all ranks, without a checkpoint. Throws Error if one is not
+  /// there, is damaged, or was packed for another number of ranks or for other weights. Of the
+  /// options it heeds `progress`.
+  static std::vector<Pack> readAll(const Plan &plan, const std::filesystem::path &folder,
+                                   const PackOptions &options = {});
+
   Pack(Pack &&other) noexcept;
   Pack &operator=(Pack &&other) noexcept;
   ~Pack();
@@ -57,6 +70,9 @@ public:
 
 private:
   explicit Pack(const fb::Plan &plan);
+  std::vector<PackedWeight> packedWeights() const;
+  static Pack read(const Plan &plan, const std::filesystem::path &folder, uint32_t rank,
+                   const std::function<void(uint64_t done, uint64_t total)> &progress);
   static Pack create(const Plan &plan, const Checkpoint &checkpoint, const WeightSources &sources,
                      uint32_t rank, const PackOptions &options);
 
@@ -64,6 +80,7 @@ private:
   uint64_t totalBytes_ = 0;
   std::vector<uint64_t> offsets_;
   std::vector<uint64_t> sizes_;
+  uint64_t checkpoint_ = 0; ///< Checkpoint::identity of what was packed
   bool fromCache_ = false;
 };
 

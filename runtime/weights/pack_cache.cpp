@@ -3,10 +3,13 @@
 #include "runtime/plan/atomic_file.h"
 #include "runtime/plan/layout.h"
 #include "runtime/plan/plan_file.h"
+#include "runtime/support/error.h"
 
 #include <algorithm>
 #include <atomic>
+#include <cerrno>
 #include <cstdio>
+#include <cstring>
 #include <memory>
 #include <tbb/parallel_for.h>
 
@@ -36,6 +39,27 @@ struct Closer {
 
 std::string packFileName(const PackHeader &header) {
   return fmt::format("{:016x}-{:016x}.pack", header.weightTable, header.checkpoint);
+}
+
+std::string packFileName(uint32_t rank) {
+  return fmt::format("rank-{:05}.pack", rank);
+}
+
+PackHeader readPackHeader(const std::filesystem::path &path) {
+  const SourcePosition position{path.string()};
+  std::unique_ptr<std::FILE, Closer> file(std::fopen(path.c_str(), "rbe"));
+  if (!file)
+    fail(position, "cannot be opened: {}", std::strerror(errno));
+  PackHeader header;
+  const PackHeader expected;
+  if (std::fread(&header, 1, sizeof header, file.get()) != sizeof header ||
+      header.magic != expected.magic)
+    fail(position, "this is not a file of packed weights: it does not begin with \"{}\"",
+         std::string_view(expected.magic.data(), expected.magic.size()));
+  if (header.version != expected.version)
+    fail(position, "the packed weights have version {}, this vinci reads {}: pack them again",
+         header.version, expected.version);
+  return header;
 }
 
 PackRead readPackFile(const std::filesystem::path &path, PackHeader header,

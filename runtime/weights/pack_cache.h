@@ -1,7 +1,7 @@
 // Pack files: packed weights kept on disk between runs.
 //
-//   0     PackHeader, 64 bytes
-//   64    XXH3-64 of each weight, in the order of the plan
+//   0     PackHeader, 80 bytes
+//   80    XXH3-64 of each weight, in the order of the plan
 //   ...   zeros up to a multiple of 4096, then the memory image of the pack
 #pragma once
 
@@ -18,17 +18,20 @@ namespace vinci {
 
 struct PackHeader {
   std::array<char, 8> magic = {'V', 'I', 'N', 'C', 'I', 'P', 'C', 'K'};
-  uint64_t version = 1;     ///< raised whenever a packing or this layout changes
+  uint64_t version = 2;     ///< raised whenever a packing or this layout changes
   uint64_t weightTable = 0; ///< hash of the plan's weights and of where each lies
+  uint64_t held = 0;        ///< hash of what the plan says that the rank holds
   uint64_t checkpoint = 0;  ///< Checkpoint::identity
   uint64_t weights = 0;
   uint64_t imageBytes = 0;
   uint64_t hashesHash = 0; ///< of the hashes that follow
+  uint32_t rank = 0;
+  uint32_t ranks = 0; ///< of the plan; 0 in a cache, where ranks that hold the same share a file
   uint64_t reserved = 0;
 
   bool operator==(const PackHeader &) const = default;
 };
-static_assert(sizeof(PackHeader) == 64);
+static_assert(sizeof(PackHeader) == 80);
 
 /// A piece of the image: one weight.
 struct PackedWeight {
@@ -38,6 +41,13 @@ struct PackedWeight {
 
 /// The name of the file for this header's plan and checkpoint.
 std::string packFileName(const PackHeader &header);
+
+/// The name of the file for one rank in a folder of packs: "rank-00003.pack".
+std::string packFileName(uint32_t rank);
+
+/// The header of the file at `path`, whatever it is the pack of. Throws Error if it cannot be read
+/// or is no pack of this version.
+PackHeader readPackHeader(const std::filesystem::path &path);
 
 enum class PackRead { Absent, Good, Damaged };
 

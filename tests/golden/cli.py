@@ -11,7 +11,8 @@ import sys
 import unittest
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
-from harness import DATA, MODELS, RANDOM, VINCI, VinciTest, read_json, read_npy, vinci  # noqa: E402
+from harness import (DATA, MODELS, RANDOM, VINCI, VinciTest, read_json, read_npy, sample_plan, vinci,  # noqa: E402
+                     write_sample_checkpoint)
 
 AUSTEN = MODELS / "austen-qwen3"
 PLAIN = DATA / "llama-plain"  # without tokenizer; compiles fastest
@@ -30,7 +31,8 @@ class Run(VinciTest):
 
     def test_json_fields(self):
         report = self.report(AUSTEN, "--prompt", PROMPT, "--max-tokens", 8)
-        self.assertEqual(list(report), ["prompt_ids", "output_ids", "text", "finish_reason", "timing", "sampling"])
+        self.assertEqual(list(report), ["prompt_ids", "output_ids", "text", "finish_reason", "timing", "sampling", "ranks"])
+        self.assertEqual(report["ranks"], 1)
         self.assertEqual(list(report["timing"]), ["load_ms", "prefill_ms", "decode_ms", "tokens_per_s"])
         self.assertEqual(list(report["sampling"]), ["temperature", "top_k", "top_p", "repetition_penalty", "seed", "max_tokens"])
         self.assertEqual(len(report["output_ids"]), 8)
@@ -309,6 +311,35 @@ class Compile(VinciTest):
             self.succeed("verify", plan)
 
 
+class Pack(VinciTest):
+    def pack(self, plan, model, out, *options):
+        return json.loads(self.succeed("pack", plan, "--model", model, "-o", out, "--format", "json", *options).stdout)
+
+    def test_takes_the_place_of_the_model(self):
+        plan, packs = self.scratch / "austen.plan", self.scratch / "packs"
+        self.succeed("compile", AUSTEN, "-o", plan)
+        (row,) = self.pack(plan, AUSTEN, packs)
+        self.assertEqual((row["rank"], row["file"]), (0, str(packs / "rank-00000.pack")))
+        for options in (("--prompt", PROMPT), ("--chat", "Good morning")):
+            outputs = [json.loads(self.succeed("run", plan, "--model", model, *options, "--max-tokens", 8, "--format", "json").stdout)
+                       for model in (AUSTEN, packs)]
+            self.assertEqual(outputs[0]["output_ids"], outputs[1]["output_ids"])
+
+    def test_ranks(self):
+        plan, model = sample_plan(self.scratch / "ranks.plan", 2, 2), self.scratch / "model"
+        write_sample_checkpoint(model)
+        rows = self.pack(plan, model, self.scratch / "all")
+        self.assertEqual([row["rank"] for row in rows], [0, 1, 2, 3])
+        (row,) = self.pack(plan, model, self.scratch / "one", "--rank", 3)
+        self.assertEqual(row["rank"], 3)
+        self.assertEqual([file.name for file in (self.scratch / "one").iterdir()], ["rank-00003.pack"])
+        files = [(self.scratch / "all" / f"rank-0000{rank}.pack").read_bytes() for rank in range(4)]
+        self.assertEqual((self.scratch / "one" / "rank-00003.pack").read_bytes(), files[3])
+        # Along the first axis ranks hold the same, along the second they do not.
+        self.assertEqual(files[0][4096:], files[2][4096:])
+        self.assertNotEqual(files[0][4096:], files[1][4096:])
+
+
 class Inspect(VinciTest):
     @classmethod
     def setUpClass(cls):
@@ -351,6 +382,27 @@ class Inspect(VinciTest):
         self.assertLess(everything["memory"]["arena_bytes"], everything["memory"]["arena_bytes_without_reuse"])
         for command in everything["commands"]:
             self.assertRegex(command["location"], r"^config\.json:\d+:\d+$")
+
+    def test_plan_of_ranks(self):
+        plan = sample_plan(self.scratch / "ranks.plan", 2, 2)
+        everything = self.json(plan, "--summary", "--commands", "--kernels", "--memory", "--weights")
+        summary = everything["summary"]
+        self.assertEqual((summary["ranks"], summary["mesh"]), (4, [2, 2]))
+        # 8 tokens of 32 bfloat16 are reduced in each of two layers.
+        self.assertEqual(summary["collectives"], [{"body": "decoder_layer", "command": 9, "op": "all_reduce", "axes": [1], "ranks": 2,
+                                                   "dtype": "bfloat16", "count": "32*tokens", "bytes": 512}])
+        self.assertIn({"body": "decoder_layer", "commands": 11, "launches": 10, "collectives": 1, "collective_bytes": 512},
+                      summary["per_body"])
+        self.assertIn({"entry": "decode", "calls": 4, "commands": 26, "launches": 24, "collectives": 2, "collective_bytes": 1024},
+                      summary["per_step"])
+        reduce = everything["commands"][11]
+        self.assertEqual((reduce["op"], reduce["tiles"]), ("llm.all_reduce", "32*tokens along axis 1"))
+        self.assertIsNone(everything["kernels"][-1]["segment"])
+        sources = {weight["weight"]: weight["source"] for weight in everything["weights"]}
+        self.assertEqual(sources["layers.0.o"], "model.layers.0.o.weight by columns/2")
+        self.assertEqual(sources["experts"], "model.experts.{}.weight by stack/2")
+        self.assertRegex(self.succeed("inspect", plan).stdout, r"(?m)^decoder_layer +9  all_reduce  1 +2  bfloat16  32\*tokens +512$")
+        self.assertEqual(json.loads(self.succeed("verify", plan, "--format", "json").stdout)["ranks"], 4)
 
     def test_assembly(self):
         assembly = self.json(self.plan, "--kernels", "--asm")["assembly"]

@@ -9,6 +9,7 @@ namespace vinci {
 
 void addCompileCommand(CLI::App &app);
 void addImportCommand(CLI::App &app);
+void addPackCommand(CLI::App &app);
 void addRunCommand(CLI::App &app);
 void addEvalCommand(CLI::App &app);
 void addTokenizeCommand(CLI::App &app);

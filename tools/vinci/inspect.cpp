@@ -80,6 +80,8 @@ static void inspectIr(const Source &source, const InspectArguments &arguments) {
 static Report planAssembly(const Plan &plan) {
   Report assembly = Report::object();
   for (const fb::Kernel *kernel : *plan.root()->kernels()) {
+    if (kernel->collective())
+      continue;
     const auto object = plan.segment(kernel->segment());
     assembly[kernel->symbol()->str()] =
         compiler().disassemble({object.begin(), object.end()}, kernel->symbol()->str());

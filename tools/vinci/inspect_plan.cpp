@@ -1,5 +1,8 @@
 #include "tools/vinci/inspect_plan.h"
 
+#include "runtime/plan/collectives.h"
+#include "runtime/plan/mesh.h"
+
 #include <algorithm>
 #include <fmt/ranges.h>
 
@@ -48,11 +51,87 @@ static PrecisionPolicy precisionOf(const fb::Precision &table) {
   return policy;
 }
 
+/// What running something once takes on each rank.
+struct Work {
+  size_t commands = 0, collectives = 0;
+  uint64_t collectiveBytes = 0; ///< of the larger operand of each, at the limits
+
+  Work &operator+=(const Work &other) {
+    commands += other.commands;
+    collectives += other.collectives;
+    collectiveBytes += other.collectiveBytes;
+    return *this;
+  }
+  /// `row` with the columns of this.
+  Report in(Report row) const {
+    row["commands"] = commands;
+    row["launches"] = commands - collectives;
+    row["collectives"] = collectives;
+    row["collective_bytes"] = collectiveBytes;
+    return row;
+  }
+};
+
+static uint64_t bytesOf(const fb::Plan *plan, const fb::Collective *collective) {
+  return std::max(collectiveBytes(*plan, *collective, Receive),
+                  collectiveBytes(*plan, *collective, Send));
+}
+
+static Work workOf(const fb::Plan *plan, const fb::Body *body) {
+  Work work;
+  for (const fb::Command *command : *body->commands()) {
+    const fb::Collective *collective = plan->kernels()->Get(command->kernel())->collective();
+    work += {1, collective ? 1u : 0u, collective ? bytesOf(plan, collective) : 0};
+  }
+  return work;
+}
+
+static Report bodyRows(const fb::Plan *plan) {
+  Report rows = Report::array();
+  for (const fb::Body *body : *plan->bodies())
+    rows.push_back(workOf(plan, body).in({{"body", body->name()->str()}}));
+  return rows;
+}
+
+static Report stepRows(const fb::Plan *plan) {
+  Report rows = Report::array();
+  for (const fb::Entry *entry : *plan->entries()) {
+    Work work;
+    for (const fb::Call *call : *entry->calls())
+      work += workOf(plan, plan->bodies()->Get(call->body()));
+    rows.push_back(work.in({{"entry", entry->name()->str()}, {"calls", entry->calls()->size()}}));
+  }
+  return rows;
+}
+
+static Report collectiveRows(const fb::Plan *plan) {
+  Report rows = Report::array();
+  for (const fb::Body *body : *plan->bodies())
+    for (uint32_t i = 0; i < body->commands()->size(); ++i) {
+      const fb::Kernel *kernel = plan->kernels()->Get(body->commands()->Get(i)->kernel());
+      const fb::Collective *collective = kernel->collective();
+      if (!collective)
+        continue;
+      const MeshAxes axes = axesOf(*collective->axes());
+      rows.push_back(
+          {{"body", body->name()->str()},
+           {"command", i},
+           {"op", kernel->op()->str()},
+           {"axes", std::vector<uint32_t>(axes.begin(), axes.end())},
+           {"ranks", Mesh(*plan).ranksAlong(axes)},
+           {"dtype", dtypeName(collective->dtype())},
+           {"count", symbolText(collective->count()->symbol(), collective->count()->scale())},
+           {"bytes", bytesOf(plan, collective)}});
+    }
+  return rows;
+}
+
 Report planSummary(const Plan &file) {
   const fb::Plan *plan = file.root();
   size_t commands = 0;
   for (const fb::Body *body : *plan->bodies())
     commands += body->commands()->size();
+  const Mesh mesh(*plan);
   Report features = Report::array();
   for (const auto *feature : *plan->cpu_features())
     features.push_back(feature->str());
@@ -70,6 +149,8 @@ Report planSummary(const Plan &file) {
                    {"vocab_size", model->vocab_size()},
                    {"cpu", plan->cpu()->str()},
                    {"cpu_features", features},
+                   {"ranks", mesh.ranks()},
+                   {"mesh", std::vector<uint32_t>(mesh.sizes().begin(), mesh.sizes().end())},
                    {"max_seq_len", limits->max_seq_len()},
                    {"max_tokens_per_step", limits->max_tokens_per_step()},
                    {"max_batch", limits->max_batch()},
@@ -84,6 +165,10 @@ Report planSummary(const Plan &file) {
                    {"kv_cache_bytes", kvCacheBytes(plan)}};
   if (plan->precision())
     report["precision"] = precisionReport(precisionOf(*plan->precision()));
+  report["per_body"] = bodyRows(plan);
+  report["per_step"] = stepRows(plan);
+  if (Report rows = collectiveRows(plan); !rows.empty())
+    report["collectives"] = rows;
   return report;
 }
 
@@ -115,11 +200,17 @@ static Report commandRow(const fb::Plan *plan, size_t bodyIndex, size_t ordinal)
   for (uint32_t i = 0; i < command->wait_count(); ++i)
     waits.push_back(body->waits()->Get(command->wait_first() + i));
   const fb::TileRule &tiles = command->tiles();
+  const fb::Kernel *kernel = plan->kernels()->Get(command->kernel());
+  std::string amount = fmt::format("ceil({}/{})*{}", symbolText(tiles.symbol(), tiles.scale()),
+                                   tiles.row_block(), tiles.columns());
+  if (const fb::Collective *collective = kernel->collective())
+    amount = fmt::format("{} along axis {}",
+                         symbolText(collective->count()->symbol(), collective->count()->scale()),
+                         fmt::join(axesOf(*collective->axes()), ","));
   Report row = {{"body", body->name()->str()},
                 {"command", ordinal},
-                {"kernel", plan->kernels()->Get(command->kernel())->symbol()->str()},
-                {"tiles", fmt::format("ceil({}/{})*{}", symbolText(tiles.symbol(), tiles.scale()),
-                                      tiles.row_block(), tiles.columns())},
+                {"kernel", kernel->symbol()->str()},
+                {"tiles", amount},
                 {"operands", fmt::format("{}", fmt::join(operands, " "))},
                 {"waits", waits},
                 {"stream", command->stream()}};
@@ -164,7 +255,7 @@ Report planKernels(const Plan &file) {
                     {"op", kernel->op()->str()},
                     {"operands", kernel->operands()},
                     {"outputs", kernel->outputs()},
-                    {"segment", kernel->segment()},
+                    {"segment", kernel->collective() ? Report() : Report(kernel->segment())},
                     {"commands", uses[i]}});
   }
   return rows;

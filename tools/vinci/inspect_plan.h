@@ -6,8 +6,11 @@
 
 namespace vinci {
 
+/// Sizes, limits, target; commands and collectives of each body and of each kind of step. Bytes are
+/// those of one rank.
 Report planSummary(const Plan &plan);
-/// Every command of every body: kernel, tiles, operands, what it waits for, and where it came from.
+/// Every command of every body: kernel, tiles (of a collective, what it moves), operands, what it
+/// waits for, and where it came from.
 Report planCommands(const Plan &plan);
 Report planKernels(const Plan &plan);
 /// The arena's buffers by offset, and what else the plan needs memory for.

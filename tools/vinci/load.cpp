@@ -7,7 +7,7 @@ namespace vinci {
 
 void addLoadFlags(CLI::App &command, LoadFlags &flags) {
   command.add_option("--model", flags.model,
-                     "With a plan: the folder of its weights and tokenizer");
+                     "With a plan: the folder of its weights, or of packed ones, and tokenizer");
   command.add_option("--threads", flags.threads, "Worker threads (default: one per processor)");
 }
 
@@ -21,8 +21,8 @@ std::unique_ptr<LoadedModel> load(ReadyPlan ready, const LoadFlags &flags) {
   LoadOptions loadOptions;
   loadOptions.threads = uint32_t(flags.threads.value_or(0));
   LoadedModel::requireMemory(ready.plan, loadOptions);
-  const Checkpoint checkpoint = Checkpoint::open(ready.modelDirectory);
-  Progress progress("packing weights");
+  const bool packed = Pack::arePacksIn(ready.modelDirectory);
+  Progress progress(packed ? "reading weights" : "packing weights");
   PackOptions options;
   if (!ready.cacheDirectory.empty())
     options.cacheDir = ready.cacheDirectory / "packs";
@@ -30,7 +30,9 @@ std::unique_ptr<LoadedModel> load(ReadyPlan ready, const LoadFlags &flags) {
   options.warning = [](const std::string &message) {
     fmt::print(stderr, "warning: {}\n", message);
   };
-  std::vector<Pack> packs = Pack::createAll(ready.plan, checkpoint, options);
+  std::vector<Pack> packs =
+      packed ? Pack::readAll(ready.plan, ready.modelDirectory, options)
+             : Pack::createAll(ready.plan, Checkpoint::open(ready.modelDirectory), options);
   progress.finish();
   return std::make_unique<LoadedModel>(std::move(ready.plan), std::move(packs), loadOptions);
 }

@@ -20,8 +20,8 @@ void addLoadFlags(CLI::App &command, LoadFlags &flags);
 /// Throws Error for a number of threads that cannot be.
 void checkLoadFlags(const LoadFlags &flags);
 
-/// Packs the weights (or reads the pack of an earlier start), links the kernels and binds
-/// everything.
+/// Packs the weights (or reads the packs of an earlier start, or those that are in the model's
+/// folder: `vinci pack`), links the kernels and binds everything.
 std::unique_ptr<LoadedModel> load(ReadyPlan ready, const LoadFlags &flags);
 
 } // namespace vinci

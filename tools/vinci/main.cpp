@@ -62,6 +62,7 @@ int main(int argc, char **argv) {
   app.footer(examples);
   addCompileCommand(app);
   addImportCommand(app);
+  addPackCommand(app);
   addRunCommand(app);
   addEvalCommand(app);
   addTokenizeCommand(app);

@@ -123,7 +123,7 @@ static void checkPrefillChunk(const RunArguments &arguments, const fb::Limits *l
 }
 
 static Report resultReport(const Job &job, const Result &result, const Tokenizer *tokenizer,
-                           double loadMs) {
+                           double loadMs, uint32_t ranks) {
   Report text = nullptr;
   if (tokenizer)
     text = tokenizer->decode(result.outputIds, /*skipSpecialTokens=*/true);
@@ -136,17 +136,18 @@ static Report resultReport(const Job &job, const Result &result, const Tokenizer
             {"prefill_ms", result.timing.prefillMs},
             {"decode_ms", result.timing.decodeMs},
             {"tokens_per_s", result.timing.tokensPerS}}},
-          {"sampling", job.sampling.report}};
+          {"sampling", job.sampling.report},
+          {"ranks", ranks}};
 }
 
 static void printResults(const RunArguments &arguments, const std::vector<Job> &jobs,
                          const std::vector<Result> &results, const Tokenizer *tokenizer,
-                         double loadMs) {
+                         double loadMs, uint32_t ranks) {
   const bool batch = isBatch(arguments);
   if (arguments.format == ReportFormat::Json) {
     Report reports = Report::array();
     for (size_t i = 0; i < jobs.size(); ++i)
-      reports.push_back(resultReport(jobs[i], results[i], tokenizer, loadMs));
+      reports.push_back(resultReport(jobs[i], results[i], tokenizer, loadMs, ranks));
     return printReport(batch ? reports : reports.front(), ReportFormat::Json);
   }
   if (!batch) // streamed already
@@ -205,7 +206,7 @@ static void run(const RunArguments &arguments) {
     fmt::print("{}\n", detokenizer ? detokenizer->flush() : "");
   if (logits)
     logits->finish();
-  printResults(arguments, jobs, results, tokenizer, loadTime.count());
+  printResults(arguments, jobs, results, tokenizer, loadTime.count(), model->ranks());
 }
 
 void addRunCommand(CLI::App &app) {

@@ -1,4 +1,5 @@
 // `vinci verify`: is this plan whole, and does it make sense?
+#include "runtime/plan/mesh.h"
 #include "runtime/plan/plan.h"
 #include "tools/vinci/report.h"
 
@@ -12,6 +13,7 @@ static void verify(const std::string &path, ReportFormat format) {
   printReport({{"plan", path},
                {"valid", true},
                {"bytes", plan.bytes().size()},
+               {"ranks", Mesh(*plan.root()).ranks()},
                {"kernels", plan.root()->kernels()->size()},
                {"bodies", plan.root()->bodies()->size()},
                {"commands", commands}},

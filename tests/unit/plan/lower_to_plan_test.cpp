@@ -166,6 +166,11 @@ TEST_F(LowerToPlan, MakesAPlanThatVerifies) {
   const fb::Weight *stack = root.weights()->Get(3);
   EXPECT_EQ(stack->count(), 2u);
   EXPECT_EQ(stack->shape()->size(), 2u);
+  ASSERT_EQ(stack->pieces()->size(), 1u);
+  EXPECT_EQ(stack->pieces()->Get(0)->shape()->size(), 2u);
+  EXPECT_EQ(stack->pieces()->Get(0)->shards()->size(), 0u);
+  EXPECT_EQ(root.mesh()->size(), 0u);
+  EXPECT_EQ(root.model()->num_key_value_heads(), root.kv_cache()->num_key_value_heads());
   EXPECT_EQ(stack->bytes(), 2u * 64 * 32 * 4);
   EXPECT_EQ(stack->packing(), fb::Packing::Panel32);
 

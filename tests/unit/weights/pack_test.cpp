@@ -119,7 +119,7 @@ TEST_F(Packs, DamagedFilesAreFoundAndReplaced) {
   std::filesystem::path path = packFile();
   uint64_t size = std::filesystem::file_size(path);
   // Magic, version, a hash, the first and the last weight.
-  for (uint64_t place : {uint64_t(0), uint64_t(8), uint64_t(70), uint64_t(4096), size - 100}) {
+  for (uint64_t place : {uint64_t(0), uint64_t(8), uint64_t(85), uint64_t(4096), size - 100}) {
     std::fstream file(path, std::ios::in | std::ios::out | std::ios::binary);
     file.seekg(long(place));
     char byte = char(file.get() ^ 0x40);
@@ -203,6 +203,37 @@ TEST_F(Packs, OfEveryRank) {
         EXPECT_TRUE(std::ranges::equal(alone.bytes(i), packs[rank].bytes(i))) << rank << " " << i;
     }
   }
+}
+
+TEST_F(Packs, InAFolderOfTheirOwn) {
+  fb::PlanT tables = sample::rankedPlan({2, 2});
+  plan = Plan::parse(serializePlan(tables, sample::segments()), "ranks.plan");
+  const std::vector<Pack> packs = Pack::createAll(plan, Checkpoint::open(folder));
+  EXPECT_FALSE(Pack::arePacksIn(folder));
+  for (uint32_t rank = 0; rank < 4; ++rank)
+    EXPECT_EQ(packs[rank].write(folder, plan, rank),
+              folder / fmt::format("rank-0000{}.pack", rank));
+  EXPECT_TRUE(Pack::arePacksIn(folder));
+  std::filesystem::remove(folder / "model.safetensors");
+  uint64_t lastDone = 0, lastTotal = 0;
+  PackOptions options;
+  options.progress = [&](uint64_t done, uint64_t total) { lastDone = done, lastTotal = total; };
+  const std::vector<Pack> read = Pack::readAll(plan, folder, options);
+  EXPECT_EQ(lastDone, 4 * packs[0].totalBytes());
+  EXPECT_EQ(lastTotal, lastDone);
+  ASSERT_EQ(read.size(), 4u);
+  for (uint32_t rank = 0; rank < 4; ++rank) {
+    EXPECT_TRUE(read[rank].fromCache());
+    for (size_t i = 0; i < packs[rank].size(); ++i)
+      EXPECT_TRUE(std::ranges::equal(read[rank].bytes(i), packs[rank].bytes(i))) << i;
+  }
+  // As many ranks, laid out otherwise: what ranks 1 and 2 hold is another part.
+  tables = sample::rankedPlan({4, 1});
+  const Plan other = Plan::parse(serializePlan(tables, sample::segments()), "other.plan");
+  EXPECT_EQ(messageOf([&] { Pack::readAll(other, folder); }),
+            (folder / "rank-00000.pack").string() +
+                ": error: these weights were packed for another plan than other.plan: pack them "
+                "again for it");
 }
 
 TEST_F(Packs, WeightsThatDoNotFit) {
