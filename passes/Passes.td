@@ -65,6 +65,131 @@ def FuseSwiglu : Pass<"fuse-swiglu", "::mlir::ModuleOp"> {
   }];
 }
 
+def ConcatGateUp : Pass<"concat-gate-up", "::mlir::ModuleOp"> {
+  let summary = "The projections of gate and up: one, with the rows of both weights";
+  let description = [{
+    Runs after `fuse-swiglu`, whose op takes both halves of the result.
+
+    ```mlir
+    %gate_proj = llm.weight @gate_proj from "mlp.gate_proj.weight" : tensor<768x256xbf16>
+    %up_proj = llm.weight @up_proj from "mlp.up_proj.weight" : tensor<768x256xbf16>
+    %1 = llm.matmul %x, %gate_proj : …
+    %2 = llm.matmul %x, %up_proj : …
+    %3 = llm.swiglu %1, %2 : …
+    ```
+    becomes
+    ```mlir
+    %gate_up_proj = llm.weight @gate_up_proj from "mlp.gate_proj.weight" [768, 256], "mlp.up_proj.weight" [768, 256]
+        : tensor<1536x256xbf16>
+    %1 = llm.matmul %x, %gate_up_proj : …
+    %3 = llm.swiglu %1 : …
+    ```
+    Products by experts likewise: the rows of each expert are those of its gate, then those of its up. Scales and biases are
+    joined as the weights are.
+
+    Not if the two read different inputs, or are of different kinds; if one has a bias and the other has not; if something else
+    reads a projection or a weight. Two statically quantised projections each declare an input scale. What the checkpoint has
+    in them is not known here, so they are joined only if both name the same tensor.
+  }];
+}
+
+def ConcatQkv : Pass<"concat-qkv", "::mlir::ModuleOp"> {
+  let summary = "The projections of queries, keys and values: one, with the rows of all three weights";
+  let description = [{
+    ```mlir
+    %1 = llm.matmul %x, %q_proj : …
+    %2 = llm.split_heads %1 : …
+    %3 = llm.matmul %x, %k_proj : …
+    %4 = llm.split_heads %3 : …
+    %5 = llm.matmul %x, %v_proj : …
+    %6 = llm.split_heads %5 : …
+    ```
+    becomes
+    ```mlir
+    %qkv_proj = llm.weight @qkv_proj from "q_proj.weight" [512, 256], "k_proj.weight" [128, 256], "v_proj.weight" [128, 256] : …
+    %1 = llm.matmul %x, %qkv_proj : …
+    %2, %4, %6 = llm.split_qkv %1 : …
+    ```
+    What belongs together is found by the cache: keys and values are appended to it, queries attend to it. The conditions are
+    those of `concat-gate-up`; also, nothing may lie between a projection and its heads, such as a norm of all heads at once.
+  }];
+}
+
+def FuseQkRmsNorm : Pass<"fuse-qk-rms-norm", "::mlir::ModuleOp"> {
+  let summary = "The norms of the heads of queries and keys, into llm.split_qkv";
+  let description = [{
+    ```mlir
+    %1, %2, %3 = llm.split_qkv %qkv : …
+    %4 = llm.rms_norm %1, %q_norm eps 1.0e-06 : …
+    %5 = llm.rms_norm %2, %k_norm eps 1.0e-06 : …
+    ```
+    becomes
+    ```mlir
+    %4, %5, %3 = llm.split_qkv %qkv norms %q_norm, %k_norm eps 1.0e-06 : …
+    ```
+    Both must be normed, with the same eps and in the same type, and nothing else may read the heads before. That they come
+    from one projection, by heads, is what `concat-qkv` has made sure of.
+
+    On an NPU there are the limits of its kernel. It works on a KV head with its queries at a time: head_dim and the width of
+    these queries are powers of two, the vector cores a multiple of the KV heads of a rank, the heads of the queries a multiple
+    of those of the keys, and the target must run Triton. The host has no such limits.
+  }];
+}
+
+def FuseQkNormRope : Pass<"fuse-qk-norm-rope", "::mlir::ModuleOp"> {
+  let summary = "The rotations of queries and keys, into llm.split_qkv";
+  let description = [{
+    With norms in it or, for models that have none, without:
+    ```mlir
+    %1, %2, %3 = llm.split_qkv %qkv norms %q_norm, %k_norm eps 1.0e-06 : …
+    %4 = llm.rope %1, %rope : …
+    %5 = llm.rope %2, %rope : …
+    ```
+    becomes
+    ```mlir
+    %4, %5, %3 = llm.split_qkv %qkv norms %q_norm, %k_norm eps 1.0e-06 rope %rope : …
+    ```
+    Both must be rotated, by the same table, and nothing else may read the heads before. On an NPU the limits are those of
+    `fuse-qk-rms-norm`; besides, the kernel takes only bfloat16 and head_dim 128. What it leaves is for `fuse-rope`.
+  }];
+}
+
+def FuseKvAppend : Pass<"fuse-kv-append", "::mlir::ModuleOp"> {
+  let summary = "Keys and values from llm.split_qkv into the cache: llm.append_qkv";
+  let description = [{
+    ```mlir
+    %1, %2, %3 = llm.split_qkv %qkv norms %q_norm, %k_norm eps 1.0e-06 rope %rope : …
+    %4 = llm.kv_append %2, %3 into %kv_cache at %slot_mapping : …
+    ```
+    becomes
+    ```mlir
+    %1, %4 = llm.append_qkv %qkv norms %q_norm, %k_norm eps 1.0e-06 rope %rope into %kv_cache at %slot_mapping : …
+    ```
+    Nothing else may read keys and values, nor the queries before the cache is written. Only the host has such a kernel; those
+    of the NPUs are for another kind of attention.
+  }];
+}
+
+def FuseRope : Pass<"fuse-rope", "::mlir::ModuleOp"> {
+  let summary = "The rotations of queries and keys: llm.rope_qk";
+  let description = [{
+    The table of cosines and sines is the same for both and for all layers: the prologue makes it once per step, so nothing of
+    it is left to hoist.
+
+    ```mlir
+    %1 = llm.rope %q, %rope : tensor<?x8x64xbf16, #tokens>, tensor<?x64xf32, #tokens>
+    %2 = llm.rope %k, %rope : tensor<?x2x64xbf16, #tokens>, tensor<?x64xf32, #tokens>
+    ```
+    becomes
+    ```mlir
+    %1, %2 = llm.rope_qk %q, %k, %rope
+        : tensor<?x8x64xbf16, #tokens>, tensor<?x2x64xbf16, #tokens>, tensor<?x64xf32, #tokens>
+    ```
+    What belongs together is found by the cache: the keys are appended to it, and the queries attend to it. Not with different
+    tables, nor if something between them reads the first.
+  }];
+}
+
 def FuseAddRmsNorm : Pass<"fuse-add-rms-norm", "::mlir::ModuleOp"> {
   let summary = "A residual add and the norm of the sum: llm.add_rms_norm";
   let description = [{
@@ -104,26 +229,6 @@ def FuseAddRmsNorm : Pass<"fuse-add-rms-norm", "::mlir::ModuleOp"> {
     norm for it.
 
     Targets without the kernel (310p3) keep add and norm apart.
-  }];
-}
-
-def FuseRope : Pass<"fuse-rope", "::mlir::ModuleOp"> {
-  let summary = "The rotations of queries and keys: llm.rope_qk";
-  let description = [{
-    The table of cosines and sines is the same for both and for all layers: the prologue makes it once per step, so nothing of
-    it is left to hoist.
-
-    ```mlir
-    %1 = llm.rope %q, %rope : tensor<?x8x64xbf16, #tokens>, tensor<?x64xf32, #tokens>
-    %2 = llm.rope %k, %rope : tensor<?x2x64xbf16, #tokens>, tensor<?x64xf32, #tokens>
-    ```
-    becomes
-    ```mlir
-    %1, %2 = llm.rope_qk %q, %k, %rope
-        : tensor<?x8x64xbf16, #tokens>, tensor<?x2x64xbf16, #tokens>, tensor<?x64xf32, #tokens>
-    ```
-    What belongs together is found by the cache: the keys are appended to it, and the queries attend to it. Not with different
-    tables, nor if something between them reads the first.
   }];
 }
 

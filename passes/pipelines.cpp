@@ -19,6 +19,11 @@ struct Fusion {
 /// In the order in which they run: what makes one op of several for a later one comes first.
 constexpr Fusion fusions[] = {
     {createFuseSwiglu, true, ""},
+    {createConcatGateUp, true, ""},
+    {createConcatQkv, true, ""},
+    {createFuseQkRmsNorm, true, "Triton, vector cores for the KV heads"},
+    {createFuseQkNormRope, true, "Triton, vector cores for the KV heads"},
+    {createFuseKvAppend, true, "a kernel from projection to cache"},
     {createFuseRope, true, ""},
     {createFuseAddRmsNorm, true, "a fused add and norm"},
 };
@@ -111,8 +116,9 @@ void registerCompilePipeline() {
   PassPipelineRegistration<CommandLineOptions>(
       "compile-pipeline", "From the llm IR of a model to its device program",
       [](OpPassManager &passes, const CommandLineOptions &options) {
-        PipelineOptions pipeline{.stopAfter = options.stopAfter,
-                                 .reuseMemory = options.reuseMemory};
+        PipelineOptions pipeline;
+        pipeline.stopAfter = options.stopAfter;
+        pipeline.reuseMemory = options.reuseMemory;
         if (!options.fuse)
           for (const PassInfo &pass : compilePasses())
             if (pass.optional)

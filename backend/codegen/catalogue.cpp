@@ -115,9 +115,28 @@ constexpr ConstantRule headDim{"head_dim", Size, 1, 512}; // bounds the attentio
 constexpr ConstantRule blockSize{"block_size", Size, 16, 65536};
 constexpr ConstantRule numExperts{"num_experts", Size, 1, 65536};
 constexpr ConstantRule choices{"top_k", Size, 1, 65536}; // rows of pairs for each row of tokens
+const std::vector<ConstantRule> splitQkv = {dtype,    compute,        {"rotary", RegionType},
+                                            heads,    kvHeads,        headDim,
+                                            {"norm", Flag}, {"rope", Flag}, {"eps", Real}};
 constexpr ConstantRule topK{"top_k", Size, 1, 64};       // bounds the routing kernel's stack
 
+const std::vector<OptionalInput> normsAndTable = {
+    {"q_norm", "norm"}, {"k_norm", "norm"}, {"table", "rope"}};
+
+std::optional<std::string> checkRotation(const KernelSpec &spec) {
+  return spec.integer("rope") != 0 ? checkEvenHeadDim(spec) : std::nullopt;
+}
+
+KernelTiles splitQkvTiles(const KernelSpec &spec) {
+  return rowTiles(VINCI_DIM_TOKENS, 1,
+                  (size(spec, "heads") + 2 * size(spec, "kv_heads")) * size(spec, "head_dim"));
+}
+
 std::vector<CatalogueEntry> makeCatalogue() {
+  const auto with = [](std::vector<ConstantRule> rules, const ConstantRule &last) {
+    rules.push_back(last);
+    return rules;
+  };
   const auto none = [](const KernelSpec &) -> std::optional<std::string> { return std::nullopt; };
   return {
       {"embedding",
@@ -125,7 +144,7 @@ std::vector<CatalogueEntry> makeCatalogue() {
        {dtype, {"hidden", Size}, {"vocab", Size, 1, int64_t{1} << 31}, sharded},
        {"out"},
        {"token_ids", "table", "start"},
-       "sharded",
+       {{"start", "sharded"}},
        none,
        [](const KernelSpec &s) { return rowTiles(VINCI_DIM_TOKENS, 1, size(s, "hidden")); }},
       {"gather_rows",
@@ -198,9 +217,28 @@ std::vector<CatalogueEntry> makeCatalogue() {
        {dtype, {"out_dtype", ElementType}, n, k, {"bias", Flag}, {"rows", Rows}},
        {"out"},
        {"x", "w", "bias"},
-       "bias",
+       {{"bias", "bias"}},
        checkMatmul,
        matmulTiles},
+      {"split_qkv",
+       "qkv",
+       splitQkv,
+       {"q", "k", "v"},
+       {"qkv", "q_norm", "k_norm", "table"},
+       normsAndTable,
+       checkRotation,
+       splitQkvTiles},
+      {"append_qkv",
+       "qkv",
+       with(splitQkv, blockSize),
+       {"q", "cache"},
+       {"qkv", "q_norm", "k_norm", "table", "slot_mapping"},
+       normsAndTable,
+       [](const KernelSpec &s) {
+         const auto message = checkRotation(s);
+         return message ? message : checkBlockSize(s);
+       },
+       splitQkvTiles},
       {"kv_append",
        "kv_cache",
        {dtype, kvHeads, headDim, blockSize},
@@ -248,7 +286,7 @@ std::vector<CatalogueEntry> makeCatalogue() {
        {dtype, n, rowsPerToken, {"two_operands", Flag}},
        {"out"},
        {"gate", "up"},
-       "two_operands",
+       {{"up", "two_operands"}},
        none,
        elementwiseTiles},
       {"moe_route",
@@ -266,7 +304,7 @@ std::vector<CatalogueEntry> makeCatalogue() {
        {numExperts, topK, rowsPerToken, sharded},
        {"row_of", "position_of", "expert_offsets"},
        {"experts", "first_expert"},
-       "sharded",
+       {{"first_expert", "sharded"}},
        none,
        [](const KernelSpec &) {
          return KernelTiles{VINCI_DIM_ONE, 1, 1, 1};
@@ -311,7 +349,7 @@ std::vector<CatalogueEntry> makeCatalogue() {
        {dtype, n, int8Depth, {"bias", Flag}},
        {"out"},
        {"x", "x_scale", "w", "w_scale", "bias"},
-       "bias",
+       {{"bias", "bias"}},
        none,
        int8MatmulTiles},
       {"grouped_dynamic_quant_matmul",

@@ -26,6 +26,10 @@ struct ConstantRule {
   int64_t most = int64_t{1} << 24;
 };
 
+struct OptionalInput {
+  std::string_view input, flag;
+};
+
 struct CatalogueEntry {
   std::string_view op;
   /// backend/kernels/<family>.cpp holds the template function vinci_<op>[_<element types>].
@@ -34,8 +38,8 @@ struct CatalogueEntry {
   std::vector<ConstantRule> constants;
   std::vector<std::string_view> outputs;
   std::vector<std::string_view> inputs;
-  /// The flag that says whether the last input is there.
-  std::optional<std::string_view> lastInputFlag;
+  /// Inputs that are there only if a flag is set.
+  std::vector<OptionalInput> optionalInputs;
   /// What has to hold between constants: a message, or nothing when all is well.
   std::function<std::optional<std::string>(const KernelSpec &)> check;
   std::function<KernelTiles(const KernelSpec &)> tiles;

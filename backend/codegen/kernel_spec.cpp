@@ -148,9 +148,11 @@ std::vector<std::string_view> operandNames(const KernelSpec &spec) {
   validate(spec);
   const CatalogueEntry &entry = catalogueEntry(spec.op);
   std::vector<std::string_view> names = entry.outputs;
-  names.insert(names.end(), entry.inputs.begin(), entry.inputs.end());
-  if (entry.lastInputFlag && spec.integer(std::string(*entry.lastInputFlag)) == 0)
-    names.pop_back();
+  for (const std::string_view input : entry.inputs) {
+    const auto optional = std::ranges::find(entry.optionalInputs, input, &OptionalInput::input);
+    if (optional == entry.optionalInputs.end() || spec.integer(std::string(optional->flag)) != 0)
+      names.push_back(input);
+  }
   return names;
 }
 

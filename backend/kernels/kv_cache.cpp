@@ -7,15 +7,8 @@ namespace {
 
 template <typename T>
 void appendToken(T *cache, const T *k, const T *v, uint64_t slot, const KvLayout &layout) {
-  const uint64_t block = slot / layout.blockSize, token = slot % layout.blockSize;
-  for (uint64_t head = 0; head < layout.kvHeads; ++head) {
-    T *keys = layout.keys(cache, block, head) + token;
-    T *values = layout.values(cache, block, head) + token * layout.paddedHeadDim();
-    for (uint64_t d = 0; d < layout.headDim; ++d)
-      keys[d * layout.blockSize] = k[head * layout.headDim + d];
-    for (uint64_t d = 0; d < layout.headDim; ++d)
-      values[d] = v[head * layout.headDim + d];
-  }
+  for (uint64_t head = 0; head < layout.kvHeads; ++head)
+    appendHead(cache, k + head * layout.headDim, v + head * layout.headDim, head, slot, layout);
 }
 
 } // namespace

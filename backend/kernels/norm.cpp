@@ -1,27 +1,9 @@
 // rms_norm: y = round(x / sqrt(mean(x^2) + eps)) * weight, each row of n elements by itself.
 // add_rms_norm: the same of the sum of two rows, which it stores as well.
 #include "support/kernel.h"
+#include "support/rows.h"
 
 namespace {
-
-/// Computes in C: float32, or T, in which every result is rounded (but for the running sum).
-template <typename T, typename C>
-void rmsNormRow(T *out, const T *x, const T *weight, uint64_t n, float eps) {
-  Floats squares = splat(0.0f);
-  forLanes(n, [&](uint64_t i, uint64_t count) {
-    const Floats v = loadUpTo(x + i, count);
-    squares = isFloat32<C> ? fma(v, v, squares) : squares + roundTo<C>(v * v);
-  });
-  const float mean = roundTo<C>(sumLanes(squares) / float(n));
-  const float sum = roundTo<C>(mean + roundTo<C>(eps));
-  const Floats factor = splat(roundTo<C>(1.0f / __builtin_elementwise_sqrt(sum)));
-  // Hugging Face rounds the normalised value to the element type before it multiplies with the
-  // weight.
-  forLanes(n, [&](uint64_t i, uint64_t count) {
-    const Floats normalised = roundTo<T>(loadUpTo(x + i, count) * factor);
-    storeUpTo(out + i, normalised * loadUpTo(weight + i, count), count);
-  });
-}
 
 /// As `add`: the norm reads the sum as it was stored.
 template <typename T> void addRow(T *sum, const T *a, const T *b, uint64_t n) {

@@ -2,25 +2,9 @@
 // dimension d together with dimension d + head_dim / 2 ("rotate half"). rope_qk: queries and keys.
 #include "support/kernel.h"
 #include "support/math.h"
+#include "support/rows.h"
 
 namespace {
-
-/// a * b + c * d: with one rounding less in float32, with all of them in T.
-template <typename C> Floats sumOfProducts(Floats a, Floats b, Floats c, Floats d) {
-  return isFloat32<C> ? fma(a, b, c * d) : roundTo<C>(a * b) + roundTo<C>(c * d);
-}
-
-/// Computes in C, the type of the table: float32, or T, in which every result is rounded.
-template <typename T, typename C>
-void rotateHead(T *out, const T *x, const C *cosines, const C *sines, uint64_t half) {
-  // Both halves are read before either is written: the kernel may run in place.
-  forLanes(half, [&](uint64_t i, uint64_t count) {
-    const Floats low = loadUpTo(x + i, count), high = loadUpTo(x + half + i, count);
-    const Floats cosine = loadUpTo(cosines + i, count), sine = loadUpTo(sines + i, count);
-    storeUpTo(out + i, sumOfProducts<C>(low, cosine, -high, sine), count);
-    storeUpTo(out + half + i, sumOfProducts<C>(high, cosine, low, sine), count);
-  });
-}
 
 /// Rotates the heads of a token.
 template <typename T, typename C>

@@ -27,6 +27,64 @@ def Llm_KvAppendOp : Llm_ComputeOp<"kv_append", [AllTypesMatch<["cache", "result
   }];
 }
 
+def Llm_SplitQkvOp : Llm_ComputeOp<"split_qkv", [Pure, AttrSizedOperandSegments, AllTypesMatch<["key", "value"]>]> {
+  let summary = "Queries, keys and values of one projection, by heads; the first two normalised and rotated if asked.";
+  let description = [{
+    A row of `qkv` is the heads of the queries, then those of the keys, then those of the values. With `norms`, each head of
+    queries and of keys is `llm.rms_norm`ed; with `rope`, it is rotated then as by `llm.rope`. Values are copied. It rounds
+    where these ops store, so the results are the same bits.
+
+    ```mlir
+    %q, %k, %v = llm.split_qkv %qkv : (tensor<?x768xbf16, #tokens>)
+        -> (tensor<?x8x64xbf16, #tokens>, tensor<?x2x64xbf16, #tokens>, tensor<?x2x64xbf16, #tokens>)
+    %q, %k, %v = llm.split_qkv %qkv norms %q_norm, %k_norm eps 1.0e-06 in bf16 rope %rope
+        : (tensor<?x768xbf16, #tokens>, tensor<64xbf16>, tensor<64xbf16>, tensor<?x64xf32, #tokens>)
+        -> (tensor<?x8x64xbf16, #tokens>, tensor<?x2x64xbf16, #tokens>, tensor<?x2x64xbf16, #tokens>)
+    ```
+    Sharding rule: `(t,(h+2g)d),(d),(d),(t,d)->(t,h,d),(t,g,d),(t,g,d)`; h and g are sharded together, each rank having its own
+    heads of all three in its row; d is never sharded.
+    Cost: t·(h + g)·d times 4 FLOPs with norms and 3 with rope; 2·t·(h + 2·g)·d·D bytes (+ 2·d·D, + t·d·D_table).
+  }];
+  let arguments = (ins Llm_FloatTensor<[2], "[tokens, (heads + 2 * kv_heads) * head_dim]">:$qkv,
+                       Optional<Llm_FloatTensor<[1], "[head_dim]">>:$query_norm,
+                       Optional<Llm_FloatTensor<[1], "[head_dim]">>:$key_norm,
+                       Optional<Llm_FloatTensor<[2], "[tokens, head_dim]">>:$table,
+                       OptionalAttr<F64Attr>:$eps, TypeAttr:$compute);
+  let results = (outs Llm_FloatTensor<[3], "[tokens, heads, head_dim]">:$query,
+                      Llm_FloatTensor<[3], "[tokens, kv_heads, head_dim]">:$key,
+                      Llm_FloatTensor<[3], "[tokens, kv_heads, head_dim]">:$value);
+  let assemblyFormat = [{
+    $qkv (`norms` $query_norm^ `,` $key_norm `eps` custom<PlainFloat>($eps))? `` custom<ComputeType>($compute)
+    (`rope` $table^)? attr-dict `:` functional-type(operands, results)
+  }];
+}
+
+def Llm_AppendQkvOp : Llm_ComputeOp<"append_qkv", [AttrSizedOperandSegments, AllTypesMatch<["cache", "result"]>]> {
+  let summary = "llm.split_qkv, with keys and values straight into the cache.";
+  let description = [{
+    `query` as by `llm.split_qkv`, and `result` as by `llm.kv_append` of its key and value, which are nowhere else.
+
+    ```mlir
+    %q, %cache = llm.append_qkv %qkv norms %q_norm, %k_norm eps 1.0e-06 rope %rope into %kv_cache at %slot_mapping
+        : (tensor<?x768xbf16, #tokens>, tensor<64xbf16>, tensor<64xbf16>, tensor<?x64xf32, #tokens>,
+           !llm.kv_cache<2x64xbf16>, tensor<?xi32, #tokens>) -> (tensor<?x8x64xbf16, #tokens>, !llm.kv_cache<2x64xbf16>)
+    ```
+    Sharding rule: `(t,(h+2g)d),(d),(d),(t,d),(g),(t)->(t,h,d),(g)`, as of the two ops.
+    Cost: that of `llm.split_qkv` + 4·t bytes; 4·t·g·d·D bytes less than by the two ops.
+  }];
+  let arguments = (ins Llm_FloatTensor<[2], "[tokens, (heads + 2 * kv_heads) * head_dim]">:$qkv,
+                       Optional<Llm_FloatTensor<[1], "[head_dim]">>:$query_norm,
+                       Optional<Llm_FloatTensor<[1], "[head_dim]">>:$key_norm,
+                       Optional<Llm_FloatTensor<[2], "[tokens, head_dim]">>:$table,
+                       Llm_KvCacheType:$cache, Llm_IntTensor<[1], "[tokens]">:$slot_mapping,
+                       OptionalAttr<F64Attr>:$eps, TypeAttr:$compute);
+  let results = (outs Llm_FloatTensor<[3], "[tokens, heads, head_dim]">:$query, Llm_KvCacheType:$result);
+  let assemblyFormat = [{
+    $qkv (`norms` $query_norm^ `,` $key_norm `eps` custom<PlainFloat>($eps))? `` custom<ComputeType>($compute)
+    (`rope` $table^)? `into` $cache `at` $slot_mapping attr-dict `:` functional-type(operands, results)
+  }];
+}
+
 def Llm_AttentionOp : Llm_ComputeOp<"attention", [Pure, AllTypesMatch<["query", "result"]>],
                                      "(t,h,d!),(h),(q!),(t),(t,b!)->(t,h,d!)"> {
   let summary = "Causal attention of this step's queries over the cache.";

@@ -178,6 +178,16 @@ static LogicalResult verifyCached(Checker &check, const Tensor &tensor, KvCacheT
       });
 }
 
+/// Nothing uses the cache that `op` appends to afterwards.
+template <typename Op> static void requireConsumed(Checker &check, Op op) {
+  for (Operation *user : op.getCache().getUsers())
+    check.require(user == op || user->getBlock() != op->getBlock() || user->isBeforeInBlock(op),
+                  [&](auto &&out) {
+                    out << "consumes a cache that " << user->getName()
+                        << " uses afterwards; whatever comes after must use the result";
+                  });
+}
+
 LogicalResult KvAppendOp::verify() {
   Tensor key("key", getKey()), value("value", getValue()), slots("slot_mapping", getSlotMapping());
   KvCacheType cache = getCache().getType();
@@ -189,13 +199,59 @@ LogicalResult KvAppendOp::verify() {
       return failure();
     check.same("tokens", slots, 0, tensor, 0);
   }
-  for (Operation *user : getCache().getUsers())
-    check.require(user == getOperation() || user->getBlock() != (*this)->getBlock() ||
-                      user->isBeforeInBlock(*this),
-                  [&](auto &&out) {
-                    out << "consumes a cache that " << user->getName()
-                        << " uses afterwards; whatever comes after must use the result";
-                  });
+  requireConsumed(check, *this);
+  return check;
+}
+
+/// What split_qkv and append_qkv share; keys and values are `kvHeads` heads each.
+template <typename Op> static void verifySplit(Checker &check, Op op, int64_t kvHeads) {
+  Tensor qkv("qkv", op.getQkv()), query("query", op.getQuery());
+  check.activation(qkv).activation(query).sameType(query, qkv).same("tokens", query, 0, qkv, 0);
+  if (check.failed())
+    return;
+  const int64_t heads = query.dim(1).scale, headDim = query.dim(2).scale;
+  check.is("columns", qkv, 1, (heads + 2 * kvHeads) * headDim,
+           "the heads of queries, keys and values times head_dim");
+  const bool norms = bool(op.getQueryNorm());
+  check.require(
+      norms == bool(op.getKeyNorm()) && norms == op.getEps().has_value(),
+      [&](auto &&out) { out << "has one of query_norm, key_norm and eps; legal are all or none"; });
+  check.require(norms || op.getCompute().isF32(), [&](auto &&out) {
+    out << "computes in " << op.getCompute() << ", but has no norms";
+  });
+  if (check.failed())
+    return;
+  if (norms) {
+    auto [legal, message] = positive("eps", *op.getEps());
+    for (const Tensor &norm :
+         {Tensor("query_norm", op.getQueryNorm()), Tensor("key_norm", op.getKeyNorm())})
+      check.constant(norm).same("head_dim", norm, 0, query, 2).sameType(norm, qkv);
+    check.require(legal, message)
+        .computesIn("computes in", op.getCompute(), qkv)
+        .keeps(PrecisionRegion::Layernorm, "computes in", op.getCompute());
+  }
+  if (op.getTable())
+    verifyRotation(check, query, Tensor("table", op.getTable()));
+  check.keeps(PrecisionRegion::Compute, "splits", qkv.type.getElementType());
+}
+
+LogicalResult SplitQkvOp::verify() {
+  Tensor qkv("qkv", getQkv()), query("query", getQuery()), key("key", getKey());
+  Checker check(*this);
+  check.activation(key);
+  if (!check.failed())
+    verifySplit(check, *this, key.dim(1).scale);
+  return check.sameType(key, qkv).same("tokens", key, 0, qkv, 0).same("head_dim", key, 2, query, 2);
+}
+
+LogicalResult AppendQkvOp::verify() {
+  Tensor query("query", getQuery()), slots("slot_mapping", getSlotMapping());
+  Checker check(*this);
+  verifySplit(check, *this, getCache().getType().getHeads());
+  if (check.failed() || failed(verifyCached(check, query, getCache().getType())))
+    return failure();
+  check.activation(slots).same("tokens", slots, 0, query, 0);
+  requireConsumed(check, *this);
   return check;
 }
 

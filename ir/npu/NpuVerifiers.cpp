@@ -158,6 +158,7 @@ LogicalResult BodyOp::verifyRegions() {
 struct KeptConstant {
   StringLiteral kernel, name;
   llm::PrecisionRegion region;
+  StringLiteral flag = ""; ///< a constant without which the type means nothing
 };
 static constexpr KeptConstant keptConstants[] = {
     {"rms_norm", "dtype", llm::PrecisionRegion::Compute},
@@ -171,6 +172,12 @@ static constexpr KeptConstant keptConstants[] = {
     {"rope_qk", "compute", llm::PrecisionRegion::Rotary},
     {"attention", "dtype", llm::PrecisionRegion::Compute},
     {"attention", "softmax", llm::PrecisionRegion::Softmax},
+    {"split_qkv", "dtype", llm::PrecisionRegion::Compute},
+    {"split_qkv", "compute", llm::PrecisionRegion::Layernorm, "norm"},
+    {"split_qkv", "rotary", llm::PrecisionRegion::Rotary, "rope"},
+    {"append_qkv", "dtype", llm::PrecisionRegion::Compute},
+    {"append_qkv", "compute", llm::PrecisionRegion::Layernorm, "norm"},
+    {"append_qkv", "rotary", llm::PrecisionRegion::Rotary, "rope"},
     {"matmul", "dtype", llm::PrecisionRegion::Compute},
     {"grouped_matmul", "dtype", llm::PrecisionRegion::Compute}};
 
@@ -190,6 +197,9 @@ static LogicalResult verifyKeptConstants(LaunchOp launch) {
   for (const KeptConstant &kept : keptConstants) {
     auto name = launch.getConstants().getAs<StringAttr>(kept.name);
     if (kept.kernel != launch.getKernel() || !name)
+      continue;
+    auto flag = launch.getConstants().getAs<IntegerAttr>(kept.flag);
+    if (!kept.flag.empty() && flag && flag.getValue().isZero())
       continue;
     Type type = elementType(launch.getContext(), name);
     std::string what = ("of " + kept.kernel + " has " + kept.name).str();

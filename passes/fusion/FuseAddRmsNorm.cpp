@@ -49,12 +49,8 @@ bool fuse(llm::AddOp add) {
   llm::RmsNormOp norm = normOf(add.getResult());
   if (!norm)
     return false;
-  if (Operation *weight = norm.getWeight().getDefiningOp();
-      weight && add->isBeforeInBlock(weight)) {
-    if (!isa<llm::WeightOp>(weight))
-      return remarkNotFused(add) << "the weight of the norm is computed after the sum", false;
-    weight->moveBefore(add);
-  }
+  if (!makeAvailable(norm.getWeight(), add))
+    return remarkNotFused(add) << "the weight of the norm is computed after the sum", false;
   OpBuilder builder(add);
   auto fused = builder.create<llm::AddRmsNormOp>(norm.getLoc(), norm.getType(), add.getType(),
                                                  add.getRhs(), add.getLhs(), norm.getWeight(),

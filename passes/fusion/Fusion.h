@@ -8,11 +8,22 @@
 #include "ir/llm/Llm.h"
 #include "runtime/device/targets.h"
 
+#include <optional>
+#include <string>
+
 namespace vinci {
 
 /// What `llm.target` names; the host, which can do everything, if there is none. Fails with a
 /// diagnostic for a name that is no target's.
 mlir::FailureOr<const NpuTarget *> targetOf(mlir::ModuleOp module);
+
+/// What keeps the target's kernel from working on the heads that `split` makes; nullopt if nothing.
+/// The limits are those of the Triton kernel that reads a fused projection once: a program per KV
+/// head and group of tokens, on blocks whose sizes are powers of two. The host's has none.
+std::optional<std::string> whyNoQkvKernel(const NpuTarget &target, llm::SplitQkvOp split);
+
+/// True if `value` is there before `op`, at which it may be moved: a weight that is declared later.
+bool makeAvailable(mlir::Value value, mlir::Operation *op);
 
 /// A remark at `op`, to be continued with the reason why it was not fused.
 mlir::InFlightDiagnostic remarkNotFused(mlir::Operation *op);

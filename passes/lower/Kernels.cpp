@@ -260,6 +260,41 @@ FailureOr<Kernel> kernel(llm::KvAppendOp op, llm::LimitsAttr limits) {
       .build();
 }
 
+/// What split_qkv and append_qkv read first, and their constants.
+template <typename Op> KernelBuilder &splitQkv(KernelBuilder &builder, Op op, int64_t kvHeads) {
+  const bool norm = bool(op.getQueryNorm()), rope = bool(op.getTable());
+  Type f32 = Float32Type::get(op.getContext());
+  builder.rowsPer(Tokens, op.getQkv()).reads(op.getQkv());
+  if (norm)
+    builder.readsWeight(op.getQueryNorm()).readsWeight(op.getKeyNorm());
+  if (rope)
+    builder.reads(op.getTable());
+  return builder.dtype(op.getQkv())
+      .type("compute", op.getCompute())
+      .type("rotary", rope ? cast<RankedTensorType>(op.getTable().getType()).getElementType() : f32)
+      .set("heads", size(op.getQuery(), 1))
+      .set("kv_heads", kvHeads)
+      .set("head_dim", size(op.getQuery(), 2))
+      .set("norm", norm ? 1 : 0)
+      .set("rope", rope ? 1 : 0)
+      .set("eps", norm ? *op.getEps() : APFloat(0.0));
+}
+
+FailureOr<Kernel> kernel(llm::SplitQkvOp op) {
+  KernelBuilder builder(op);
+  builder.writes({op.getQuery(), op.getKey(), op.getValue()});
+  return splitQkv(builder, op, size(op.getKey(), 1)).build();
+}
+
+FailureOr<Kernel> kernel(llm::AppendQkvOp op, llm::LimitsAttr limits) {
+  KernelBuilder builder(op);
+  builder.writes({op.getQuery(), op.getResult()});
+  return splitQkv(builder, op, op.getCache().getType().getHeads())
+      .reads(op.getSlotMapping())
+      .set("block_size", limits.getBlockSize())
+      .build();
+}
+
 FailureOr<Kernel> kernel(llm::AttentionOp op, llm::LimitsAttr limits) {
   return KernelBuilder(op)
       .rowsPer(Tokens, op.getQuery())
@@ -469,12 +504,13 @@ FailureOr<Kernel> kernel(llm::GroupedDynamicQuantMatmulOp op) {
 FailureOr<Kernel> kernelFor(Operation *op, llm::LimitsAttr limits) {
   return llvm::TypeSwitch<Operation *, FailureOr<Kernel>>(op)
       .Case<llm::EmbeddingOp, llm::JoinColumnsOp, llm::RopeTableOp, llm::RmsNormOp,
-            llm::AddRmsNormOp, llm::MatmulOp, llm::RopeOp, llm::RopeQkOp, llm::SwigluOp,
-            llm::GatherRowsOp, llm::MoeRouteOp, llm::MoeSortOp, llm::GroupedMatmulOp,
+            llm::AddRmsNormOp, llm::MatmulOp, llm::RopeOp, llm::RopeQkOp, llm::SplitQkvOp,
+            llm::SwigluOp, llm::GatherRowsOp, llm::MoeRouteOp, llm::MoeSortOp, llm::GroupedMatmulOp,
             llm::MoeCombineOp, llm::QuantizeOp, llm::DynamicQuantizeOp, llm::QuantMatmulOp,
             llm::DynamicQuantMatmulOp, llm::GroupedDynamicQuantMatmulOp>(
           [](auto typed) { return kernel(typed); })
-      .Case<llm::KvAppendOp, llm::AttentionOp>([&](auto typed) { return kernel(typed, limits); })
+      .Case<llm::KvAppendOp, llm::AppendQkvOp, llm::AttentionOp>(
+          [&](auto typed) { return kernel(typed, limits); })
       .Case<llm::AddOp, llm::MulOp, llm::SiluOp>([](auto typed) { return elementwise(typed); })
       .Case<llm::AllReduceOp, llm::AllGatherOp, llm::ReduceScatterOp>(
           [](auto typed) { return collective(typed, typed.getAxes()); })

@@ -88,6 +88,11 @@ static std::string resultName(OpResult result) {
     return "quantize"; // its scale has the name of one of the linears that may read the result
   if (isa<llm::DynamicQuantizeOp>(op))
     return result.getResultNumber() == 0 ? "dynamic_quantize" : "dynamic_quantize.scale";
+  static constexpr StringLiteral split[] = {"query", "key", "value"};
+  if (isa<llm::SplitQkvOp>(op))
+    return split[result.getResultNumber()].str();
+  if (isa<llm::AppendQkvOp>(op))
+    return "query";
   for (Value operand : op->getOperands())
     if (auto weight = operand.getDefiningOp<llm::WeightOp>()) {
       bool sum = isa<llm::AddRmsNormOp>(op) && result.getResultNumber() == 1;

@@ -12,9 +12,9 @@ static constexpr NpuTarget table[] = {
     {"310p3",
      "one of the two chips of an Atlas 300I Duo: no bfloat16, no collectives on vector cores, no "
      "fused add and norm, no Triton",
-     false, false, false, false, 7},
-    {"910b3", "Atlas 800T A2", true, true, true, true, 40},
-    {"a3", "one of the two dies of an Atlas A3 card", true, true, true, true, 48},
+     false, false, false, false, false, 7},
+    {"910b3", "Atlas 800T A2", true, true, true, true, false, 40},
+    {"a3", "one of the two dies of an Atlas A3 card", true, true, true, true, false, 48},
 };
 
 std::span<const NpuTarget> targets() {

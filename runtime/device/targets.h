@@ -14,6 +14,7 @@ struct NpuTarget {
   bool aivCollectives = true; ///< vector cores can run collectives
   bool addRmsNorm = true;     ///< has a kernel for a residual add with the norm after it
   bool triton = true;         ///< runs kernels written in Triton, as those on fused q, k and v are
+  bool qkvToCache = true;     ///< has a kernel that writes keys and values of a fused projection
   int vectorCores = 0;        ///< 0: no kernel depends on them
 };
 

@@ -7,11 +7,16 @@ import sys
 import unittest
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
+import quantise  # noqa: E402
 from harness import DATA, MODELS, TRAINED, VinciTest, read_npy  # noqa: E402
 
 IDS = list(range(40, 90))
 TOKENS = 8
 WORKERS = 2
+
+
+def all_dynamic(linear):
+    return quantise.DYNAMIC
 
 
 class Fusion(VinciTest):
@@ -40,13 +45,26 @@ class Fusion(VinciTest):
                     self.assertEqual(result[0], expected[0], "greedy ids")
                     self.assertTrue(result[1:] == expected[1:], "the logits differ")
 
-    def test_each_alone(self):
+    def test_all_in_float32(self):
         for model in TRAINED:
-            self.expect_equal(model, [f"-all,+{fusion}" for fusion in self.fusions] + ["+all"], "--dtype", "float32")
+            self.expect_equal(model, ["+all"], "--dtype", "float32")
+
+    def test_each_alone(self):
+        self.expect_equal(MODELS / "austen-qwen3", [f"-all,+{fusion}" for fusion in self.fusions])
 
     def test_each_left_out(self):
-        for model in TRAINED:
-            self.expect_equal(model, [f"+all,-{fusion}" for fusion in self.fusions] + ["+all"], "--dtype", "bfloat16")
+        for name in ("austen-qwen2", "austen-qwen3-moe"):  # with biases and without norms of heads; with experts
+            self.expect_equal(MODELS / name, [f"+all,-{fusion}" for fusion in self.fusions] + ["+all"])
+
+    def test_quantised(self):
+        for source, scheme_of in ((MODELS / "austen-qwen3-moe", quantise.as_published), (MODELS / "austen-qwen2", all_dynamic)):
+            model = quantise.quantise(source, self.scratch / f"{source.name}-{scheme_of.__name__}", scheme_of)
+            self.expect_equal(model, ["+all"])
+
+    def test_ranks(self):
+        # Fewer KV heads than ranks, and experts divided among them.
+        self.expect_equal(MODELS / "austen-qwen3", ["+all"], "--tp", 8)
+        self.expect_equal(MODELS / "austen-qwen3-moe", ["+all"], "--tp", 2)
 
     def test_regions_in_float16(self):
         half = "compute=float16,layernorm=float16,softmax=float16,rotary=float16"
@@ -60,7 +78,7 @@ class Fusion(VinciTest):
 
     def test_passes_are_listed_in_order(self):
         self.assertEqual([entry["phase"] for entry in self.passes if entry["default"] == "always"],
-                         ["fuse", "lower", "schedule", "memory"])
+                         ["partition", "fuse", "lower", "schedule", "memory"])
         for entry in self.passes:
             self.assertEqual(list(entry), ["pass", "phase", "default", "needs", "summary"])
             self.assertTrue(entry["summary"])

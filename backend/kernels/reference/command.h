@@ -33,6 +33,8 @@ void ropeQk(const Command &c);
 void rmsNorm(const Command &c);
 void addRmsNorm(const Command &c);
 void matmul(const Command &c);
+void splitQkv(const Command &c);
+void appendQkv(const Command &c);
 void kvAppend(const Command &c);
 void attention(const Command &c);
 void add(const Command &c);

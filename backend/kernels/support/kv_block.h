@@ -19,3 +19,16 @@ struct KvLayout {
     return keys(cache, block, head) + matrixElements();
   }
 };
+
+/// Writes key and value of one head into a slot of the cache.
+template <typename T>
+inline void appendHead(T *cache, const T *key, const T *value, uint64_t head, uint64_t slot,
+                       const KvLayout &layout) {
+  const uint64_t block = slot / layout.blockSize, token = slot % layout.blockSize;
+  T *keys = layout.keys(cache, block, head) + token;
+  T *values = layout.values(cache, block, head) + token * layout.paddedHeadDim();
+  for (uint64_t d = 0; d < layout.headDim; ++d)
+    keys[d * layout.blockSize] = key[d];
+  for (uint64_t d = 0; d < layout.headDim; ++d)
+    values[d] = value[d];
+}

@@ -21,4 +21,4 @@
 
 // COUNTS: remark: 26 launches in 4 bodies, 24 waits, critical path 20; 27 weights; 22 buffers of 1540096 bytes in an arena of 491520
 // NO-REUSE: in an arena of 1540096
-// FUSED: remark: 37 launches in 5 bodies
+// FUSED: remark: 35 launches in 5 bodies

@@ -32,6 +32,8 @@ protected:
     // Integers are exact, and what the ops on int8 do in float32 is fixed operation by operation.
     if (type == DType::Int32 || c.spec.op.find("quant") != std::string::npos)
       return 0;
+    if (c.spec.op.ends_with("_qkv"))
+      return 16 * roundingError(type) + 2e-6; // a norm and a rotation of what it rounded
     const bool rounds = symbolName(c.spec).find("_compute_") != std::string::npos ||
                         symbolName(c.spec).find("_softmax_") != std::string::npos;
     const bool norm = c.spec.op.find("norm") != std::string::npos;
@@ -88,12 +90,13 @@ TEST_P(EveryKernel, WritesEachOutputByteInExactlyOneTile) {
         for (uint64_t b = 0; b < writes[i].size(); ++b)
           writes[i][b] += low[i].data()[b] == high[i].data()[b];
     }
-    const bool partial = c.spec.op == "kv_append"; // only the slots of this step
-    for (uint32_t i = 0; i < writes.size(); ++i)
+    for (uint32_t i = 0; i < writes.size(); ++i) {
+      const bool partial = operandNames(c.spec)[i] == "cache"; // only the slots of this step
       for (uint64_t b = 0; b < writes[i].size(); ++b)
         ASSERT_TRUE(writes[i][b] == 1 || (partial && writes[i][b] == 0))
             << target.name << ": byte " << b << " of output " << i << " is written by "
             << writes[i][b] << " tiles";
+    }
   }
 }
 

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <numeric>
+#include <set>
 
 namespace vinci::test {
 namespace {
@@ -85,6 +86,18 @@ Shape shapeOf(const KernelSpec &s, std::string_view name, const Dims &dims) {
     return floats(rows * size(s, "top_k"));
   if (name == "inv_freq")
     return floats(size(s, "head_dim") / 2);
+  if (op == "split_qkv" || op == "append_qkv") {
+    const uint64_t headDim = size(s, "head_dim"), kvHeads = size(s, "kv_heads");
+    if (name == "table")
+      return {s.dtype("rotary"), tokens * headDim};
+    if (name.ends_with("_norm"))
+      return typed(headDim);
+    if (name != "cache")
+      return typed(tokens * headDim *
+                   (name == "q"     ? size(s, "heads")
+                    : name == "qkv" ? size(s, "heads") + 2 * kvHeads
+                                    : kvHeads));
+  }
   if (name == "table")
     return op.starts_with("rope") ? Shape{s.dtype("compute"), tokens * size(s, "head_dim")}
                                   : typed(size(s, "vocab") * size(s, "hidden"));
@@ -241,8 +254,9 @@ OpCase makeCase(const KernelSpec &spec, uint64_t seed) {
     else
       fillInput(random, spec, names[i], c.dims, shape, c.buffers[i]);
   }
-  if (spec.op == "kv_append")
-    c.buffers[0].fill(std::byte{0});
+  for (size_t i = 0; i < outputCount(spec); ++i)
+    if (names[i] == "cache") // most of it is not written
+      c.buffers[i].fill(std::byte{0});
   if (spec.op == "moe_sort" || spec.op.starts_with("grouped") || spec.op == "moe_combine")
     fillRouting(random, spec, names, c);
   return c;
@@ -300,6 +314,30 @@ static void addRegionSpecs(std::vector<KernelSpec> &specs, const std::string &dt
                                              {"block_size", h.blockSize},
                                              {"max_blocks", int64_t{12}},
                                              {"scale", 0.25}}));
+}
+
+/// Specs of split_qkv and append_qkv: each step alone, both and none, in every pair of types.
+static void addQkvSpecs(std::vector<KernelSpec> &specs, const std::string &dtype) {
+  for (const bool append : {false, true})
+    for (const int64_t norm : {0, 1})
+      for (const int64_t rope : {0, 1})
+        for (const std::string &compute : std::set{"float32"s, dtype})
+          for (const std::string &rotary : std::set{"float32"s, dtype}) {
+            if ((compute != "float32" && norm == 0) || (rotary != "float32" && rope == 0))
+              continue;
+            specs.push_back(makeSpec(append ? "append_qkv" : "split_qkv",
+                                     {{"dtype", dtype},
+                                      {"compute", compute},
+                                      {"rotary", rotary},
+                                      {"heads", int64_t{6}},
+                                      {"kv_heads", int64_t{2}},
+                                      {"head_dim", int64_t{norm == rope ? 24 : 80}},
+                                      {"norm", norm},
+                                      {"rope", rope},
+                                      {"eps", norm == 1 ? 1e-6 : 0.0}}));
+            if (append)
+              specs.back().constants["block_size"] = int64_t{16};
+          }
 }
 
 std::vector<KernelSpec> allSpecs() {
@@ -360,6 +398,7 @@ std::vector<KernelSpec> allSpecs() {
                                            {"num_experts", i(12)},
                                            {"top_k", i(3)},
                                            {"gather", gather}});
+    addQkvSpecs(specs, dtype);
     addRegionSpecs(specs, dtype, "float32");
     if (dtype != "float32")
       addRegionSpecs(specs, dtype, dtype);

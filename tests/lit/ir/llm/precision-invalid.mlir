@@ -189,6 +189,61 @@ module attributes {llm.precision = #llm.precision<compute = bf16, layernorm = bf
 
 // -----
 
+#tokens = #llm.dims<["tokens"]>
+module attributes {llm.precision = #llm.precision<compute = bf16, layernorm = bf16, softmax = f32, rotary = f32, parameters = bf16, keep_origin = true>} {
+  llm.body @b(%x: tensor<?x8xbf16, #tokens>, %w: tensor<8xbf16>) {
+    // expected-error@+1 {{'llm.add_rms_norm' op computes in 'f32', but llm.precision keeps layernorm = 'bf16'}}
+    %0, %1 = llm.add_rms_norm %x, %x, %w eps 1.0e-06 : tensor<?x8xbf16, #tokens>, tensor<8xbf16>
+    llm.return
+  }
+}
+
+// -----
+
+#tokens = #llm.dims<["tokens"]>
+module attributes {llm.precision = #llm.precision<compute = bf16, layernorm = bf16, softmax = f32, rotary = f32, parameters = bf16, keep_origin = true>} {
+  llm.body @b(%x: tensor<?x2x8xbf16, #tokens>, %t: tensor<?x8xbf16, #tokens>) {
+    // expected-error@+1 {{'llm.rope_qk' op has a table of 'bf16', but llm.precision keeps rotary = 'f32'}}
+    %0, %1 = llm.rope_qk %x, %x, %t : tensor<?x2x8xbf16, #tokens>, tensor<?x2x8xbf16, #tokens>, tensor<?x8xbf16, #tokens>
+    llm.return
+  }
+}
+
+// -----
+
+#tokens = #llm.dims<["tokens"]>
+module attributes {llm.precision = #llm.precision<compute = bf16, layernorm = bf16, softmax = f32, rotary = f32, parameters = bf16, keep_origin = true>} {
+  llm.body @b(%x: tensor<?x32xbf16, #tokens>, %w: tensor<8xbf16>) {
+    // expected-error@+1 {{'llm.split_qkv' op computes in 'f32', but llm.precision keeps layernorm = 'bf16'}}
+    %q, %k, %v = llm.split_qkv %x norms %w, %w eps 1.0e-06 : (tensor<?x32xbf16, #tokens>, tensor<8xbf16>, tensor<8xbf16>) -> (tensor<?x2x8xbf16, #tokens>, tensor<?x1x8xbf16, #tokens>, tensor<?x1x8xbf16, #tokens>)
+    llm.return
+  }
+}
+
+// -----
+
+#tokens = #llm.dims<["tokens"]>
+module attributes {llm.precision = #llm.precision<compute = bf16, layernorm = bf16, softmax = f32, rotary = f32, parameters = bf16, keep_origin = true>} {
+  llm.body @b(%x: tensor<?x32xbf16, #tokens>, %t: tensor<?x8xbf16, #tokens>) {
+    // expected-error@+1 {{'llm.split_qkv' op has a table of 'bf16', but llm.precision keeps rotary = 'f32'}}
+    %q, %k, %v = llm.split_qkv %x rope %t : (tensor<?x32xbf16, #tokens>, tensor<?x8xbf16, #tokens>) -> (tensor<?x2x8xbf16, #tokens>, tensor<?x1x8xbf16, #tokens>, tensor<?x1x8xbf16, #tokens>)
+    llm.return
+  }
+}
+
+// -----
+
+#tokens = #llm.dims<["tokens"]>
+module attributes {llm.precision = #llm.precision<compute = bf16, layernorm = bf16, softmax = f32, rotary = f32, parameters = bf16, keep_origin = true>} {
+  llm.body @b(%x: tensor<?x32xf16, #tokens>) {
+    // expected-error@+1 {{'llm.split_qkv' op splits 'f16', but llm.precision keeps compute = 'bf16'}}
+    %q, %k, %v = llm.split_qkv %x : (tensor<?x32xf16, #tokens>) -> (tensor<?x2x8xf16, #tokens>, tensor<?x1x8xf16, #tokens>, tensor<?x1x8xf16, #tokens>)
+    llm.return
+  }
+}
+
+// -----
+
 // Without keep_origin the ops say what they compute in, and that is that.
 #tokens = #llm.dims<["tokens"]>
 module attributes {llm.precision = #llm.precision<compute = bf16, layernorm = bf16, softmax = f32, rotary = f32, parameters = bf16, keep_origin = false>} {

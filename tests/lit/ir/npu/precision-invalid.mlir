@@ -99,6 +99,90 @@ module attributes {
 
 // -----
 
+module attributes {
+  llm.limits = #llm.limits<max_seq_len = 20, max_tokens_per_step = 64, max_batch = 2, kv_blocks = 4, block_size = 16>,
+  llm.precision = #llm.precision<compute = bf16, layernorm = bf16, softmax = f32, rotary = f32, parameters = bf16, keep_origin = true>} {
+  npu.program {
+    npu.buffer @x : tensor<8xbf16>
+    npu.body @f() {
+      // expected-error@+1 {{'npu.launch' op of add_rms_norm has compute 'f32', but llm.precision keeps layernorm = 'bf16'}}
+      npu.launch "add_rms_norm" writes(arena @x) reads(arena @x) {compute = "float32", dtype = "bfloat16"}
+    }
+  }
+}
+
+// -----
+
+module attributes {
+  llm.limits = #llm.limits<max_seq_len = 20, max_tokens_per_step = 64, max_batch = 2, kv_blocks = 4, block_size = 16>,
+  llm.precision = #llm.precision<compute = bf16, layernorm = bf16, softmax = f32, rotary = f32, parameters = bf16, keep_origin = true>} {
+  npu.program {
+    npu.buffer @x : tensor<8xbf16>
+    npu.body @f() {
+      // expected-error@+1 {{'npu.launch' op of split_qkv has compute 'f32', but llm.precision keeps layernorm = 'bf16'}}
+      npu.launch "split_qkv" writes(arena @x) reads(arena @x) {compute = "float32", dtype = "bfloat16", norm = 1, rope = 0}
+    }
+  }
+}
+
+// -----
+
+module attributes {
+  llm.limits = #llm.limits<max_seq_len = 20, max_tokens_per_step = 64, max_batch = 2, kv_blocks = 4, block_size = 16>,
+  llm.precision = #llm.precision<compute = bf16, layernorm = bf16, softmax = f32, rotary = f32, parameters = bf16, keep_origin = true>} {
+  npu.program {
+    npu.buffer @x : tensor<8xbf16>
+    npu.body @f() {
+      // expected-error@+1 {{'npu.launch' op of append_qkv has compute 'f32', but llm.precision keeps layernorm = 'bf16'}}
+      npu.launch "append_qkv" writes(arena @x) reads(arena @x) {compute = "float32", dtype = "bfloat16", norm = 1, rope = 0}
+    }
+  }
+}
+
+// -----
+
+module attributes {
+  llm.limits = #llm.limits<max_seq_len = 20, max_tokens_per_step = 64, max_batch = 2, kv_blocks = 4, block_size = 16>,
+  llm.precision = #llm.precision<compute = bf16, layernorm = bf16, softmax = f32, rotary = f32, parameters = bf16, keep_origin = true>} {
+  npu.program {
+    npu.buffer @x : tensor<8xbf16>
+    npu.body @f() {
+      // expected-error@+1 {{'npu.launch' op of rope_qk has compute 'bf16', but llm.precision keeps rotary = 'f32'}}
+      npu.launch "rope_qk" writes(arena @x) reads(arena @x) {compute = "bfloat16", dtype = "bfloat16"}
+    }
+  }
+}
+
+// -----
+
+module attributes {
+  llm.limits = #llm.limits<max_seq_len = 20, max_tokens_per_step = 64, max_batch = 2, kv_blocks = 4, block_size = 16>,
+  llm.precision = #llm.precision<compute = bf16, layernorm = bf16, softmax = f32, rotary = f32, parameters = bf16, keep_origin = true>} {
+  npu.program {
+    npu.buffer @x : tensor<8xbf16>
+    npu.body @f() {
+      // expected-error@+1 {{'npu.launch' op of split_qkv has rotary 'bf16', but llm.precision keeps rotary = 'f32'}}
+      npu.launch "split_qkv" writes(arena @x) reads(arena @x) {rotary = "bfloat16", dtype = "bfloat16", norm = 0, rope = 1}
+    }
+  }
+}
+
+// -----
+
+module attributes {
+  llm.limits = #llm.limits<max_seq_len = 20, max_tokens_per_step = 64, max_batch = 2, kv_blocks = 4, block_size = 16>,
+  llm.precision = #llm.precision<compute = bf16, layernorm = bf16, softmax = f32, rotary = f32, parameters = bf16, keep_origin = true>} {
+  npu.program {
+    npu.buffer @x : tensor<8xbf16>
+    npu.body @f() {
+      // expected-error@+1 {{'npu.launch' op of append_qkv has rotary 'bf16', but llm.precision keeps rotary = 'f32'}}
+      npu.launch "append_qkv" writes(arena @x) reads(arena @x) {rotary = "bfloat16", dtype = "bfloat16", norm = 0, rope = 1}
+    }
+  }
+}
+
+// -----
+
 // What the policy says, and kernels that it says nothing of.
 module attributes {
   llm.limits = #llm.limits<max_seq_len = 20, max_tokens_per_step = 64, max_batch = 2, kv_blocks = 4, block_size = 16>,
@@ -109,6 +193,7 @@ module attributes {
       npu.launch "rms_norm" writes(arena @x) reads(arena @x) {compute = "bfloat16", dtype = "bfloat16"}
       npu.launch "matmul" writes(arena @x) reads(arena @x) {dtype = "bfloat16", out_dtype = "float32"}
       npu.launch "moe_route" writes(arena @x) reads(arena @x) {dtype = "float32"}
+      npu.launch "split_qkv" writes(arena @x) reads(arena @x) {compute = "float32", dtype = "bfloat16", norm = 0, rope = 0, rotary = "float32"}
     }
   }
 }

@@ -1,0 +1,41 @@
+// What kernels do to one row or one head, for those that do it alone and those that do it on the
+// way.
+#pragma once
+
+#include "support/vector.h"
+
+/// Computes in C: float32, or T, in which every result is rounded (but for the running sum).
+template <typename T, typename C>
+inline void rmsNormRow(T *out, const T *x, const T *weight, uint64_t n, float eps) {
+  Floats squares = splat(0.0f);
+  forLanes(n, [&](uint64_t i, uint64_t count) {
+    const Floats v = loadUpTo(x + i, count);
+    squares = isFloat32<C> ? fma(v, v, squares) : squares + roundTo<C>(v * v);
+  });
+  const float mean = roundTo<C>(sumLanes(squares) / float(n));
+  const float sum = roundTo<C>(mean + roundTo<C>(eps));
+  const Floats factor = splat(roundTo<C>(1.0f / __builtin_elementwise_sqrt(sum)));
+  // Hugging Face rounds the normalised value to the element type before it multiplies with the
+  // weight.
+  forLanes(n, [&](uint64_t i, uint64_t count) {
+    const Floats normalised = roundTo<T>(loadUpTo(x + i, count) * factor);
+    storeUpTo(out + i, normalised * loadUpTo(weight + i, count), count);
+  });
+}
+
+/// a * b + c * d: with one rounding less in float32, with all of them in T.
+template <typename C> inline Floats sumOfProducts(Floats a, Floats b, Floats c, Floats d) {
+  return isFloat32<C> ? fma(a, b, c * d) : roundTo<C>(a * b) + roundTo<C>(c * d);
+}
+
+/// Computes in C, the type of the table: float32, or T, in which every result is rounded.
+template <typename T, typename C>
+inline void rotateHead(T *out, const T *x, const C *cosines, const C *sines, uint64_t half) {
+  // Both halves are read before either is written: the kernel may run in place.
+  forLanes(half, [&](uint64_t i, uint64_t count) {
+    const Floats low = loadUpTo(x + i, count), high = loadUpTo(x + half + i, count);
+    const Floats cosine = loadUpTo(cosines + i, count), sine = loadUpTo(sines + i, count);
+    storeUpTo(out + i, sumOfProducts<C>(low, cosine, -high, sine), count);
+    storeUpTo(out + half + i, sumOfProducts<C>(high, cosine, low, sine), count);
+  });
+}

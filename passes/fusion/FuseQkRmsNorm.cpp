@@ -1,0 +1,72 @@
+// The norms of the heads of queries and keys in the op that splits them. See Passes.td.
+#include "passes/fusion/Fusion.h"
+#include "passes/passes.h"
+
+#include "mlir/IR/Builders.h"
+
+#include "llvm/ADT/STLExtras.h"
+
+using namespace mlir;
+
+namespace vinci {
+
+#define GEN_PASS_DEF_FUSEQKRMSNORM
+#include "passes/Passes.h.inc"
+
+namespace {
+
+/// The only reader of `heads`, if that is a norm.
+llm::RmsNormOp normOf(Value heads) {
+  return heads.hasOneUse() ? dyn_cast<llm::RmsNormOp>(*heads.getUsers().begin()) : nullptr;
+}
+
+bool isNormed(Value heads) {
+  return llvm::any_of(heads.getUsers(), llvm::IsaPred<llm::RmsNormOp>);
+}
+
+bool fuse(llm::SplitQkvOp split, const NpuTarget &target) {
+  if (split.getQueryNorm() || split.getTable() ||
+      (!isNormed(split.getQuery()) && !isNormed(split.getKey())))
+    return false;
+  llm::RmsNormOp query = normOf(split.getQuery()), key = normOf(split.getKey());
+  if (!query || !key)
+    return remarkNotFused(split) << (isNormed(split.getQuery()) && isNormed(split.getKey())
+                                         ? "something else reads heads before their norm"
+                                         : "only one of queries and keys is normed"),
+           false;
+  if (query.getEpsAttr() != key.getEpsAttr() || query.getComputeAttr() != key.getComputeAttr())
+    return remarkNotFused(query) << "the norms of queries and keys differ in eps or type", false;
+  if (auto why = whyNoQkvKernel(target, split))
+    return remarkNotFused(query) << *why, false;
+  for (Value weight : {query.getWeight(), key.getWeight()})
+    if (!makeAvailable(weight, split))
+      return remarkNotFused(query) << "the weight of a norm is computed after the heads", false;
+  OpBuilder builder(split);
+  auto fused = builder.create<llm::SplitQkvOp>(query.getLoc(), split.getQuery().getType(),
+                                               split.getKey().getType(), split.getValue().getType(),
+                                               split.getQkv(), query.getWeight(), key.getWeight(),
+                                               Value(), query.getEpsAttr(), query.getComputeAttr());
+  query.replaceAllUsesWith(fused.getQuery());
+  key.replaceAllUsesWith(fused.getKey());
+  split.getValue().replaceAllUsesWith(fused.getValue());
+  query.erase();
+  key.erase();
+  split.erase();
+  return true;
+}
+
+class FuseQkRmsNorm : public impl::FuseQkRmsNormBase<FuseQkRmsNorm> {
+  void runOnOperation() override {
+    FailureOr<const NpuTarget *> target = targetOf(getOperation());
+    if (failed(target))
+      return signalPassFailure();
+    SmallVector<llm::SplitQkvOp> splits;
+    getOperation().walk([&](llm::SplitQkvOp split) { splits.push_back(split); });
+    remarkFused(getOperation(),
+                llvm::count_if(splits, [&](auto split) { return fuse(split, **target); }),
+                "the norms of queries and keys");
+  }
+};
+
+} // namespace
+} // namespace vinci
