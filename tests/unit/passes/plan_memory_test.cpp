@@ -78,7 +78,8 @@ private:
       builder_.create<npu::LaunchOp>(builder_.getUnknownLoc(), kernels[below(std::size(kernels))],
                                      builder_.getArrayAttr(operand(written)),
                                      builder_.getArrayAttr(reads), builder_.getDictionaryAttr({}),
-                                     mlir::DenseI32ArrayAttr(), mlir::IntegerAttr());
+                                     mlir::DenseI64ArrayAttr(), mlir::DenseI32ArrayAttr(),
+                                     mlir::IntegerAttr());
     }
   }
 
