@@ -15,12 +15,13 @@ namespace {
 
 /// The silu that only `product` reads, or null.
 llm::SiluOp activationOf(llm::MulOp product) {
-  for (Value operand : product->getOperands())
-    if (auto silu = operand.getDefiningOp<llm::SiluOp>()) {
-      if (silu->hasOneUse())
-        return silu;
-      remarkNotFused(silu) << "more than one op reads the activation";
-    }
+  for (Value operand : product->getOperands()) {
+    auto silu = operand.getDefiningOp<llm::SiluOp>();
+    if (silu && silu->hasOneUse())
+      return silu;
+    if (silu)
+      return remarkNotFused(silu) << "more than one op reads the activation", llm::SiluOp();
+  }
   return {};
 }
 

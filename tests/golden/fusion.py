@@ -62,9 +62,9 @@ class Fusion(VinciTest):
             self.expect_equal(model, ["+all"])
 
     def test_ranks(self):
-        # Fewer KV heads than ranks, and experts divided among them.
+        # Fewer KV heads than ranks, and experts spread over them.
         self.expect_equal(MODELS / "austen-qwen3", ["+all"], "--tp", 8)
-        self.expect_equal(MODELS / "austen-qwen3-moe", ["+all"], "--tp", 2)
+        self.expect_equal(MODELS / "austen-qwen3-moe", ["+all"], "--tp", 2, "--ep", 2)
 
     def test_regions_in_float16(self):
         half = "compute=float16,layernorm=float16,softmax=float16,rotary=float16"

@@ -188,6 +188,20 @@ module {
 
 // -----
 
+// A weight that is no llm.weight, and comes late.
+#tokens = #llm.dims<["tokens"]>
+// CHECK-LABEL: llm.body @late_weight
+// CHECK: llm.rms_norm
+llm.body @late_weight(%x: tensor<?x2xf32, #tokens>) -> tensor<?x2xf32, #tokens> {
+  // expected-remark@+1 {{not fused: the weight of the norm is computed after the sum}}
+  %0 = llm.add %x, %x : tensor<?x2xf32, #tokens>
+  %w = llm.constant @w dense<1.0> : tensor<2xf32>
+  %1 = llm.rms_norm %0, %w eps 1.0e-06 : tensor<?x2xf32, #tokens>, tensor<2xf32>
+  llm.return %1 : tensor<?x2xf32, #tokens>
+}
+
+// -----
+
 // A sum without a norm.
 #tokens = #llm.dims<["tokens"]>
 // CHECK-LABEL: llm.body @no_norm

@@ -326,3 +326,17 @@ llm.body @no_norms(%x: tensor<?x128xbf16, #tokens>, %rope: tensor<?x16xf32, #tok
 }
 // CHECK-LABEL: llm.body @no_norms
 // CHECK: llm.split_qkv %x :
+
+// -----
+
+#tokens = #llm.dims<["tokens"]>
+// CHECK-LABEL: llm.body @late_weight
+// CHECK-NOT: norms
+llm.body @late_weight(%x: tensor<?x6xf32, #tokens>) -> (tensor<?x1x2xf32, #tokens>, tensor<?x1x2xf32, #tokens>) {
+  %q, %k, %v = llm.split_qkv %x : (tensor<?x6xf32, #tokens>) -> (tensor<?x1x2xf32, #tokens>, tensor<?x1x2xf32, #tokens>, tensor<?x1x2xf32, #tokens>)
+  %w = llm.constant @w dense<1.0> : tensor<2xf32>
+  // expected-remark@+1 {{not fused: the weight of a norm is computed after the heads}}
+  %0 = llm.rms_norm %q, %w eps 1.0e-06 : tensor<?x1x2xf32, #tokens>, tensor<2xf32>
+  %1 = llm.rms_norm %k, %w eps 1.0e-06 : tensor<?x1x2xf32, #tokens>, tensor<2xf32>
+  llm.return %0, %1 : tensor<?x1x2xf32, #tokens>, tensor<?x1x2xf32, #tokens>
+}
