@@ -23,6 +23,8 @@ std::array<NamedDegree, 4> byName(const ParallelDegrees &degrees) {
 
 constexpr int64_t maxRanks = 65536;
 
+} // namespace
+
 std::string divisorsOf(int64_t world) {
   std::string text;
   for (int64_t d = 1; d <= world; ++d)
@@ -30,8 +32,6 @@ std::string divisorsOf(int64_t world) {
       text += (text.empty() ? "" : ", ") + std::to_string(d);
   return text;
 }
-
-} // namespace
 
 std::string findProblem(const ParallelDegrees &degrees) {
   if (degrees.world < 1 || degrees.world > maxRanks)

@@ -24,6 +24,9 @@ struct ParallelDegrees {
   bool operator==(const ParallelDegrees &) const = default;
 };
 
+/// "1, 2, 4": the degrees that divide `world` ranks.
+std::string divisorsOf(int64_t world);
+
 /// What is wrong with the degrees by themselves, with what would be legal; empty if nothing is.
 std::string findProblem(const ParallelDegrees &degrees);
 

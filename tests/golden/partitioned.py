@@ -73,6 +73,14 @@ class Partitioned(VinciTest):
                     self.assertNotIn(str(degree), degrees)
         self.assertEqual(legal, 10)
 
+    def test_compiling_twice_gives_the_same_bytes(self):
+        for options in (("--tp", 4), mixed(4, 2), ("--world", 8, "--attn-tp", 2, "--ep", 8)):
+            plans = []
+            for model in (TRAINED[2], self.copy_model(TRAINED[2], "elsewhere")):
+                self.succeed("compile", model, "-o", self.scratch / "x.plan", *options)
+                plans.append((self.scratch / "x.plan").read_bytes())
+            self.assertEqual(*plans)
+
     def test_bits_do_not_depend_on_threads(self):
         model = TRAINED[2]
         self.assertEqual(self.generate(model, "--tp", 4, "--threads", 1), self.generate(model, "--tp", 4, "--threads", 3))

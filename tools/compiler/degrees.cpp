@@ -26,8 +26,8 @@ template <typename Reject> ParallelDegrees derive(const RequestedDegrees &r, Rej
     largest = std::max(largest, *r.moeTp * *r.ep);
   degrees.world = r.world.value_or(largest);
   if (r.ep && (*r.ep < 1 || degrees.world % *r.ep != 0))
-    reject(fmt::format("expert parallelism {} does not divide the world of {} ranks", *r.ep,
-                       degrees.world));
+    reject(fmt::format("expert parallelism {} does not divide the world of {} ranks; legal: {}",
+                       *r.ep, degrees.world, divisorsOf(degrees.world)));
   degrees.attentionTp = firstOf({r.attnTp, r.tp, degrees.world}).value();
   const Degree besideExperts = r.ep ? Degree(degrees.world / *r.ep) : std::nullopt;
   degrees.moeTp =

@@ -82,7 +82,7 @@ module attributes {
   llm.body @layer(%x: tensor<?x8xf32, #tokens>, %indices: tensor<?xi32, #logit_rows>) -> tensor<?x8xf32, #logit_rows> {
     %w = llm.weight @w from "layers.{layer}.w" : tensor<8xf32>
     %0 = llm.gather_rows %x, %indices : (tensor<?x8xf32, #tokens>, tensor<?xi32, #logit_rows>) -> tensor<?x8xf32, #logit_rows>
-    // expected-error@+1 {{'llm.moe_route' op has rows = logit_rows; its kernel takes a row per token, rows = tokens}}
+    // expected-error@+1 {{'llm.moe_route' op has rows = logit_rows; its kernel takes rows per token, rows = tokens or a multiple}}
     %1, %2 = llm.moe_route %0 top_k 8 : tensor<?x8xf32, #logit_rows> -> tensor<?x8xf32, #logit_rows>, tensor<?x8xi32, #logit_rows>
     llm.return %1 : tensor<?x8xf32, #logit_rows>
   }

@@ -127,7 +127,7 @@ module attributes {
 // CHECK-NEXT: npu.buffer @epilogue.final_norm : tensor<?x16xf32, #logit_rows>
 
 // CHECK-LABEL: npu.body @prologue(weight @embed_tokens) {
-// CHECK-NEXT: npu.launch "embedding" writes(arena @hidden) reads(input @token_ids, parameter @embed_tokens) {dtype = "float32", hidden = 16, vocab = 32}
+// CHECK-NEXT: npu.launch "embedding" writes(arena @hidden) reads(input @token_ids, parameter @embed_tokens) {dtype = "float32", hidden = 16, sharded = 0, vocab = 32}
 // CHECK-NEXT: npu.launch "rope_table" writes(arena @rope) reads(input @positions, constant @inv_freq) {dtype = "float32", head_dim = 4}
 
 // CHECK-LABEL: npu.body @attention_layer(weight @norm, weight @q_proj, weight @q_proj.bias, weight @k_proj, weight @q_norm, kv_cache @kv_cache) {
@@ -142,13 +142,13 @@ module attributes {
 
 // CHECK-LABEL: npu.body @expert_layer(weight @router, weight @up_proj, weight @down_proj) {
 // CHECK-NEXT: npu.launch "matmul" writes(arena @expert_layer.router) reads(arena @hidden.1, parameter @router) {bias = 0, dtype = "float32", k = 16, n = 8, out_dtype = "float32", rows = "tokens"}
-// CHECK-NEXT: npu.launch "moe_route" writes(arena @expert_layer.moe_route.weights, arena @expert_layer.moe_route.experts) reads(arena @expert_layer.router) {norm_topk_prob = 1, num_experts = 8, top_k = 2}
-// CHECK-NEXT: npu.launch "moe_sort" writes(arena @expert_layer.moe_sort.row_of, arena @expert_layer.moe_sort.position_of, arena @expert_layer.moe_sort.expert_offsets) reads(arena @expert_layer.moe_route.experts) {num_experts = 8, top_k = 2}
-// CHECK-NEXT: npu.launch "grouped_matmul" writes(arena @expert_layer.up_proj) reads(arena @hidden.1, arena @expert_layer.moe_sort.row_of, arena @expert_layer.moe_sort.expert_offsets, parameter @up_proj) {dtype = "float32", gather = 1, k = 16, n = 12, num_experts = 8, top_k = 2}
+// CHECK-NEXT: npu.launch "moe_route" writes(arena @expert_layer.moe_route.weights, arena @expert_layer.moe_route.experts) reads(arena @expert_layer.router) {norm_topk_prob = 1, num_experts = 8, rows_per_token = 1, top_k = 2}
+// CHECK-NEXT: npu.launch "moe_sort" writes(arena @expert_layer.moe_sort.row_of, arena @expert_layer.moe_sort.position_of, arena @expert_layer.moe_sort.expert_offsets) reads(arena @expert_layer.moe_route.experts) {num_experts = 8, rows_per_token = 1, sharded = 0, top_k = 2}
+// CHECK-NEXT: npu.launch "grouped_matmul" writes(arena @expert_layer.up_proj) reads(arena @hidden.1, arena @expert_layer.moe_sort.row_of, arena @expert_layer.moe_sort.expert_offsets, parameter @up_proj) {dtype = "float32", gather = 1, k = 16, n = 12, num_experts = 8, rows_per_token = 1, top_k = 2}
 // CHECK-NEXT: npu.launch "silu" writes(arena @expert_layer.silu) reads(arena @expert_layer.up_proj) {dtype = "float32", n = 12, rows_per_token = 2}
 // CHECK-NEXT: npu.launch "mul" writes(arena @expert_layer.mul) reads(arena @expert_layer.silu, arena @expert_layer.up_proj) {dtype = "float32", n = 12, rows_per_token = 2}
-// CHECK-NEXT: npu.launch "grouped_matmul" writes(arena @expert_layer.down_proj) reads(arena @expert_layer.mul, arena @expert_layer.moe_sort.row_of, arena @expert_layer.moe_sort.expert_offsets, parameter @down_proj) {dtype = "float32", gather = 0, k = 12, n = 16, num_experts = 8, top_k = 2}
-// CHECK-NEXT: npu.launch "moe_combine" writes(arena @expert_layer.moe_combine) reads(arena @expert_layer.down_proj, arena @expert_layer.moe_sort.position_of, arena @expert_layer.moe_route.weights) {dtype = "float32", n = 16, top_k = 2}
+// CHECK-NEXT: npu.launch "grouped_matmul" writes(arena @expert_layer.down_proj) reads(arena @expert_layer.mul, arena @expert_layer.moe_sort.row_of, arena @expert_layer.moe_sort.expert_offsets, parameter @down_proj) {dtype = "float32", gather = 0, k = 12, n = 16, num_experts = 8, rows_per_token = 1, top_k = 2}
+// CHECK-NEXT: npu.launch "moe_combine" writes(arena @expert_layer.moe_combine) reads(arena @expert_layer.down_proj, arena @expert_layer.moe_sort.position_of, arena @expert_layer.moe_route.weights) {dtype = "float32", n = 16, rows_per_token = 1, top_k = 2}
 // CHECK-NEXT: npu.launch "add" writes(arena @hidden.2) reads(arena @hidden.1, arena @expert_layer.moe_combine) {dtype = "float32", n = 16, rows_per_token = 1}
 
 // CHECK-LABEL: npu.body @epilogue(weight @final_norm, weight @lm_head) {

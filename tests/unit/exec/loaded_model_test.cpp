@@ -40,7 +40,11 @@ KernelSpec rope(int64_t heads) {
 std::vector<KernelSpec> kernelSpecs(int64_t heads) {
   const int64_t one = 1, sixteen = 16, hidden = sample::hidden;
   return {
-      {"embedding", {{"dtype", "bfloat16"}, {"hidden", hidden}, {"vocab", int64_t(40)}}},
+      {"embedding",
+       {{"dtype", "bfloat16"},
+        {"hidden", hidden},
+        {"vocab", int64_t(40)},
+        {"sharded", int64_t(0)}}},
       {"rope_table", {{"dtype", "float32"}, {"head_dim", sixteen}}},
       {"rms_norm",
        {{"dtype", "bfloat16"},

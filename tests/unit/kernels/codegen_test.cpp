@@ -15,10 +15,17 @@ namespace {
 
 using namespace std::string_literals;
 
+KernelSpec sortSpec(int64_t numExperts, int64_t topK, int64_t sharded) {
+  return makeSpec("moe_sort", {{"num_experts", numExperts},
+                               {"top_k", topK},
+                               {"rows_per_token", int64_t{1}},
+                               {"sharded", sharded}});
+}
+
 std::vector<KernelSpec> someSpecs() {
   return {matmulSpec("bfloat16", 256, 512), matmulSpec("float32", 64, 64, 1),
           makeSpec("rope_table", {{"dtype", "float32"s}, {"head_dim", int64_t{24}}}),
-          makeSpec("moe_sort", {{"num_experts", int64_t{12}}, {"top_k", int64_t{3}}})};
+          sortSpec(12, 3, 0)};
 }
 
 /// The message of the internal error that `spec` causes.
@@ -101,11 +108,11 @@ TEST(KernelSpec, CountsOperands) {
   EXPECT_EQ(operandCount(matmulSpec("float32", 8, 8, 0)), 3u);
   EXPECT_EQ(operandCount(matmulSpec("float32", 8, 8, 1)), 4u);
   EXPECT_EQ(outputCount(matmulSpec("float32", 8, 8, 1)), 1u);
-  const KernelSpec sort =
-      makeSpec("moe_sort", {{"num_experts", int64_t{4}}, {"top_k", int64_t{2}}});
+  const KernelSpec sort = sortSpec(4, 2, 0);
   EXPECT_EQ(outputCount(sort), 3u);
   EXPECT_EQ(operandNames(sort),
             (std::vector<std::string_view>{"row_of", "position_of", "expert_offsets", "experts"}));
+  EXPECT_EQ(operandNames(sortSpec(4, 2, 1)).back(), "first_expert");
 }
 
 TEST(KernelSpec, EveryOpHasAReferenceAndACase) {
@@ -136,21 +143,22 @@ TEST(KernelSpec, RefusesWhatTheCatalogueDoesNotKnow) {
   EXPECT_EQ(refusal(spec), "kernel matmul: bias 2 must lie in 0..1");
   spec = matmulSpec("bfloat16", 256, 512);
   spec.constants["rows"] = "columns"s;
-  EXPECT_EQ(refusal(spec), "kernel matmul: rows \"columns\" must be tokens or logit_rows");
+  for (const char *rows : {"columns", "tokens*", "tokens*0", "tokens*8x", "tokens*65537"}) {
+    spec.constants["rows"] = std::string(rows);
+    EXPECT_EQ(refusal(spec), "kernel matmul: rows \"" + std::string(rows) +
+                                 "\" must be tokens, logit_rows, or a multiple such as tokens*8");
+  }
   spec = matmulSpec("bfloat16", 256, 512);
   spec.constants["m"] = int64_t{1};
   EXPECT_EQ(refusal(spec), "kernel matmul: has no constant \"m\"");
 }
 
 TEST(KernelSpec, RefusesConstantsThatDoNotFitTogether) {
-  std::map<std::string, Attribute> attention = {{"dtype", "float32"s},
-                                                {"softmax", "float32"s},
-                                                {"heads", int64_t{6}},
-                                                {"kv_heads", int64_t{4}},
-                                                {"head_dim", int64_t{16}},
-                                                {"block_size", int64_t{16}},
-                                                {"max_blocks", int64_t{4}},
-                                                {"scale", 1.0}};
+  std::map<std::string, Attribute> attention = {
+      {"dtype", "float32"s},      {"softmax", "float32"s},
+      {"heads", int64_t{6}},      {"kv_heads", int64_t{4}},
+      {"head_dim", int64_t{16}},  {"block_size", int64_t{16}},
+      {"max_blocks", int64_t{4}}, {"scale", 1.0}};
   EXPECT_EQ(refusal(makeSpec("attention", attention)),
             "kernel attention: heads 6 must be a multiple of kv_heads 4");
   attention["heads"] = int64_t{8};
@@ -166,8 +174,11 @@ TEST(KernelSpec, RefusesConstantsThatDoNotFitTogether) {
             "kernel attention: softmax float16 must be float32 or dtype float32");
   EXPECT_EQ(refusal(makeSpec("rope_table", {{"dtype", "float32"s}, {"head_dim", int64_t{15}}})),
             "kernel rope_table: head_dim 15 must be even");
-  EXPECT_EQ(refusal(makeSpec("moe_sort", {{"num_experts", int64_t{2}}, {"top_k", int64_t{3}}})),
-            "kernel moe_sort: top_k 3 must not exceed num_experts 2");
+  EXPECT_EQ(refusal(makeSpec("moe_route", {{"num_experts", int64_t{2}},
+                                           {"top_k", int64_t{3}},
+                                           {"norm_topk_prob", int64_t{1}},
+                                           {"rows_per_token", int64_t{1}}})),
+            "kernel moe_route: top_k 3 must not exceed num_experts 2");
 }
 
 TEST(TileRule, GivesManyThreadsWorkWithoutTinyTiles) {

@@ -13,9 +13,10 @@ namespace {
 std::vector<std::byte> smallObject() {
   const KernelSpec specs[] = {
       makeSpec("rope_table", {{"dtype", std::string("float32")}, {"head_dim", int64_t{24}}}),
-      makeSpec(
-          "moe_route",
-          {{"num_experts", int64_t{12}}, {"top_k", int64_t{3}}, {"norm_topk_prob", int64_t{1}}})};
+      makeSpec("moe_route", {{"num_experts", int64_t{12}},
+                             {"top_k", int64_t{3}},
+                             {"norm_topk_prob", int64_t{1}},
+                             {"rows_per_token", int64_t{1}}})};
   return compileKernels(specs, resolveCpu("avx2"));
 }
 

@@ -43,7 +43,8 @@ TEST(VectorMath, SiluPassesInfinitiesAndNaNs) {
 
 TEST(VectorMath, SineAndCosineAreRightForAMillionRadians) {
   constexpr int32_t tokens = 5000;
-  const KernelSpec table = makeSpec("rope_table", {{"dtype", std::string("float32")}, {"head_dim", int64_t{4}}});
+  const KernelSpec table =
+      makeSpec("rope_table", {{"dtype", std::string("float32")}, {"head_dim", int64_t{4}}});
   for (const CpuTarget &target : runnableTargets()) {
     const std::vector<Buffer> buffers = {Buffer(tokens * 16), Buffer(tokens * 4), Buffer(8)};
     for (int32_t i = 0; i < tokens; ++i)
@@ -83,9 +84,10 @@ TEST(VectorMath, RoundsToNearestEvenAndKeepsNaN) {
 }
 
 TEST(Lookup, GivesZerosForIndicesOutOfRange) {
-  const KernelSpec spec =
-      makeSpec("embedding",
-               {{"dtype", std::string("float32")}, {"hidden", int64_t{20}}, {"vocab", int64_t{3}}});
+  const KernelSpec spec = makeSpec("embedding", {{"dtype", std::string("float32")},
+                                                 {"hidden", int64_t{20}},
+                                                 {"vocab", int64_t{3}},
+                                                 {"sharded", int64_t{0}}});
   for (const CpuTarget &target : runnableTargets()) {
     const std::vector<Buffer> buffers = {Buffer(4 * 80), Buffer(16), Buffer(3 * 80)};
     Random(5).fill(buffers[2].elements(DType::Float32), 60);

@@ -95,8 +95,9 @@ TEST_P(MatmulRows, ReadWeightsAsTheRuntimePacksThem) {
         expected.elements(matmul.type)
             .set(reference::panelIndex(row, column, k, matmul.type),
                  rows.elements(matmul.type).get(row * k + column));
-    packTensor(wholeTensor(rows.data(), matmul.type, std::vector<uint64_t>{uint64_t(n), uint64_t(k)}),
-               packed.data(), matmul.type, fb::Packing::Panel32);
+    packTensor(
+        wholeTensor(rows.data(), matmul.type, std::vector<uint64_t>{uint64_t(n), uint64_t(k)}),
+        packed.data(), matmul.type, fb::Packing::Panel32);
     EXPECT_TRUE(packed == expected) << n << "x" << k;
   }
 }

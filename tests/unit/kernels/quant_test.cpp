@@ -177,8 +177,9 @@ TEST(QuantMatmul, ReadsWeightsAsTheRuntimePacksThem) {
       for (int64_t column = 0; column < k; ++column)
         bytes(expected)[reference::panelIndex(row, column, k, DType::Int8)] =
             bytes(rows)[row * k + column];
-    packTensor(wholeTensor(rows.data(), DType::Int8, std::vector<uint64_t>{uint64_t(n), uint64_t(k)}),
-               packed.data(), DType::Int8, fb::Packing::Panel32);
+    packTensor(
+        wholeTensor(rows.data(), DType::Int8, std::vector<uint64_t>{uint64_t(n), uint64_t(k)}),
+        packed.data(), DType::Int8, fb::Packing::Panel32);
     EXPECT_TRUE(packed == expected) << n << "x" << k;
   }
 }
