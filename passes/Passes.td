@@ -40,6 +40,7 @@ def Partition : Pass<"partition", "::mlir::ModuleOp"> {
       %4 = llm.add %x, %3 : tensor<?x64xbf16, #tokens>
     ```
   }];
+  let dependentDialects = ["::vinci::llm::LlmDialect"];
   let options = [
     Option<"world", "world", "int64_t", /*default=*/"1", "Ranks in all">,
     Option<"attentionTp", "attention-tp", "int64_t", /*default=*/"1", "Ranks that divide heads and dense MLPs">,

@@ -2,7 +2,7 @@
 #sequences = #llm.dims<["sequences"]>
 #tokens = #llm.dims<["tokens"]>
 #x2_tokens = #llm.dims<["tokens*2"]>
-module attributes {llm.limits = #llm.limits<max_seq_len = 512, max_tokens_per_step = 512, max_batch = 16, kv_blocks = 68, block_size = 128>, llm.model = #llm.model<name = "qwen3_moe-3x64", architecture = "qwen3_moe", vocab_size = 100, hidden_size = 64, num_hidden_layers = 3, max_position_embeddings = 512, dtype = bf16, parameters = 134752, generation = <eos_token_ids = []>>, llm.precision = #llm.precision<compute = bf16, layernorm = f32, softmax = f32, rotary = f32, parameters = bf16, keep_origin = false>} {
+module attributes {llm.limits = #llm.limits<max_seq_len = 512, max_tokens_per_step = 512, max_batch = 16, kv_blocks = 68, block_size = 128>, llm.model = #llm.model<name = "qwen3_moe-3x64", architecture = "qwen3_moe", vocab_size = 100, hidden_size = 64, num_hidden_layers = 3, max_position_embeddings = 512, dtype = bf16, parameters = 134752, generation = <eos_token_ids = []>, num_key_value_heads = 2>, llm.precision = #llm.precision<compute = bf16, layernorm = f32, softmax = f32, rotary = f32, parameters = bf16, keep_origin = false>} {
   llm.body @prologue(%token_ids: tensor<?xi32, #tokens>, %positions: tensor<?xi32, #tokens>) -> (tensor<?x64xbf16, #tokens>, tensor<?x16xf32, #tokens>) {
     %embed_tokens = llm.weight @embed_tokens from "model.embed_tokens.weight" : tensor<100x64xbf16>
     %inv_freq = llm.constant @inv_freq dense<[1.000000e+00, 0.177827939, 0.0316227786, 0.00562341325, 1.000000e-03, 1.7782794E-4, 3.16227743E-5, 5.62341347E-6]> : tensor<8xf32>
