@@ -99,7 +99,7 @@ void Comparison::take(Side side, const PlanTensor &tensor, const TracedCommand &
   for (uint32_t rank = 0; rank < command.ranks.size(); ++rank)
     ofRanks.push_back(command.output(rank, tensor.output));
   WholeTensor whole = gatherTensor(tensor, Mesh(*models_[side]->plan().root()),
-                                   command.dims()[VinciDim(tensor.rows)], ofRanks);
+                                   tensor.rows.in(command.dims()), ofRanks);
   if (whole.replicas)
     replicas_.push_back({side, step_, tensor, *whole.replicas});
   if (side == SideA)

@@ -2,7 +2,7 @@
 
 #include <algorithm>
 #include <map>
-#include <optional>
+#include <set>
 #include <string_view>
 
 namespace vinci {
@@ -19,7 +19,8 @@ struct Value {
   int32_t layer = -1;
   uint32_t written = 0; ///< by which command
   const fb::Shard *shard = nullptr;
-  TensorForm form = TensorForm::Plain;
+  std::set<uint32_t> partial;          ///< axes over which it is, or will be, a part of a sum
+  TensorForm form = TensorForm::Plain; ///< never PartialSum, which follows from `partial`
 };
 
 class Describer {
@@ -132,6 +133,7 @@ const fb::Shard *shardOf(const fb::Weight &weight, fb::ShardKind kind) {
 void Describer::placeOutput(const Reading &reading, uint32_t output, Value &value) const {
   for (const Value *input : reading.values) {
     value.shard = value.shard ? value.shard : input->shard;
+    value.partial.insert(input->partial.begin(), input->partial.end());
     value.form = std::max(value.form, input->form);
   }
   if (reading.op == "rope_qk") // keys may be cut into fewer parts than queries
@@ -139,8 +141,11 @@ void Describer::placeOutput(const Reading &reading, uint32_t output, Value &valu
   if (reading.op == "dynamic_quantize" && value.shard)
     value.form = TensorForm::OtherOrder;
   if (const fb::Collective *collective = reading.kernel.collective()) {
-    value.form = collective->kind() == fb::CollectiveKind::AllGather ? TensorForm::OtherOrder
-                                                                     : TensorForm::Plain;
+    const bool gathers = collective->kind() == fb::CollectiveKind::AllGather;
+    value.form = gathers ? TensorForm::OtherOrder : TensorForm::Plain;
+    if (!gathers)
+      for (uint32_t axis : *collective->axes())
+        value.partial.erase(axis);
     return;
   }
   if (reading.op == "join_columns") {
@@ -148,22 +153,27 @@ void Describer::placeOutput(const Reading &reading, uint32_t output, Value &valu
     value.form = TensorForm::Plain;
   }
   if (reading.op == "moe_combine" && value.form == TensorForm::ByExpert)
-    value.form = TensorForm::PartialSum;
+    value.form = TensorForm::Plain;
   if (reading.op == "moe_sort" && reading.rankConstant)
     value.form = TensorForm::ByExpert;
   if (!reading.weight)
     return;
+  auto isPartialOver = [&](const fb::Shard *shard) {
+    if (shard)
+      value.partial.insert(shard->axes()->begin(), shard->axes()->end());
+  };
   const fb::Shard *rows = shardOf(*reading.weight, fb::ShardKind::Rows);
-  if (rows && reading.op == "embedding")
-    value.form = TensorForm::PartialSum; // zeros for the tokens of other ranks
+  if (reading.op == "embedding")
+    isPartialOver(rows); // zeros for the tokens of other ranks
   else if (rows && reading.weight->pieces()->size() > 1)
     value.form = std::max(value.form, TensorForm::OtherOrder);
   else if (rows)
     value.shard = rows;
-  if (shardOf(*reading.weight, fb::ShardKind::Columns)) {
+  if (const fb::Shard *columns = shardOf(*reading.weight, fb::ShardKind::Columns)) {
     value.shard = rows;
-    value.form = std::max(value.form, TensorForm::PartialSum);
+    isPartialOver(columns);
   }
+  isPartialOver(shardOf(*reading.weight, fb::ShardKind::Stack)); // once the experts are combined
 }
 
 Value Describer::outputOf(const Reading &reading, uint32_t output) {
@@ -178,12 +188,13 @@ Value Describer::outputOf(const Reading &reading, uint32_t output) {
 void Describer::setSizes(const fb::Operand &operand, PlanTensor &tensor) const {
   auto set = [&](const auto &what) {
     tensor.dtype = toDType(what.dtype());
+    tensor.rows = {VINCI_DIM_ONE, 1};
     tensor.columns = 1;
-    for (const fb::Dim *dim : *what.dims()) {
-      tensor.columns *= dim->scale();
-      if (dim->symbol() != fb::Symbol::One)
-        tensor.rows = dim->symbol();
-    }
+    for (const fb::Dim *dim : *what.dims())
+      if (dim->symbol() == fb::Symbol::One)
+        tensor.columns *= dim->scale();
+      else
+        tensor.rows = {VinciDim(dim->symbol()), dim->scale()};
   };
   if (operand.space() == fb::Space::Arena)
     set(*plan_.buffers()->Get(operand.index()));
@@ -209,7 +220,8 @@ std::vector<PlanTensor> Describer::describe(const fb::Call &call, uint32_t ordin
     if (const auto *debug = plan_.debug(); debug && call.body() < debug->size())
       tensor.location = debug->Get(call.body())->locations()->Get(ordinal)->str();
     tensor.output = output;
-    tensor.form = value.form;
+    tensor.form = value.form == TensorForm::Plain && !value.partial.empty() ? TensorForm::PartialSum
+                                                                            : value.form;
     tensor.shard = value.shard;
     setSizes(operand, tensor);
     written.push_back({{operand.space(), operand.index()}, value});

@@ -2,6 +2,7 @@
 // of one model can be laid side by side: whatever ranks, fusions or folded bodies the plans have.
 #pragma once
 
+#include "runtime/device/command_list.h"
 #include "runtime/plan/plan.h"
 
 #include <cstdint>
@@ -32,8 +33,8 @@ struct PlanTensor {
   std::string location; ///< "config.json:12:3"; empty where the plan has none
   uint32_t output = 0;  ///< which output of the command
   DType dtype = DType::Float32;
-  fb::Symbol rows = fb::Symbol::One;
-  uint64_t columns = 0; ///< elements on a rank for each of `rows`
+  Extent rows;
+  uint64_t columns = 0; ///< on a rank
   TensorForm form = TensorForm::Plain;
   const fb::Shard *shard = nullptr; ///< how the columns are cut; null: not at all
 

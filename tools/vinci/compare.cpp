@@ -146,7 +146,8 @@ static Report worstRows(const Comparison &comparison, const std::vector<std::str
                         int64_t count) {
   std::vector<const ComparedTensor *> worst;
   for (const ComparedTensor &tensor : comparison.tensors())
-    worst.push_back(&tensor);
+    if (!tensor.error.sameBits)
+      worst.push_back(&tensor);
   std::ranges::stable_sort(worst, std::ranges::greater(), [](const ComparedTensor *tensor) {
     return std::pair(!tensor->within, tensor->error.relative());
   });
