@@ -44,9 +44,12 @@ struct NotCompared {
 /// computes in 16 bits or with weights of 8.
 double defaultTolerance(const fb::Plan &a, const fb::Plan &b);
 
+/// Throws Error if A and B cannot be plans of one model.
+void requireSameModel(const fb::Model &a, const fb::Model &b);
+
 class Comparison {
 public:
-  /// Throws Error if A and B cannot be plans of one model. Both must outlive the comparison.
+  /// Of one model: requireSameModel. Both must outlive the comparison.
   Comparison(LoadedModel &a, LoadedModel &b, double tolerance);
 
   /// Runs one step of A, keeping its tensors, then of B, comparing. The logits are those of A.

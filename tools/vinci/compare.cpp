@@ -232,6 +232,7 @@ static void compare(const CompareArguments &arguments) {
       arguments, arguments.b.empty() ? arguments.a : arguments.b, "--b", arguments.bOptions);
   ReadyPlan readyA = preparePlan(sideA.source, sideA.model, sideA.compile);
   ReadyPlan readyB = preparePlan(sideB.source, sideB.model, sideB.compile);
+  requireSameModel(*readyA.plan.root()->model(), *readyB.plan.root()->model());
   const std::vector<int32_t> ids = promptOf(arguments, readyA);
   const auto a = loadSide(std::move(readyA)), b = loadSide(std::move(readyB));
   const double tolerance =
@@ -259,6 +260,8 @@ static void compare(const CompareArguments &arguments) {
     report["replicas"] = replicaRows(comparison, steps);
   report["logits"] = logitRows(comparison, steps);
   report["worst"] = worstRows(comparison, steps, arguments.worst);
+  if (report["worst"].empty() && arguments.format == ReportFormat::Text)
+    report.erase("worst");
   printReport(report, arguments.format);
   failIfDifferent(comparison, steps, tolerance);
 }
