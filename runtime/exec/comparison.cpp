@@ -15,8 +15,8 @@ double toleranceOf(fb::DType type) {
     return 5e-2;
   case fb::DType::Float16:
     return 1e-2;
-  case fb::DType::Int8:
-    return 2e-2;
+  case fb::DType::Int8: // a step of a coarse scale
+    return 1e-1;
   case fb::DType::Float32:
   case fb::DType::Int32:
     return 1e-4;
