@@ -72,6 +72,8 @@ public:
   Impl(Plan plan, std::vector<Pack> packs, const LoadOptions &options);
 
   std::span<const float> step(EntryKind kind, const StepInputs &inputs);
+  std::span<const float> tracedStep(EntryKind kind, const StepInputs &inputs,
+                                    const TraceObserver &after);
   MemoryUse memoryUse() const;
 
   Plan plan;
@@ -83,6 +85,9 @@ private:
   std::vector<VinciKernel> linkKernels();
   void allocate(Rank &rank, uint32_t number);
   void setInputs(Rank &rank, const StepInputs &inputs);
+  /// Checks the inputs, and gives them and the sizes to all ranks.
+  void beginStep(EntryKind kind, const StepInputs &inputs);
+  std::span<const float> logits() const;
 
   std::vector<KernelLibrary> libraries_;
   RankGroups groups_;
@@ -172,18 +177,37 @@ void LoadedModel::Impl::setInputs(Rank &rank, const StepInputs &inputs) {
             int32_t(inputs.tokenIds.size()));
 }
 
-std::span<const float> LoadedModel::Impl::step(EntryKind kind, const StepInputs &inputs) {
+void LoadedModel::Impl::beginStep(EntryKind kind, const StepInputs &inputs) {
   checkStepInputs(kind, inputs, limits);
-  size_t rows = kind == EntryKind::Prefill ? inputs.logitIndices.size() : inputs.tokenIds.size();
   dims_[VINCI_DIM_TOKENS] = inputs.tokenIds.size();
   dims_[VINCI_DIM_SEQUENCES] = inputs.contextLens.size();
-  dims_[VINCI_DIM_LOGIT_ROWS] = rows;
-  for (Rank &rank : ranks_) {
+  dims_[VINCI_DIM_LOGIT_ROWS] =
+      kind == EntryKind::Prefill ? inputs.logitIndices.size() : inputs.tokenIds.size();
+  for (Rank &rank : ranks_)
     setInputs(rank, inputs);
+}
+
+std::span<const float> LoadedModel::Impl::logits() const {
+  return {static_cast<const float *>(ranks_[0].addresses.outputs[0]),
+          dims_[VINCI_DIM_LOGIT_ROWS] * limits.vocabSize};
+}
+
+std::span<const float> LoadedModel::Impl::step(EntryKind kind, const StepInputs &inputs) {
+  beginStep(kind, inputs);
+  for (Rank &rank : ranks_)
     rank.stream->launch(*rank.graphs[size_t(kind)]);
-  }
   machine.synchronize();
-  return {static_cast<const float *>(ranks_[0].addresses.outputs[0]), rows * limits.vocabSize};
+  return logits();
+}
+
+std::span<const float> LoadedModel::Impl::tracedStep(EntryKind kind, const StepInputs &inputs,
+                                                     const TraceObserver &after) {
+  beginStep(kind, inputs);
+  std::vector<CommandList> lists;
+  for (const Rank &rank : ranks_)
+    lists.push_back(resolveEntry(*plan.root(), *plan.entry(toString(kind)), rank.addresses, dims_));
+  runTraced(lists, after);
+  return logits();
 }
 
 MemoryUse LoadedModel::Impl::memoryUse() const {
@@ -235,6 +259,11 @@ const ModelLimits &LoadedModel::limits() const {
 
 std::span<const float> LoadedModel::step(EntryKind kind, const StepInputs &inputs) {
   return impl_->step(kind, inputs);
+}
+
+std::span<const float> LoadedModel::tracedStep(EntryKind kind, const StepInputs &inputs,
+                                               const TraceObserver &after) {
+  return impl_->tracedStep(kind, inputs, after);
 }
 
 const Plan &LoadedModel::plan() const {

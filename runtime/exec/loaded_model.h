@@ -4,6 +4,7 @@
 
 #include "runtime/device/device.h"
 #include "runtime/exec/step_runner.h"
+#include "runtime/exec/traced_run.h"
 #include "runtime/plan/plan.h"
 #include "runtime/weights/pack.h"
 
@@ -33,6 +34,10 @@ public:
   /// Checks its inputs: see checkStepInputs. Runs all ranks; the logits are those of rank 0.
   /// Allocates nothing after the first step of each kind.
   std::span<const float> step(EntryKind kind, const StepInputs &inputs) override;
+  /// The same step and the same bits, command by command on the calling thread. Commands have the
+  /// ordinals of resolveEntry (resolve.h).
+  std::span<const float> tracedStep(EntryKind kind, const StepInputs &inputs,
+                                    const TraceObserver &after);
 
   const Plan &plan() const;
   uint32_t ranks() const;

@@ -12,6 +12,7 @@ void addImportCommand(CLI::App &app);
 void addPackCommand(CLI::App &app);
 void addRunCommand(CLI::App &app);
 void addEvalCommand(CLI::App &app);
+void addCompareCommand(CLI::App &app);
 void addTokenizeCommand(CLI::App &app);
 void addInspectCommand(CLI::App &app);
 void addVerifyCommand(CLI::App &app);

@@ -65,6 +65,7 @@ int main(int argc, char **argv) {
   addPackCommand(app);
   addRunCommand(app);
   addEvalCommand(app);
+  addCompareCommand(app);
   addTokenizeCommand(app);
   addInspectCommand(app);
   addVerifyCommand(app);

@@ -1,0 +1,241 @@
+#include "runtime/exec/plan_tensors.h"
+
+#include <algorithm>
+#include <map>
+#include <set>
+#include <string_view>
+
+namespace vinci {
+
+namespace {
+
+bool inArenaOrOutput(const fb::Operand &operand) {
+  return operand.space() == fb::Space::Arena || operand.space() == fb::Space::Output;
+}
+
+/// What is known of a value while the commands are gone through.
+struct Value {
+  std::string name;
+  int32_t layer = -1;
+  uint32_t written = 0; ///< by which command
+  const fb::Shard *shard = nullptr;
+  std::set<uint32_t> partial;          ///< axes over which it is, or will be, a part of a sum
+  TensorForm form = TensorForm::Plain; ///< never PartialSum, which follows from `partial`
+};
+
+class Describer {
+public:
+  Describer(const fb::Plan &plan, const fb::Entry &entry) : plan_(plan), entry_(entry) {}
+
+  std::vector<std::vector<PlanTensor>> run() {
+    for (const fb::Call *call : *entry_.calls())
+      for (uint32_t i = 0; i < plan_.bodies()->Get(call->body())->commands()->size(); ++i)
+        result_.push_back(describe(*call, i));
+    return std::move(result_);
+  }
+
+private:
+  /// A command with what it reads.
+  struct Reading {
+    const fb::Call &call;
+    const fb::Body &body;
+    const fb::Kernel &kernel;
+    std::string_view op;
+    std::vector<const Value *> values; ///< of arena and output, in the order of the operands
+    const fb::Weight *weight = nullptr;
+    std::string weightName;
+    bool rankConstant = false;
+
+    /// The value that was written last: of a residual and what is added to it, the latter.
+    const Value &latest() const {
+      return **std::ranges::max_element(values, {}, [](auto *value) { return value->written; });
+    }
+  };
+
+  std::vector<PlanTensor> describe(const fb::Call &call, uint32_t ordinal);
+  Reading read(const fb::Call &call, const fb::Command &command);
+  Value outputOf(const Reading &reading, uint32_t output);
+  void nameOutput(const Reading &reading, uint32_t output, Value &value) const;
+  void placeOutput(const Reading &reading, uint32_t output, Value &value) const;
+  void setSizes(const fb::Operand &operand, PlanTensor &tensor) const;
+
+  const fb::Plan &plan_;
+  const fb::Entry &entry_;
+  std::map<std::pair<fb::Space, uint32_t>, Value> values_;
+  std::vector<std::vector<PlanTensor>> result_;
+};
+
+Describer::Reading Describer::read(const fb::Call &call, const fb::Command &command) {
+  const fb::Body &body = *plan_.bodies()->Get(call.body());
+  const fb::Kernel &kernel = *plan_.kernels()->Get(command.kernel());
+  Reading reading{call, body, kernel, kernel.op()->string_view(), {}, nullptr, {}, false};
+  for (uint32_t i = kernel.outputs(); i < command.operand_count(); ++i) {
+    const fb::Operand &operand = *body.operands()->Get(command.operand_first() + i);
+    if (operand.space() == fb::Space::Constant)
+      reading.rankConstant |= plan_.constants()->Get(operand.index())->per_rank();
+    if (operand.space() == fb::Space::Parameter && !reading.weight) {
+      const fb::Binding &binding = *call.bindings()->Get(operand.index());
+      if (binding.kind() == fb::BindingKind::Weight) {
+        reading.weight = plan_.weights()->Get(binding.index());
+        reading.weightName = body.parameters()->Get(operand.index())->str();
+      }
+    }
+    if (inArenaOrOutput(operand))
+      reading.values.push_back(&values_[{operand.space(), operand.index()}]);
+  }
+  return reading;
+}
+
+/// Data that moves between ranks or within a rank, and stays what it is.
+bool onlyMoves(const fb::Kernel &kernel) {
+  return kernel.collective() || kernel.op()->string_view() == "join_columns";
+}
+
+/// The names are those of the unfused computation where a fused op computes the same.
+void Describer::nameOutput(const Reading &reading, uint32_t output, Value &value) const {
+  const std::string_view op = reading.op;
+  auto derive = [&](const Value &from, std::string_view suffix) {
+    value.layer = from.layer;
+    value.name = fmt::format("{}.{}", from.name, suffix);
+  };
+  // A quantisation is named by what it reads: its scale belongs to any one of the linears after it.
+  if (reading.weight && output == 0 && op != "quantize") {
+    value.name = reading.weightName;
+    return;
+  }
+  if (reading.values.empty() || op == "attention") {
+    value.name = op;
+  } else if (onlyMoves(reading.kernel)) {
+    value.layer = reading.values[0]->layer;
+    value.name = reading.values[0]->name;
+  } else if (op == "add" || op == "add_rms_norm") {
+    derive(reading.latest(), "sum");
+  } else if (op == "rope_qk") {
+    derive(*reading.values[output], "rope");
+  } else if (op == "mul" && reading.values[0]->name.ends_with(".silu")) {
+    derive(*reading.values[0], "");
+    value.name.replace(value.name.size() - std::string_view(".silu.").size(), std::string::npos,
+                       ".swiglu");
+  } else {
+    derive(*reading.values[0], output == 0 ? std::string(op) : fmt::format("{}.{}", op, output));
+  }
+}
+
+/// The shard of this kind, if it cuts anything.
+const fb::Shard *shardOf(const fb::Weight &weight, fb::ShardKind kind) {
+  for (const fb::Shard *shard : *weight.pieces()->Get(0)->shards())
+    if (shard->kind() == kind && shard->parts() > 1)
+      return shard;
+  return nullptr;
+}
+
+/// Follows the shards of the weights through the program.
+void Describer::placeOutput(const Reading &reading, uint32_t output, Value &value) const {
+  for (const Value *input : reading.values) {
+    value.shard = value.shard ? value.shard : input->shard;
+    value.partial.insert(input->partial.begin(), input->partial.end());
+    value.form = std::max(value.form, input->form);
+  }
+  if (reading.op == "rope_qk") // keys may be cut into fewer parts than queries
+    value.shard = reading.values[output]->shard;
+  if (reading.op == "dynamic_quantize" && value.shard)
+    value.form = TensorForm::OtherOrder;
+  if (const fb::Collective *collective = reading.kernel.collective()) {
+    const bool gathers = collective->kind() == fb::CollectiveKind::AllGather;
+    value.form = gathers ? TensorForm::OtherOrder : TensorForm::Plain;
+    if (!gathers)
+      for (uint32_t axis : *collective->axes())
+        value.partial.erase(axis);
+    return;
+  }
+  if (reading.op == "join_columns") {
+    value.shard = nullptr;
+    value.form = TensorForm::Plain;
+  }
+  if (reading.op == "moe_combine" && value.form == TensorForm::ByExpert)
+    value.form = TensorForm::Plain;
+  if (reading.op == "moe_sort" && reading.rankConstant)
+    value.form = TensorForm::ByExpert;
+  if (!reading.weight)
+    return;
+  auto isPartialOver = [&](const fb::Shard *shard) {
+    if (shard)
+      value.partial.insert(shard->axes()->begin(), shard->axes()->end());
+  };
+  const fb::Shard *rows = shardOf(*reading.weight, fb::ShardKind::Rows);
+  if (reading.op == "embedding")
+    isPartialOver(rows); // zeros for the tokens of other ranks
+  else if (rows && reading.weight->pieces()->size() > 1)
+    value.form = std::max(value.form, TensorForm::OtherOrder);
+  else if (rows)
+    value.shard = rows;
+  if (const fb::Shard *columns = shardOf(*reading.weight, fb::ShardKind::Columns)) {
+    value.shard = rows;
+    isPartialOver(columns);
+  }
+  isPartialOver(shardOf(*reading.weight, fb::ShardKind::Stack)); // once the experts are combined
+}
+
+Value Describer::outputOf(const Reading &reading, uint32_t output) {
+  Value value;
+  value.layer = reading.call.layer();
+  value.written = uint32_t(result_.size());
+  nameOutput(reading, output, value);
+  placeOutput(reading, output, value);
+  return value;
+}
+
+void Describer::setSizes(const fb::Operand &operand, PlanTensor &tensor) const {
+  auto set = [&](const auto &what) {
+    tensor.dtype = toDType(what.dtype());
+    tensor.rows = {VINCI_DIM_ONE, 1};
+    tensor.columns = 1;
+    for (const fb::Dim *dim : *what.dims())
+      if (dim->symbol() == fb::Symbol::One)
+        tensor.columns *= dim->scale();
+      else
+        tensor.rows = {VinciDim(dim->symbol()), dim->scale()};
+  };
+  if (operand.space() == fb::Space::Arena)
+    set(*plan_.buffers()->Get(operand.index()));
+  else
+    set(*entry_.outputs()->Get(operand.index()));
+}
+
+std::vector<PlanTensor> Describer::describe(const fb::Call &call, uint32_t ordinal) {
+  const fb::Body &body = *plan_.bodies()->Get(call.body());
+  const fb::Command &command = *body.commands()->Get(ordinal);
+  const Reading reading = read(call, command);
+  std::vector<std::pair<std::pair<fb::Space, uint32_t>, Value>> written;
+  std::vector<PlanTensor> tensors;
+  for (uint32_t output = 0; output < reading.kernel.outputs(); ++output) {
+    const fb::Operand &operand = *body.operands()->Get(command.operand_first() + output);
+    if (!inArenaOrOutput(operand)) // the KV cache: what goes into it was written before
+      continue;
+    const Value value = outputOf(reading, output);
+    PlanTensor &tensor = tensors.emplace_back();
+    tensor.name = value.name;
+    tensor.layer = value.layer;
+    tensor.op = fmt::format("llm.{}", reading.op);
+    if (const auto *debug = plan_.debug(); debug && call.body() < debug->size())
+      tensor.location = debug->Get(call.body())->locations()->Get(ordinal)->str();
+    tensor.output = output;
+    tensor.form = value.form == TensorForm::Plain && !value.partial.empty() ? TensorForm::PartialSum
+                                                                            : value.form;
+    tensor.shard = value.shard;
+    setSizes(operand, tensor);
+    written.push_back({{operand.space(), operand.index()}, value});
+  }
+  // Only now: outputs may be where inputs are.
+  for (auto &[place, value] : written)
+    values_[place] = value;
+  return tensors;
+}
+
+} // namespace
+
+std::vector<std::vector<PlanTensor>> tensorsOf(const fb::Plan &plan, const fb::Entry &entry) {
+  return Describer(plan, entry).run();
+}
+
+} // namespace vinci

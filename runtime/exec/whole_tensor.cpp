@@ -1,0 +1,115 @@
+#include "runtime/exec/whole_tensor.h"
+
+#include "runtime/support/half.h"
+
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+#include <limits>
+
+namespace vinci {
+
+namespace {
+
+double valueAt(const void *values, DType dtype, uint64_t index) {
+  switch (dtype) {
+  case DType::Float32:
+    return static_cast<const float *>(values)[index];
+  case DType::BFloat16:
+    return floatOfBFloat16(static_cast<const uint16_t *>(values)[index]);
+  case DType::Float16:
+    return floatOfFloat16(static_cast<const uint16_t *>(values)[index]);
+  case DType::Int32:
+    return static_cast<const int32_t *>(values)[index];
+  case DType::Int8:
+    return static_cast<const int8_t *>(values)[index];
+  }
+  return 0;
+}
+
+/// Sums up errors one element at a time.
+class ErrorSum {
+public:
+  void add(double a, double b) {
+    ++count_;
+    if (std::isfinite(a))
+      error_.largest = std::max(error_.largest, std::abs(a));
+    if (a == b || (std::isnan(a) && std::isnan(b)))
+      return;
+    const double distance = std::abs(a - b);
+    const double error = std::isnan(distance) ? std::numeric_limits<double>::infinity() : distance;
+    error_.sameBits = false;
+    error_.max = std::max(error_.max, error);
+    sum_ += error;
+  }
+  TensorError result() {
+    error_.mean = count_ ? sum_ / double(count_) : 0;
+    return error_;
+  }
+
+private:
+  TensorError error_;
+  double sum_ = 0;
+  uint64_t count_ = 0;
+};
+
+} // namespace
+
+double TensorError::relative() const {
+  if (max == 0)
+    return 0;
+  return largest == 0 ? std::numeric_limits<double>::infinity() : max / largest;
+}
+
+WholeTensor gatherTensor(const PlanTensor &tensor, const Mesh &mesh, uint64_t rows,
+                         std::span<const void *const> ofRanks) {
+  WholeTensor whole;
+  whole.rows = rows;
+  whole.parts = tensor.shard ? tensor.shard->parts() : 1;
+  whole.columns = tensor.columns * whole.parts;
+  whole.values.resize(whole.rows * whole.columns);
+  std::vector<std::optional<uint32_t>> holders(whole.parts); // the first rank that has each part
+  for (uint32_t rank = 0; rank < ofRanks.size(); ++rank) {
+    const uint32_t part = tensor.shard ? partNumber(*tensor.shard, mesh, rank) : 0;
+    const uint64_t count = rows * tensor.columns;
+    if (const auto holder = holders[part]) {
+      if (!whole.replicas &&
+          std::memcmp(ofRanks[*holder], ofRanks[rank], count * byteSize(tensor.dtype)) != 0) {
+        ErrorSum sum;
+        for (uint64_t i = 0; i < count; ++i)
+          sum.add(valueAt(ofRanks[*holder], tensor.dtype, i),
+                  valueAt(ofRanks[rank], tensor.dtype, i));
+        whole.replicas = {*holder, rank, sum.result()};
+      }
+      continue;
+    }
+    holders[part] = rank;
+    for (uint64_t row = 0; row < rows; ++row)
+      for (uint64_t column = 0; column < tensor.columns; ++column)
+        whole.values[row * whole.columns + part * tensor.columns + column] =
+            valueAt(ofRanks[rank], tensor.dtype, row * tensor.columns + column);
+  }
+  return whole;
+}
+
+std::optional<TensorError> errorBetween(const WholeTensor &a, const WholeTensor &b) {
+  const uint64_t columns = std::min(a.columns, b.columns);
+  const uint64_t padding = std::max(a.columns, b.columns) - columns;
+  const uint32_t parts = a.columns > b.columns ? a.parts : b.parts;
+  if (a.rows != b.rows || (padding != 0 && padding >= parts))
+    return std::nullopt;
+  ErrorSum sum;
+  for (uint64_t row = 0; row < a.rows; ++row)
+    for (uint64_t column = 0; column < columns; ++column)
+      sum.add(a.values[row * a.columns + column], b.values[row * b.columns + column]);
+  return sum.result();
+}
+
+TensorError errorBetween(std::span<const float> a, std::span<const float> b) {
+  ErrorSum sum;
+  for (size_t i = 0; i < std::min(a.size(), b.size()); ++i)
+    sum.add(a[i], b[i]);
+  return sum.result();
+}
+
+} // namespace vinci

@@ -1,0 +1,108 @@
+// How the outputs of a plan's commands are named, and how they are spread over ranks.
+#include "runtime/exec/plan_tensors.h"
+
+#include "tests/unit/plan/sample_plan.h"
+
+#include <gtest/gtest.h>
+
+namespace vinci {
+namespace {
+
+class Tensors {
+public:
+  explicit Tensors(const fb::PlanT &plan) {
+    fb::FinishPlanBuffer(builder_, fb::Plan::Pack(builder_, &plan));
+    const fb::Plan &packed = *fb::GetPlan(builder_.GetBufferPointer());
+    commands_ = tensorsOf(packed, *packed.entries()->Get(0));
+  }
+
+  const PlanTensor &at(uint32_t command) const { return commands_.at(command).at(0); }
+  std::vector<std::string> keys() const {
+    std::vector<std::string> keys;
+    for (const auto &tensors : commands_)
+      for (const PlanTensor &tensor : tensors)
+        keys.push_back(tensor.key());
+    return keys;
+  }
+
+private:
+  flatbuffers::FlatBufferBuilder builder_;
+  std::vector<std::vector<PlanTensor>> commands_;
+};
+
+// Ordinals of the sample's first layer, after the two commands of the prologue.
+constexpr uint32_t first = 2;
+
+TEST(PlanTensors, AreNamedByWeightLayerAndWhatIsDoneToThem) {
+  std::vector<std::string> expected = {"-1:embed_tokens", "-1:rope_table"};
+  for (const char *layer : {"0:", "1:"})
+    for (const char *name : {"norm", "q", "k", "v", "q.rope", "k.rope", "attention", "o", "o.sum"})
+      expected.push_back(std::string(layer) + name);
+  for (const char *key : {"1:o.sum.gather_rows", "-1:norm", "-1:lm_head"})
+    expected.push_back(key);
+  EXPECT_EQ(Tensors(sample::plan()).keys(), expected);
+}
+
+TEST(PlanTensors, HaveSizesOfTheStep) {
+  const Tensors tensors(sample::plan());
+  StepDims dims;
+  dims[VINCI_DIM_TOKENS] = 5;
+  dims[VINCI_DIM_LOGIT_ROWS] = 2;
+  const PlanTensor &k = tensors.at(first + sample::ProjectK);
+  EXPECT_EQ(k.rows.in(dims), 5u);
+  EXPECT_EQ(k.columns, sample::headDim);
+  EXPECT_EQ(k.dtype, DType::BFloat16);
+  EXPECT_EQ(k.op, "llm.matmul");
+  const PlanTensor &logits = tensors.at(first + 2 * 10 + 2);
+  EXPECT_EQ(logits.rows.in(dims), 2u);
+  EXPECT_EQ(logits.columns, sample::vocabulary);
+  EXPECT_EQ(logits.dtype, DType::Float32);
+}
+
+TEST(PlanTensors, WithRowsOfSeveralChoicesForEachToken) {
+  fb::PlanT plan = sample::plan();
+  plan.buffers[sample::K]->dims = {fb::Dim(fb::Symbol::Tokens, 4), fb::Dim(fb::Symbol::One, 2),
+                                   fb::Dim(fb::Symbol::One, 3)};
+  StepDims dims;
+  dims[VINCI_DIM_TOKENS] = 5;
+  const Tensors tensors(plan);
+  EXPECT_EQ(tensors.at(first + sample::ProjectK).rows.in(dims), 20u);
+  EXPECT_EQ(tensors.at(first + sample::ProjectK).columns, 6u);
+}
+
+TEST(PlanTensors, FollowTheShardsOfWeights) {
+  const Tensors tensors(sample::rankedPlan({2}));
+  for (uint32_t command : {sample::ProjectQ, sample::RotateQ, sample::Attend}) {
+    const PlanTensor &tensor = tensors.at(first + command);
+    EXPECT_EQ(tensor.form, TensorForm::Plain) << tensor.name;
+    ASSERT_TRUE(tensor.shard) << tensor.name;
+    EXPECT_EQ(tensor.shard->parts(), 2u);
+  }
+  for (uint32_t command : {sample::Norm, sample::ProjectK, sample::RotateK}) {
+    const PlanTensor &tensor = tensors.at(first + command);
+    EXPECT_EQ(tensor.form, TensorForm::Plain) << tensor.name;
+    EXPECT_FALSE(tensor.shard) << tensor.name;
+  }
+}
+
+TEST(PlanTensors, ArePartsOfASumUntilItIsMade) {
+  fb::PlanT plan = sample::rankedPlan({2, 2}); // divided along axis 1
+  auto forms = [&] {
+    const Tensors tensors(plan);
+    const PlanTensor &part = tensors.at(first + sample::ProjectO),
+                     &sum = tensors.at(first + sample::Residual);
+    EXPECT_EQ(part.key(), "0:o");
+    EXPECT_EQ(sum.key(), "0:o");
+    EXPECT_EQ(sum.op, "llm.all_reduce");
+    EXPECT_FALSE(part.shard || sum.shard);
+    return std::pair(part.form, sum.form);
+  };
+  EXPECT_EQ(forms(), std::pair(TensorForm::PartialSum, TensorForm::Plain));
+  for (auto &weight : plan.weights)
+    if (weight->name.ends_with(".o"))
+      weight->pieces[0]->shards[0]->axes = {0, 1};
+  EXPECT_EQ(forms(), std::pair(TensorForm::PartialSum, TensorForm::PartialSum));
+}
+
+} // namespace
+} // namespace vinci
