@@ -21,6 +21,7 @@ namespace {
 struct Divided {
   StringRef name;
   int64_t size;
+  Location loc;
   bool replicates = false; ///< fewer than ranks are held by several ranks each
 
   bool takes(int64_t degree) const {
@@ -30,8 +31,7 @@ struct Divided {
 
 } // namespace
 
-static LogicalResult check(Location loc, StringRef degreeName, int64_t degree,
-                           ArrayRef<Divided> sizes) {
+static LogicalResult check(StringRef degreeName, int64_t degree, ArrayRef<Divided> sizes) {
   auto takes = [&](int64_t d) {
     return llvm::all_of(sizes, [&](const Divided &divided) { return divided.takes(d); });
   };
@@ -46,39 +46,36 @@ static LogicalResult check(Location loc, StringRef degreeName, int64_t degree,
   for (int64_t d = 1; d <= most; ++d)
     if (takes(d))
       legal += (legal.empty() ? "" : ", ") + std::to_string(d);
-  return emitError(loc) << problem->name << " " << problem->size << " cannot be divided among the "
-                        << degree << " ranks of " << degreeName
-                        << "; legal for this model: " << legal;
+  return emitError(problem->loc) << problem->name << " " << problem->size
+                                 << " cannot be divided among the " << degree << " ranks of "
+                                 << degreeName << "; legal for this model: " << legal;
 }
 
 LogicalResult checkDegrees(llm::BodyOp body, const ParallelDegrees &degrees) {
   SmallVector<Divided> attention, width, experts;
-  std::optional<Location> attentionLoc, expertLoc;
-  for (Operation &op : body.getBlock()) {
-    if (auto attend = dyn_cast<llm::AttentionOp>(op)) {
-      attention.push_back({"num_attention_heads", attend.getQuery().getType().getDimSize(1)});
-      attention.push_back({"num_key_value_heads", attend.getCache().getType().getHeads(), true});
-      attentionLoc = op.getLoc();
-    }
-    auto weight = dyn_cast<llm::WeightOp>(op);
-    if (!weight || weight.getSymName() != "gate_proj")
+  for (auto op : body.getBlock().getOps<llm::AttentionOp>()) {
+    attention.push_back(
+        {"num_attention_heads", op.getQuery().getType().getDimSize(1), op.getLoc()});
+    Operation *cache = op.getCache().getDefiningOp();
+    attention.push_back({"num_key_value_heads", op.getCache().getType().getHeads(),
+                         cache ? cache->getLoc() : op.getLoc(), /*replicates=*/true});
+  }
+  for (auto weight : body.getBlock().getOps<llm::WeightOp>()) {
+    if (weight.getSymName() != "gate_proj")
       continue;
     ArrayRef<int64_t> shape = weight.getResult().getType().getShape();
+    // The line of the config that asks for what it is used in.
+    Operation *user = weight->use_empty() ? weight : *weight->user_begin();
     if (!weight.getStack()) {
-      attention.push_back({"intermediate_size", shape[0]});
+      attention.push_back({"intermediate_size", shape[0], user->getLoc()});
       continue;
     }
-    experts.push_back({"num_experts", shape[0]});
-    width.push_back({"moe_intermediate_size", shape[1]});
-    expertLoc = op.getLoc();
+    experts.push_back({"num_experts", shape[0], user->getLoc()});
+    width.push_back({"moe_intermediate_size", shape[1], user->getLoc()});
   }
-  if (attentionLoc && failed(check(*attentionLoc, "attention_tp", degrees.attentionTp, attention)))
-    return failure();
-  if (!expertLoc)
-    return success();
-  if (failed(check(*expertLoc, "expert parallelism", degrees.world / degrees.moeTp, experts)))
-    return failure();
-  return check(*expertLoc, "moe_tp", degrees.moeTp, width);
+  return failure(failed(check("attention_tp", degrees.attentionTp, attention)) ||
+                 failed(check("expert parallelism", degrees.world / degrees.moeTp, experts)) ||
+                 failed(check("moe_tp", degrees.moeTp, width)));
 }
 
 //===- Weights --------------------------------------------------------------------------------===//
