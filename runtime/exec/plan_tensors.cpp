@@ -1,9 +1,12 @@
 #include "runtime/exec/plan_tensors.h"
 
+#include "runtime/plan/mesh.h"
+
 #include <algorithm>
 #include <map>
 #include <set>
 #include <string_view>
+#include <utility>
 
 namespace vinci {
 
@@ -13,6 +16,13 @@ bool inArenaOrOutput(const fb::Operand &operand) {
   return operand.space() == fb::Space::Arena || operand.space() == fb::Space::Output;
 }
 
+/// Columns of a concatenated value.
+struct Part {
+  std::string name;
+  const fb::Shard *shard = nullptr;
+  uint64_t columns = 0;
+};
+
 /// What is known of a value while the commands are gone through.
 struct Value {
   std::string name;
@@ -21,6 +31,7 @@ struct Value {
   const fb::Shard *shard = nullptr;
   std::set<uint32_t> partial;          ///< axes over which it is, or will be, a part of a sum
   TensorForm form = TensorForm::Plain; ///< never PartialSum, which follows from `partial`
+  std::vector<Part> parts; ///< if it is concatenated; name and shard are then those of the first
 };
 
 class Describer {
@@ -41,10 +52,16 @@ private:
     const fb::Body &body;
     const fb::Kernel &kernel;
     std::string_view op;
-    std::vector<const Value *> values; ///< of arena and output, in the order of the operands
-    const fb::Weight *weight = nullptr;
-    std::string weightName;
+    std::vector<const Value *> values;  ///< of arena and output, in the order of the operands
+    const fb::Weight *weight = nullptr; ///< the first
+    std::vector<std::string> weightNames;
     bool rankConstant = false;
+
+    /// Which part of queries, keys and values this output of a split is; null: of no split.
+    const Part *split(uint32_t output) const {
+      const bool splits = op == "split_qkv" || op == "append_qkv";
+      return splits && output < values[0]->parts.size() ? &values[0]->parts[output] : nullptr;
+    }
 
     /// The value that was written last: of a residual and what is added to it, the latter.
     const Value &latest() const {
@@ -73,11 +90,12 @@ Describer::Reading Describer::read(const fb::Call &call, const fb::Command &comm
     const fb::Operand &operand = *body.operands()->Get(command.operand_first() + i);
     if (operand.space() == fb::Space::Constant)
       reading.rankConstant |= plan_.constants()->Get(operand.index())->per_rank();
-    if (operand.space() == fb::Space::Parameter && !reading.weight) {
+    if (operand.space() == fb::Space::Parameter) {
       const fb::Binding &binding = *call.bindings()->Get(operand.index());
       if (binding.kind() == fb::BindingKind::Weight) {
-        reading.weight = plan_.weights()->Get(binding.index());
-        reading.weightName = body.parameters()->Get(operand.index())->str();
+        if (!reading.weight)
+          reading.weight = plan_.weights()->Get(binding.index());
+        reading.weightNames.push_back(body.parameters()->Get(operand.index())->str());
       }
     }
     if (inArenaOrOutput(operand))
@@ -98,9 +116,16 @@ void Describer::nameOutput(const Reading &reading, uint32_t output, Value &value
     value.layer = from.layer;
     value.name = fmt::format("{}.{}", from.name, suffix);
   };
+  if (const Part *part = reading.split(output)) {
+    // Norms and rotations, where they are fused, are of queries and keys.
+    const bool normed = output<reading.weightNames.size(), rotated = reading.values.size()> 1;
+    value.name = normed ? reading.weightNames[output] : part->name;
+    value.name += rotated && output < 2 ? ".rope" : "";
+    return;
+  }
   // A quantisation is named by what it reads: its scale belongs to any one of the linears after it.
   if (reading.weight && output == 0 && op != "quantize") {
-    value.name = reading.weightName;
+    value.name = reading.weightNames[0];
     return;
   }
   if (reading.values.empty() || op == "attention") {
@@ -122,11 +147,25 @@ void Describer::nameOutput(const Reading &reading, uint32_t output, Value &value
 }
 
 /// The shard of this kind, if it cuts anything.
-const fb::Shard *shardOf(const fb::Weight &weight, fb::ShardKind kind) {
-  for (const fb::Shard *shard : *weight.pieces()->Get(0)->shards())
+const fb::Shard *shardOf(const fb::WeightPiece &piece, fb::ShardKind kind) {
+  for (const fb::Shard *shard : *piece.shards())
     if (shard->kind() == kind && shard->parts() > 1)
       return shard;
   return nullptr;
+}
+
+/// What each piece of a weight makes: q_proj, from model.layers.0.self_attn.q_proj.weight.
+std::vector<Part> partsOf(const fb::Weight &weight) {
+  std::vector<Part> parts;
+  for (const fb::WeightPiece *piece : *weight.pieces()) {
+    std::string name = piece->source()->str();
+    if (name.ends_with(".weight"))
+      name.resize(name.size() - std::string_view(".weight").size());
+    const fb::Shard *shard = shardOf(*piece, fb::ShardKind::Rows);
+    parts.push_back({name.substr(name.rfind('.') + 1), shard,
+                     partSize(piece->shape()->Get(0), shard ? shard->parts() : 1)});
+  }
+  return parts;
 }
 
 /// Follows the shards of the weights through the program.
@@ -135,6 +174,10 @@ void Describer::placeOutput(const Reading &reading, uint32_t output, Value &valu
     value.shard = value.shard ? value.shard : input->shard;
     value.partial.insert(input->partial.begin(), input->partial.end());
     value.form = std::max(value.form, input->form);
+  }
+  if (const Part *part = reading.split(output)) {
+    value.shard = part->shard;
+    return;
   }
   if (reading.op == "rope_qk") // keys may be cut into fewer parts than queries
     value.shard = reading.values[output]->shard;
@@ -162,18 +205,17 @@ void Describer::placeOutput(const Reading &reading, uint32_t output, Value &valu
     if (shard)
       value.partial.insert(shard->axes()->begin(), shard->axes()->end());
   };
-  const fb::Shard *rows = shardOf(*reading.weight, fb::ShardKind::Rows);
+  const fb::WeightPiece &piece = *reading.weight->pieces()->Get(0);
+  const fb::Shard *rows = shardOf(piece, fb::ShardKind::Rows);
   if (reading.op == "embedding")
     isPartialOver(rows); // zeros for the tokens of other ranks
-  else if (rows && reading.weight->pieces()->size() > 1)
-    value.form = std::max(value.form, TensorForm::OtherOrder);
   else if (rows)
     value.shard = rows;
-  if (const fb::Shard *columns = shardOf(*reading.weight, fb::ShardKind::Columns)) {
+  if (const fb::Shard *columns = shardOf(piece, fb::ShardKind::Columns)) {
     value.shard = rows;
     isPartialOver(columns);
   }
-  isPartialOver(shardOf(*reading.weight, fb::ShardKind::Stack)); // once the experts are combined
+  isPartialOver(shardOf(piece, fb::ShardKind::Stack)); // once the experts are combined
 }
 
 Value Describer::outputOf(const Reading &reading, uint32_t output) {
@@ -182,6 +224,10 @@ Value Describer::outputOf(const Reading &reading, uint32_t output) {
   value.written = uint32_t(result_.size());
   nameOutput(reading, output, value);
   placeOutput(reading, output, value);
+  if (reading.weight && reading.weight->pieces()->size() > 1 && reading.op.ends_with("matmul")) {
+    value.parts = partsOf(*reading.weight);
+    value.name = value.parts[0].name;
+  }
   return value;
 }
 
@@ -224,6 +270,19 @@ std::vector<PlanTensor> Describer::describe(const fb::Call &call, uint32_t ordin
                                                                             : value.form;
     tensor.shard = value.shard;
     setSizes(operand, tensor);
+    tensor.rowColumns = tensor.columns;
+    if (!value.parts.empty()) {
+      const PlanTensor whole = tensor;
+      tensors.pop_back();
+      uint64_t first = 0;
+      for (const Part &part : value.parts) {
+        PlanTensor &piece = tensors.emplace_back(whole);
+        piece.name = part.name;
+        piece.shard = part.shard;
+        piece.columns = part.columns;
+        piece.firstColumn = std::exchange(first, first + part.columns);
+      }
+    }
     written.push_back({{operand.space(), operand.index()}, value});
   }
   // Only now: outputs may be where inputs are.

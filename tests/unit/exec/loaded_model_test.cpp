@@ -3,6 +3,7 @@
 
 #include "backend/codegen/codegen.h"
 #include "backend/plan/plan_writer.h"
+#include "runtime/exec/comparison.h"
 #include "runtime/exec/cpu_features.h"
 #include "runtime/plan/mesh.h"
 #include "runtime/serving/engine.h"
@@ -283,6 +284,61 @@ TEST_F(Loaded, StepsDoNotAllocate) {
   for (int i = 0; i < 100; ++i)
     model->step(EntryKind::Decode, inputs);
   EXPECT_EQ(test::allocationCount(), before);
+}
+
+TEST_F(Loaded, TracedStepsHaveTheSameBits) {
+  Ids ids = {3, 1, 7}, position = {0, 1, 2}, slot = {0, 1, 2}, start = {0, 3}, context = {3},
+      blocks = {0, 0, 0, 0}, rows = {2, 0};
+  StepInputs inputs = {ids, position, slot, start, context, blocks, {}};
+  StepInputs withRows = inputs;
+  withRows.logitIndices = rows;
+  for (const std::vector<uint32_t> &mesh : {std::vector<uint32_t>{}, {2}, {2, 2}})
+    for (EntryKind kind : {EntryKind::Prefill, EntryKind::Score}) {
+      const StepInputs &step = kind == EntryKind::Prefill ? withRows : inputs;
+      auto run = load(planOf(mesh), {.threads = 2}), traced = load(planOf(mesh), {.threads = 1});
+      std::span<const float> expected = run->step(kind, step);
+      const auto tensors = tensorsOf(*traced->plan().root(), *traced->plan().entry(toString(kind)));
+      uint32_t commands = 0;
+      std::vector<float> last;
+      std::span<const float> logits =
+          traced->tracedStep(kind, step, [&](const TracedCommand &command) {
+            EXPECT_EQ(command.ordinal, commands++);
+            EXPECT_EQ(command.ranks.size(), traced->ranks());
+            const PlanTensor *tensor =
+                tensors.at(command.ordinal).empty() ? nullptr : &tensors[command.ordinal].back();
+            if (tensor && tensor->name == "lm_head") {
+              const auto *values = static_cast<const float *>(command.output(0, 0));
+              last.assign(values, values + tensor->rows.in(command.dims()) * tensor->columns);
+            }
+          });
+      EXPECT_EQ(commands, tensors.size());
+      EXPECT_EQ(logits.size(), (kind == EntryKind::Prefill ? 2u : 3u) * 40);
+      EXPECT_TRUE(std::ranges::equal(logits, expected));
+      EXPECT_TRUE(std::ranges::equal(logits, last));
+    }
+}
+
+TEST_F(Loaded, RanksCompareWithOneDevice) {
+  Ids ids = {3, 1, 7}, position = {0, 1, 2}, slot = {0, 1, 2}, start = {0, 3}, context = {3},
+      blocks = {0, 0, 0, 0};
+  StepInputs inputs = {ids, position, slot, start, context, blocks, {}};
+  auto one = load({.threads = 1}), four = load(planOf({2, 2}), {.threads = 1});
+  Comparison comparison(*one, *four, 5e-2);
+  comparison.step(EntryKind::Score, inputs, inputs);
+  EXPECT_EQ(comparison.firstBeyond(), nullptr);
+  EXPECT_TRUE(comparison.replicas().empty());
+  // Prologue 2, layers 9 each, epilogue 2, logits.
+  EXPECT_EQ(comparison.tensors().size(), 23u);
+  EXPECT_EQ(comparison.tensors().back().tensor.name, "logits");
+  EXPECT_EQ(comparison.notCompared(SideA).unmatched, 0u);
+  EXPECT_EQ(comparison.notCompared(SideB).unmatched, 0u);
+  EXPECT_EQ(comparison.notCompared(SideB).partialSums, 2u);
+
+  // Rounding shows in what two ranks add up; with no tolerance that is the first difference.
+  Comparison strict(*one, *four, 0);
+  strict.step(EntryKind::Score, inputs, inputs);
+  ASSERT_TRUE(strict.firstBeyond());
+  EXPECT_EQ(strict.firstBeyond()->tensor.key(), "0:o");
 }
 
 TEST_F(Loaded, BadInputsNeverReachTheKernels) {

@@ -16,7 +16,9 @@ public:
     commands_ = tensorsOf(packed, *packed.entries()->Get(0));
   }
 
-  const PlanTensor &at(uint32_t command) const { return commands_.at(command).at(0); }
+  const PlanTensor &at(uint32_t command, size_t tensor = 0) const {
+    return commands_.at(command).at(tensor);
+  }
   std::vector<std::string> keys() const {
     std::vector<std::string> keys;
     for (const auto &tensors : commands_)
@@ -83,6 +85,29 @@ TEST(PlanTensors, FollowTheShardsOfWeights) {
     EXPECT_EQ(tensor.form, TensorForm::Plain) << tensor.name;
     EXPECT_FALSE(tensor.shard) << tensor.name;
   }
+}
+
+TEST(PlanTensors, AreSeveralWhereAWeightIsConcatenated) {
+  fb::PlanT plan = sample::rankedPlan({2});
+  for (auto &weight : plan.weights)
+    if (weight->name == "layers.0.q") {
+      weight->pieces.push_back(std::make_unique<fb::WeightPieceT>());
+      weight->pieces.back()->source = "model.layers.0.self_attn.k_proj.weight";
+      weight->pieces.back()->shape = {sample::headDim, sample::hidden};
+    }
+  plan.buffers[sample::Q]->dims[1] = fb::Dim(fb::Symbol::One, 32);
+  const Tensors tensors(plan);
+  const PlanTensor &q = tensors.at(first + sample::ProjectQ, 0),
+                   &k = tensors.at(first + sample::ProjectQ, 1);
+  EXPECT_EQ(q.key(), "0:q");
+  EXPECT_EQ(k.key(), "0:k_proj");
+  EXPECT_EQ(q.shard->parts(), 2u);
+  EXPECT_FALSE(k.shard);
+  EXPECT_EQ((std::vector{q.firstColumn, q.columns, q.rowColumns}),
+            (std::vector<uint64_t>{0, 16, 32}));
+  EXPECT_EQ((std::vector{k.firstColumn, k.columns, k.rowColumns}),
+            (std::vector<uint64_t>{16, 16, 32}));
+  EXPECT_EQ(k.output, 0u);
 }
 
 TEST(PlanTensors, ArePartsOfASumUntilItIsMade) {

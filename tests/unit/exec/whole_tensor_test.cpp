@@ -25,7 +25,7 @@ struct Shard {
 PlanTensor tensorOf(uint64_t columns, const fb::Shard *shard, DType dtype = DType::Float32) {
   PlanTensor tensor;
   tensor.dtype = dtype;
-  tensor.columns = columns;
+  tensor.columns = tensor.rowColumns = columns;
   tensor.shard = shard;
   return tensor;
 }
@@ -57,6 +57,18 @@ TEST(WholeTensor, HasColumnsSideBySideAndReplicasOnce) {
   EXPECT_EQ(broken.replicas->error.max, 1.5);
 }
 
+TEST(WholeTensor, TakesItsColumnsOfAConcatenation) {
+  const float first[] = {1, 2, 3, 4, 5, 6}, second[] = {7, 8, 9, 10, 11, 12};
+  PlanTensor tensor = tensorOf(2, nullptr);
+  tensor.firstColumn = 1;
+  tensor.rowColumns = 3;
+  const std::vector<const void *> ofRanks = {first, second};
+  const WholeTensor whole = gatherTensor(tensor, Mesh({2}), 2, ofRanks);
+  EXPECT_EQ(whole.values, (Values{2, 3, 5, 6}));
+  ASSERT_TRUE(whole.replicas);
+  EXPECT_EQ(whole.replicas->error.max, 6);
+}
+
 TEST(WholeTensor, FollowsTheMesh) {
   const float values[] = {10, 20, 30, 40};
   std::vector<const void *> ofRanks = {values, values + 1, values, values + 1};
@@ -71,7 +83,9 @@ TEST(WholeTensor, TakesEveryType) {
   const int32_t int32[] = {1 << 30};
   const int8_t int8[] = {-7};
   auto value = [](const void *data, DType type) {
-    return gatherTensor(tensorOf(1, nullptr, type), Mesh(std::vector<uint32_t>()), 1, std::vector{data}).values[0];
+    return gatherTensor(tensorOf(1, nullptr, type), Mesh(std::vector<uint32_t>()), 1,
+                        std::vector{data})
+        .values[0];
   };
   EXPECT_EQ(value(bfloat16, DType::BFloat16), 1.5);
   EXPECT_EQ(value(float16, DType::Float16), -0.25);
