@@ -115,10 +115,10 @@ constexpr ConstantRule headDim{"head_dim", Size, 1, 512}; // bounds the attentio
 constexpr ConstantRule blockSize{"block_size", Size, 16, 65536};
 constexpr ConstantRule numExperts{"num_experts", Size, 1, 65536};
 constexpr ConstantRule choices{"top_k", Size, 1, 65536}; // rows of pairs for each row of tokens
-const std::vector<ConstantRule> splitQkv = {dtype,    compute,        {"rotary", RegionType},
-                                            heads,    kvHeads,        headDim,
+const std::vector<ConstantRule> splitQkv = {dtype,          compute,        {"rotary", RegionType},
+                                            heads,          kvHeads,        headDim,
                                             {"norm", Flag}, {"rope", Flag}, {"eps", Real}};
-constexpr ConstantRule topK{"top_k", Size, 1, 64};       // bounds the routing kernel's stack
+constexpr ConstantRule topK{"top_k", Size, 1, 64}; // bounds the routing kernel's stack
 
 const std::vector<OptionalInput> normsAndTable = {
     {"q_norm", "norm"}, {"k_norm", "norm"}, {"table", "rope"}};

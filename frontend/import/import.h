@@ -21,8 +21,8 @@ struct Imported : Import {
 /// Reads, resolves and checks. Fails at its place on bad input.
 Imported importFiles(const ImportRequest &request);
 
-/// The same for the text of one file that says how a model is run, with nothing beside it. `name` is
-/// what messages call it; its ending tells JSON and YAML from launch scripts.
+/// The same for the text of one file that says how a model is run, with nothing beside it. `name`
+/// is what messages call it; its ending tells JSON and YAML from launch scripts.
 Imported importText(std::string text, const std::string &name);
 
 /// The model, or an error that says how to give one.

@@ -42,7 +42,7 @@ void LlmDialect::initialize() {
 LogicalResult LlmDialect::verifyOperationAttribute(Operation *op, NamedAttribute attribute) {
   StringRef name = attribute.getName();
   static constexpr std::array names = {modelAttrName, limitsAttrName, precisionAttrName,
-                                      meshAttrName, targetAttrName, phaseAttrName};
+                                       meshAttrName,  targetAttrName, phaseAttrName};
   if (!llvm::is_contained(names, name))
     return op->emitOpError() << "has the unknown attribute '" << name
                              << "'; the llm dialect defines " << llvm::join(names, ", ");

@@ -59,7 +59,8 @@ static ParseResult parseOperands(OpAsmParser &parser, ArrayAttr &operands) {
   return parseAttrList(parser, operands, [&]() -> Attribute {
     Space space;
     FlatSymbolRefAttr name;
-    if (parseKindAndName(parser, [](StringRef text) { return symbolizeSpace(text); }, space, name))
+    if (parseKindAndName(
+            parser, [](StringRef text) { return symbolizeSpace(text); }, space, name))
       return {};
     return OperandAttr::get(parser.getContext(), space, name);
   });

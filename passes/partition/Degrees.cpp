@@ -15,9 +15,9 @@ struct NamedDegree {
 };
 
 std::array<NamedDegree, 4> byName(const ParallelDegrees &degrees) {
-  return {{{"attention_tp", degrees.attentionTp},
+  return {{{"attn_tp", degrees.attentionTp},
            {"moe_tp", degrees.moeTp},
-           {"embedding_tp", degrees.embeddingTp},
+           {"embed_tp", degrees.embeddingTp},
            {"lm_head_tp", degrees.lmHeadTp}}};
 }
 
@@ -47,6 +47,11 @@ std::string findProblem(const ParallelDegrees &degrees) {
             "{} {} and {} {}: the smaller must divide the larger, so that the groups "
             "of one lie in those of the other",
             name, value, other, size);
+  if (degrees.lmHeadTp > degrees.attentionTp)
+    return fmt::format(
+        "lm_head_tp {} exceeds attn_tp {}: ranks with tokens of their own cannot share a "
+        "head; legal: {}",
+        degrees.lmHeadTp, degrees.attentionTp, divisorsOf(degrees.attentionTp));
   return {};
 }
 

@@ -2,7 +2,7 @@
 // the axes of the mesh that each part of the model is divided over.
 //
 // Ranks next to each other form the groups of tensor parallelism; what is left of the world is data
-// parallelism for attention and expert parallelism for the experts. With world 32, attention_tp 4
+// parallelism for attention and expert parallelism for the experts. With world 32, attn_tp 4
 // and moe_tp 1 the mesh is [8, 4]: attention goes over axis 1, the data over axis 0, the experts
 // over both.
 #pragma once

@@ -73,7 +73,7 @@ LogicalResult checkDegrees(llm::BodyOp body, const ParallelDegrees &degrees) {
     experts.push_back({"num_experts", shape[0], user->getLoc()});
     width.push_back({"moe_intermediate_size", shape[1], user->getLoc()});
   }
-  return failure(failed(check("attention_tp", degrees.attentionTp, attention)) ||
+  return failure(failed(check("attn_tp", degrees.attentionTp, attention)) ||
                  failed(check("expert parallelism", degrees.world / degrees.moeTp, experts)) ||
                  failed(check("moe_tp", degrees.moeTp, width)));
 }

@@ -10,7 +10,8 @@ namespace vinci {
 struct DimSharding {
   Axes axes;
   int64_t parts = 1;
-  bool byExpert = false; ///< rows of the experts that a rank has: as many as chance gives, up to all
+  bool byExpert =
+      false; ///< rows of the experts that a rank has: as many as chance gives, up to all
 };
 
 struct Sharding {

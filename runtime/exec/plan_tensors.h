@@ -36,7 +36,7 @@ struct PlanTensor {
   uint64_t columns = 0;     ///< on a rank
   uint64_t firstColumn = 0; ///< where they begin in the output: one made by a concatenated weight
                             ///< is several tensors
-  uint64_t rowColumns = 0; ///< of the whole output, from one row to the next
+  uint64_t rowColumns = 0;  ///< of the whole output, from one row to the next
   TensorForm form = TensorForm::Plain;
   const fb::Shard *shard = nullptr; ///< how the columns are cut; null: not at all
 

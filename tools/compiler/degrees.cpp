@@ -32,8 +32,8 @@ template <typename Reject> ParallelDegrees derive(const RequestedDegrees &r, Rej
   const Degree besideExperts = r.ep ? Degree(degrees.world / *r.ep) : std::nullopt;
   degrees.moeTp =
       firstOf({r.moeTp, besideExperts, r.world ? std::nullopt : r.tp, degrees.world}).value();
-  degrees.embeddingTp = firstOf({r.embedTp, r.tp, degrees.attentionTp}).value();
-  degrees.lmHeadTp = firstOf({r.lmHeadTp, r.tp, degrees.attentionTp}).value();
+  degrees.embeddingTp = r.embedTp.value_or(degrees.attentionTp);
+  degrees.lmHeadTp = r.lmHeadTp.value_or(degrees.attentionTp);
   if (r.ep && degrees.moeTp * *r.ep != degrees.world)
     reject(fmt::format("moe_tp {} times expert parallelism {} is {}, but the world has {} ranks",
                        degrees.moeTp, *r.ep, degrees.moeTp * *r.ep, degrees.world));

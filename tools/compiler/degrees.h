@@ -12,7 +12,7 @@ namespace vinci {
 ///   world      the largest degree that is named, tp, or ep
 ///   attn_tp    tp, or the world
 ///   moe_tp     tp, or what ep leaves of the world, or the world
-///   embed_tp, lm_head_tp   tp, or attn_tp
+///   embed_tp, lm_head_tp   attn_tp
 /// Throws Error, at the flag or at the deployment's file and line, for degrees that do not fit each
 /// other and for kinds of parallelism that there are not: pipeline stages, context parallelism.
 ParallelDegrees resolveDegrees(const RequestedDegrees &flags,

@@ -1,7 +1,7 @@
-// Bytes -> settings, by the readers of files that say how a model is run. The first line is the file's name, whose
-// ending chooses the syntax (YAML, JSON, launch script); what is in it chooses the reader. "args" stands for the flags
-// of --from-vllm-args. Whatever the bytes are, either the import resolves, and what it writes reads back as itself, or
-// vinci::Error is thrown.
+// Bytes -> settings, by the readers of files that say how a model is run. The first line is the
+// file's name, whose ending chooses the syntax (YAML, JSON, launch script); what is in it chooses
+// the reader. "args" stands for the flags of --from-vllm-args. Whatever the bytes are, either the
+// import resolves, and what it writes reads back as itself, or vinci::Error is thrown.
 #include "frontend/import/finish.h"
 #include "frontend/import/import.h"
 #include "frontend/launch/script.h"
@@ -46,6 +46,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     require(error.kind() != ErrorKind::Internal && !error.message().empty());
     return 0;
   }
-  require(writeDeploymentJson(importText(written, "again.json")) == written); // an error is a defect
+  require(writeDeploymentJson(importText(written, "again.json")) ==
+          written); // an error is a defect
   return 0;
 }

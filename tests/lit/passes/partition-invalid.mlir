@@ -26,7 +26,7 @@ module {
   llm.body @b(%q: tensor<?x6x16xf32, #tokens>, %query_start: tensor<9xi32>, %context_lens: tensor<?xi32, #sequences>,
               %block_tables: tensor<?x16xi32, #sequences>) -> tensor<?x6x16xf32, #tokens> {
     %cache = llm.kv_cache : !llm.kv_cache<2x16xf32>
-    // expected-error@+1 {{num_attention_heads 6 cannot be divided among the 4 ranks of attention_tp; legal for this model: 1, 2, 6}}
+    // expected-error@+1 {{num_attention_heads 6 cannot be divided among the 4 ranks of attn_tp; legal for this model: 1, 2, 6}}
     %0 = llm.attention %q, %cache, %query_start, %context_lens, %block_tables scale 0.25
         : tensor<?x6x16xf32, #tokens>, !llm.kv_cache<2x16xf32>, tensor<9xi32>, tensor<?xi32, #sequences>, tensor<?x16xi32, #sequences>
     llm.return %0 : tensor<?x6x16xf32, #tokens>
@@ -41,7 +41,7 @@ module {
 module {
   llm.body @b(%q: tensor<?x12x16xf32, #tokens>, %query_start: tensor<9xi32>, %context_lens: tensor<?xi32, #sequences>,
               %block_tables: tensor<?x16xi32, #sequences>) -> tensor<?x12x16xf32, #tokens> {
-    // expected-error@+1 {{num_key_value_heads 3 cannot be divided among the 4 ranks of attention_tp; legal for this model: 1, 3, 6, 12}}
+    // expected-error@+1 {{num_key_value_heads 3 cannot be divided among the 4 ranks of attn_tp; legal for this model: 1, 3, 6, 12}}
     %cache = llm.kv_cache : !llm.kv_cache<3x16xf32>
     %0 = llm.attention %q, %cache, %query_start, %context_lens, %block_tables scale 0.25
         : tensor<?x12x16xf32, #tokens>, !llm.kv_cache<3x16xf32>, tensor<9xi32>, tensor<?xi32, #sequences>, tensor<?x16xi32, #sequences>
