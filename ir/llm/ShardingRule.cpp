@@ -1,6 +1,5 @@
 #include "ir/llm/ShardingRule.h"
 
-#include "llvm/ADT/StringExtras.h"
 #include "llvm/ADT/StringMap.h"
 
 using namespace mlir;
@@ -9,8 +8,7 @@ namespace vinci::llm {
 
 namespace {
 
-/// Reads rules. They come from the td files, and a unit test reads them all, so that what does not
-/// fit is a defect.
+/// Reads rules. They come from the td files: one that does not fit its op is a defect.
 class RuleReader {
 public:
   ShardingRule::Dims read(StringRef group, Type type) {

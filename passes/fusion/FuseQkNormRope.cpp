@@ -15,15 +15,6 @@ namespace vinci {
 
 namespace {
 
-/// The only reader of `heads`, if that is a rotation.
-llm::RopeOp ropeOf(Value heads) {
-  return heads.hasOneUse() ? dyn_cast<llm::RopeOp>(*heads.getUsers().begin()) : nullptr;
-}
-
-bool isRotated(Value heads) {
-  return llvm::any_of(heads.getUsers(), llvm::IsaPred<llm::RopeOp>);
-}
-
 /// What the kernel asks for beside what that of the norms asks for.
 bool hasKernel(const NpuTarget &target, llm::SplitQkvOp split) {
   RankedTensorType type = split.getQuery().getType();
@@ -31,11 +22,14 @@ bool hasKernel(const NpuTarget &target, llm::SplitQkvOp split) {
 }
 
 bool fuse(llm::SplitQkvOp split, const NpuTarget &target) {
-  if (split.getTable() || (!isRotated(split.getQuery()) && !isRotated(split.getKey())))
+  if (split.getTable() ||
+      (!isReadBy<llm::RopeOp>(split.getQuery()) && !isReadBy<llm::RopeOp>(split.getKey())))
     return false;
-  llm::RopeOp query = ropeOf(split.getQuery()), key = ropeOf(split.getKey());
+  llm::RopeOp query = onlyReader<llm::RopeOp>(split.getQuery()),
+              key = onlyReader<llm::RopeOp>(split.getKey());
   if (!query || !key)
-    return remarkNotFused(split) << (isRotated(split.getQuery()) && isRotated(split.getKey())
+    return remarkNotFused(split) << (isReadBy<llm::RopeOp>(split.getQuery()) &&
+                                             isReadBy<llm::RopeOp>(split.getKey())
                                          ? "something else reads heads before their rotation"
                                          : "only one of queries and keys is rotated"),
            false;
@@ -54,12 +48,7 @@ bool fuse(llm::SplitQkvOp split, const NpuTarget &target) {
       split.getLoc(), split.getQuery().getType(), split.getKey().getType(),
       split.getValue().getType(), split.getQkv(), split.getQueryNorm(), split.getKeyNorm(),
       query.getTable(), split.getEpsAttr(), split.getComputeAttr());
-  query.replaceAllUsesWith(fused.getQuery());
-  key.replaceAllUsesWith(fused.getKey());
-  split.getValue().replaceAllUsesWith(fused.getValue());
-  query.erase();
-  key.erase();
-  split.erase();
+  replaceSplit(split, query, key, fused);
   return true;
 }
 

@@ -15,22 +15,15 @@ namespace vinci {
 
 namespace {
 
-/// The only reader of `heads`, if that is a norm.
-llm::RmsNormOp normOf(Value heads) {
-  return heads.hasOneUse() ? dyn_cast<llm::RmsNormOp>(*heads.getUsers().begin()) : nullptr;
-}
-
-bool isNormed(Value heads) {
-  return llvm::any_of(heads.getUsers(), llvm::IsaPred<llm::RmsNormOp>);
-}
-
 bool fuse(llm::SplitQkvOp split, const NpuTarget &target) {
   if (split.getQueryNorm() || split.getTable() ||
-      (!isNormed(split.getQuery()) && !isNormed(split.getKey())))
+      (!isReadBy<llm::RmsNormOp>(split.getQuery()) && !isReadBy<llm::RmsNormOp>(split.getKey())))
     return false;
-  llm::RmsNormOp query = normOf(split.getQuery()), key = normOf(split.getKey());
+  llm::RmsNormOp query = onlyReader<llm::RmsNormOp>(split.getQuery()),
+                 key = onlyReader<llm::RmsNormOp>(split.getKey());
   if (!query || !key)
-    return remarkNotFused(split) << (isNormed(split.getQuery()) && isNormed(split.getKey())
+    return remarkNotFused(split) << (isReadBy<llm::RmsNormOp>(split.getQuery()) &&
+                                             isReadBy<llm::RmsNormOp>(split.getKey())
                                          ? "something else reads heads before their norm"
                                          : "only one of queries and keys is normed"),
            false;
@@ -46,12 +39,7 @@ bool fuse(llm::SplitQkvOp split, const NpuTarget &target) {
                                                split.getKey().getType(), split.getValue().getType(),
                                                split.getQkv(), query.getWeight(), key.getWeight(),
                                                Value(), query.getEpsAttr(), query.getComputeAttr());
-  query.replaceAllUsesWith(fused.getQuery());
-  key.replaceAllUsesWith(fused.getKey());
-  split.getValue().replaceAllUsesWith(fused.getValue());
-  query.erase();
-  key.erase();
-  split.erase();
+  replaceSplit(split, query, key, fused);
   return true;
 }
 

@@ -39,6 +39,15 @@ std::optional<std::string> whyNoQkvKernel(const NpuTarget &target, llm::SplitQkv
   return std::nullopt;
 }
 
+void replaceSplit(llm::SplitQkvOp split, Operation *query, Operation *key, llm::SplitQkvOp fused) {
+  query->getResult(0).replaceAllUsesWith(fused.getQuery());
+  key->getResult(0).replaceAllUsesWith(fused.getKey());
+  split.getValue().replaceAllUsesWith(fused.getValue());
+  query->erase();
+  key->erase();
+  split.erase();
+}
+
 bool makeAvailable(Value value, Operation *op) {
   Operation *def = value.getDefiningOp();
   if (!def || def->isBeforeInBlock(op))

@@ -8,6 +8,8 @@
 #include "ir/llm/Llm.h"
 #include "runtime/device/targets.h"
 
+#include "llvm/ADT/STLExtras.h"
+
 #include <optional>
 #include <string>
 
@@ -21,6 +23,20 @@ mlir::FailureOr<const NpuTarget *> targetOf(mlir::ModuleOp module);
 /// The limits are those of the Triton kernel that reads a fused projection once: a program per KV
 /// head and group of tokens, on blocks whose sizes are powers of two. The host's has none.
 std::optional<std::string> whyNoQkvKernel(const NpuTarget &target, llm::SplitQkvOp split);
+
+/// The only reader of `value`, if it is an `Op`.
+template <typename Op> Op onlyReader(mlir::Value value) {
+  return value.hasOneUse() ? llvm::dyn_cast<Op>(*value.getUsers().begin()) : Op();
+}
+
+/// True if some reader of `value` is an `Op`.
+template <typename Op> bool isReadBy(mlir::Value value) {
+  return llvm::any_of(value.getUsers(), llvm::IsaPred<Op>);
+}
+
+/// `fused` in place of `split` and of what `query` and `key`, the only readers of its heads, made.
+void replaceSplit(llm::SplitQkvOp split, mlir::Operation *query, mlir::Operation *key,
+                  llm::SplitQkvOp fused);
 
 /// True if `value` is there before `op`, at which it may be moved: a weight that is declared later.
 bool makeAvailable(mlir::Value value, mlir::Operation *op);

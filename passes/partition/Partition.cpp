@@ -10,8 +10,6 @@
 
 #include "mlir/IR/Builders.h"
 
-#include "llvm/ADT/MapVector.h"
-
 using namespace mlir;
 
 namespace vinci {
@@ -185,15 +183,14 @@ FailureOr<Value> BodyPartitioner::reshard(Operation *user, Value value,
       FailureOr<Value> gathered = gather(user, current, dim, axes);
       if (failed(gathered))
         return failure();
-      state.dims[dim].axes = wanted[dim];
-      state.dims[dim].parts = mesh_.getSize(wanted[dim]);
+      state.dims[dim].axes = without(state.dims[dim].axes, axes);
+      state.dims[dim].parts = mesh_.getSize(state.dims[dim].axes);
       became(*gathered);
     }
     if (state.dims[dim].axes != wanted[dim])
-      return user->emitOpError()
-             << "needs dimension " << dim << " of a value of type " << current.getType()
-             << " sharded over axes [" << wanted[dim]
-             << "], but every rank has all of it; there is no op that takes a part";
+      return user->emitOpError() << "needs dimension " << dim << " of a value of type "
+                                 << current.getType() << " sharded over axes [" << wanted[dim]
+                                 << "], but is not spread so; there is no op that takes a part";
   }
   if (!keepPartial)
     resharded_[value].emplace_back(wanted, current);
