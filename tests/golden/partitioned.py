@@ -9,6 +9,7 @@ import sys
 import unittest
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
+import quantise  # noqa: E402
 from harness import DATA, RANDOM, TRAINED, VinciTest, read_npy, vinci  # noqa: E402
 
 TOLERANCE = 1e-4
@@ -72,6 +73,13 @@ class Partitioned(VinciTest):
                     degrees = re.search(r"legal for this model: ([\d, ]+)", result.stderr).group(1).split(", ")
                     self.assertNotIn(str(degree), degrees)
         self.assertEqual(legal, 10)
+
+    def test_static_w8a8(self):
+        # Sums of int8 products are exact; a rank scales its own. (Dynamic scales are of a rank's slice, and differ.)
+        model = quantise.quantise(TRAINED[0], self.scratch / "w8a8", lambda linear: quantise.STATIC)
+        for degree in (2, 8):
+            with self.subTest(tp=degree):
+                self.compare(model, *tp(degree))
 
     def test_compiling_twice_gives_the_same_bytes(self):
         for options in (("--tp", 4), mixed(4, 2), ("--world", 8, "--attn-tp", 2, "--ep", 8)):
