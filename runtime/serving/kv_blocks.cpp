@@ -120,8 +120,8 @@ uint64_t hashBlock(uint64_t parent, std::span<const int32_t> ids) {
 std::vector<uint64_t> hashBlocks(std::span<const int32_t> ids, uint32_t blockSize) {
   std::vector<uint64_t> hashes;
   for (size_t end = blockSize; end <= ids.size(); end += blockSize)
-    hashes.push_back(hashBlock(hashes.empty() ? 0 : hashes.back(),
-                               ids.subspan(end - blockSize, blockSize)));
+    hashes.push_back(
+        hashBlock(hashes.empty() ? 0 : hashes.back(), ids.subspan(end - blockSize, blockSize)));
   return hashes;
 }
 

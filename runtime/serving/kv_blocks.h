@@ -22,9 +22,9 @@ public:
   /// Blocks that allocate() can give: free ones and kept ones.
   uint32_t available() const { return uint32_t(free_.size()) + keptCount_; }
 
-  /// Appends `count` blocks to `blocks`, each with one reference; kept ones lose their contents, the
-  /// longest unused first, once no free one is left. False, and nothing taken, if there are not so
-  /// many. The same calls always give the same blocks.
+  /// Appends `count` blocks to `blocks`, each with one reference; kept ones lose their contents,
+  /// the longest unused first, once no free one is left. False, and nothing taken, if there are not
+  /// so many. The same calls always give the same blocks.
   bool allocate(uint32_t count, std::vector<int32_t> &blocks);
   /// Drops a reference of each block. Throws (internal) Error for a block that is not in use.
   void free(std::span<const int32_t> blocks);
@@ -75,8 +75,8 @@ private:
   Counters counters_;
 };
 
-/// Names the contents of a sequence's first blocks: the hash of a block depends on all ids up to its
-/// end. `parent` is the block's before, 0 for the first.
+/// Names the contents of a sequence's first blocks: the hash of a block depends on all ids up to
+/// its end. `parent` is the block's before, 0 for the first.
 uint64_t hashBlock(uint64_t parent, std::span<const int32_t> ids);
 /// hashBlock for every full block of `ids`.
 std::vector<uint64_t> hashBlocks(std::span<const int32_t> ids, uint32_t blockSize);

@@ -24,7 +24,7 @@ Load Load::closedLoop(const RequestShape &shape, uint64_t concurrency, int64_t t
   if (concurrency == 0)
     fail("the load has a concurrency of 0; at least 1 is expected");
   if (thinkNs < 0)
-    fail("clients wait {} ns between answer and request; at least 0 is expected", thinkNs);
+    fail("clients think for {} ns between answer and request; at least 0 is expected", thinkNs);
   Load load;
   load.shape_ = shape;
   load.count_ = shape.requests;
@@ -96,8 +96,11 @@ LoadRequest Load::take() {
 }
 
 void Load::answered(int64_t nowNs) {
-  if (concurrency_)
-    clients_.push_back(nowNs + thinkNs_);
+  if (!concurrency_)
+    return;
+  const double share = uniformAt(shape_.seed, answers_++, RandomStream::ThinkTimes);
+  const int64_t sends = nowNs + std::llround(2 * share * double(thinkNs_));
+  clients_.insert(std::ranges::upper_bound(clients_, sends), sends);
 }
 
 } // namespace vinci

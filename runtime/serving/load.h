@@ -37,11 +37,12 @@ class Load {
 public:
   static constexpr int64_t never = std::numeric_limits<int64_t>::max();
 
-  /// `concurrency` clients that begin together, and each sends its next request `thinkNs` after the
-  /// end of the last one. Throws Error for a load without clients or requests.
+  /// `concurrency` clients that begin together. Between an answer and its client's next request
+  /// pass 0 to twice `thinkNs`, all equally likely: without it, clients send in step with the
+  /// server. Throws Error for a load without clients or requests.
   static Load closedLoop(const RequestShape &shape, uint64_t concurrency, int64_t thinkNs = 0);
-  /// A Poisson process; the first request comes after the first gap. Throws Error for a rate that is
-  /// not above 0, or one so small that the requests take longer than a century.
+  /// A Poisson process; the first request comes after the first gap. Throws Error for a rate that
+  /// is not above 0, or one so small that the requests take longer than a century.
   static Load openLoop(const RequestShape &shape, double requestsPerSecond);
   static Load trace(std::vector<TraceRequest> requests);
 
@@ -64,7 +65,8 @@ private:
   uint64_t count_ = 0, taken_ = 0;
   std::optional<uint64_t> concurrency_;
   int64_t thinkNs_ = 0;
-  std::deque<int64_t> clients_; ///< closed loop: when the free ones send
+  std::deque<int64_t> clients_; ///< closed loop: when the free ones send, in order
+  uint64_t answers_ = 0;
   double rate_ = 0;
   double arrivalNs_ = 0; ///< of the next one in an open loop
 };

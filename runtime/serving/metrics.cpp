@@ -65,8 +65,7 @@ ServingMetrics measure(const SimulationResult &result) {
     metrics.stepMs = double(steady.ns) / double(steady.steps) * ms;
   }
   if (result.busyNs > 0)
-    metrics.hostBoundShare =
-        std::max(0.0, 1 - double(result.deviceNs) / double(result.busyNs));
+    metrics.hostBoundShare = std::max(0.0, 1 - double(result.deviceNs) / double(result.busyNs));
   return metrics;
 }
 

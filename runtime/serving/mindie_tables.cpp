@@ -20,8 +20,8 @@ std::string decimal(double value) {
 struct Row {
   std::string_view name, unit;
   const Samples &samples;
-  bool integers = false;  ///< maximum and minimum are printed as such
-  std::string slo = "";   ///< empty: the P90
+  bool integers = false; ///< maximum and minimum are printed as such
+  std::string slo = "";  ///< empty: the P90
 };
 
 /// What requests have one of.
@@ -91,8 +91,7 @@ Table mindieTable(const SimulationResult &result, const MindieTableOptions &opti
   const PerRequest all = collect(result, options);
   const Samples gaps = result.gapsNs.map([](double ns) { return ns * ms; });
   // MindIE counts whole microseconds.
-  const Samples waits =
-      result.queueWaitsNs.map([](double ns) { return std::round(ns / 1000); });
+  const Samples waits = result.queueWaitsNs.map([](double ns) { return std::round(ns / 1000); });
   const std::string meanGapP90 =
       all.meanGap.count() == 0 ? "/ ms" : decimal(all.meanGap.percentile(0.9)) + " ms";
 

@@ -18,7 +18,7 @@ struct MindieTableOptions {
   std::optional<uint64_t> concurrency; ///< of a closed loop
   std::string modelName = "/";
   std::string dataSource = "/";
-  double tokenizerMs = 0;            ///< per request
+  double tokenizerMs = 0; ///< per request
   double detokenizerMsPerToken = 0;
   std::optional<double> charactersPerToken;
 };

@@ -14,9 +14,9 @@ void ScheduledStep::clear() {
 }
 
 std::string_view toString(SchedulerEventKind kind) {
-  constexpr std::string_view names[] = {"submitted",  "refused",     "truncated",  "admitted",
+  constexpr std::string_view names[] = {"submitted",        "refused", "truncated",  "admitted",
                                         "waits_for_blocks", "stalled", "recomputed", "swapped_out",
-                                        "swapped_in", "finished"};
+                                        "swapped_in",       "finished"};
   return names[size_t(kind)];
 }
 
@@ -97,19 +97,21 @@ bool Scheduler::next(int64_t nowNs, ScheduledStep &step) {
 void Scheduler::complete(const ScheduledStep &step, std::span<const uint32_t> finishedSlots,
                          int64_t nowNs) {
   nowNs_ = nowNs;
-  const auto arrive = [this](uint32_t slot) {
+  const auto arrive = [this](uint32_t slot, uint32_t computed, bool token) {
     Sequence &sequence = at(slot);
     --sequence.inFlight;
-    if (!sequence.ended)
+    if (!sequence.ended) {
+      sequence.delivered += token;
       return;
-    ++counters_.wastedTokens;
+    }
+    counters_.wastedTokens += computed;
     if (sequence.inFlight == 0)
       release(slot);
   };
   for (const PrefillChunk &chunk : step.prefills)
-    arrive(chunk.slot);
+    arrive(chunk.slot, chunk.tokens, chunk.last);
   for (const DecodeToken &token : step.decodes)
-    arrive(token.slot);
+    arrive(token.slot, 1, true);
   for (uint32_t slot : finishedSlots)
     end(slot);
 }
@@ -127,7 +129,7 @@ void Scheduler::end(uint32_t slot) {
     failInternal("request {} ends twice", sequence.id);
   sequence.ended = true;
   ++counters_.finished;
-  event(SchedulerEventKind::Finished, sequence.id, sequence.generated);
+  event(SchedulerEventKind::Finished, sequence.id, sequence.delivered);
   if (sequence.running)
     std::erase(running_, slot);
   else if (!sequence.hostBlocks.empty())
@@ -179,6 +181,8 @@ uint32_t Scheduler::admitHead(uint32_t cachedPrefix) {
   sequence.saidThatItWaits = false;
   sequence.cached = cachedPrefix;
   sequence.named = cachedPrefix / blockSize_;
+  counters_.recomputedTokens += sequence.lost;
+  sequence.lost = 0;
   event(SchedulerEventKind::Admitted, sequence.id, cachedPrefix);
   return slot;
 }
@@ -191,10 +195,10 @@ void Scheduler::stall(const Sequence &sequence) {
 void Scheduler::recompute(uint32_t slot) {
   Sequence &sequence = at(slot);
   ++counters_.recomputed;
-  counters_.recomputedTokens += sequence.cached;
   event(SchedulerEventKind::Recomputed, sequence.id, sequence.cached);
   device_.free(sequence.blocks);
   sequence.blocks.clear();
+  sequence.lost = sequence.cached;
   sequence.cached = sequence.named = 0;
   sequence.running = false;
   std::erase(running_, slot);
@@ -250,11 +254,10 @@ void Scheduler::addDecode(uint32_t slot, ScheduledStep &step) {
   step.decodes.push_back({slot, sequence.id, sequence.cached});
 }
 
-/// From here on others may share the block, also in this step: a layer writes the keys and values of
-/// all sequences before any of them attends.
+/// From here on others may share the block, also in this step: a layer writes the keys and values
+/// of all sequences before any of them attends.
 void Scheduler::nameBlocks(Sequence &sequence) {
-  const auto full =
-      std::min(sequence.cached / blockSize_, uint32_t(sequence.hashes.size()));
+  const auto full = std::min(sequence.cached / blockSize_, uint32_t(sequence.hashes.size()));
   for (; sequence.named < full; ++sequence.named)
     device_.remember(sequence.blocks[sequence.named], sequence.hashes[sequence.named]);
 }

@@ -27,14 +27,15 @@ namespace vinci {
 struct SchedulerRequest {
   uint64_t id = 0; ///< the caller's; comes back in steps and events
   uint32_t inputTokens = 0;
-  uint32_t maxTokens = 0;            ///< generate at most so many, at least one
-  uint32_t priority = 5;             ///< 1 is served first; only policies by priority look at it
-  std::vector<uint64_t> blockHashes; ///< hashBlocks() of the prompt, for prefix caching; may be empty
+  uint32_t maxTokens = 0; ///< generate at most so many, at least one
+  uint32_t priority = 5;  ///< 1 is served first; only policies by priority look at it
+  std::vector<uint64_t>
+      blockHashes; ///< hashBlocks() of the prompt, for prefix caching; may be empty
 };
 
 /// What became of a submitted request.
 struct Admission {
-  uint32_t slot = 0;        ///< names the request until it has finished; then the slot is used again
+  uint32_t slot = 0; ///< names the request until it has finished; then the slot is used again
   uint32_t inputTokens = 0; ///< fewer than asked for if the prompt was truncated
   uint32_t maxTokens = 0;   ///< within all limits of the server
 };
@@ -92,9 +93,10 @@ struct SchedulerEvent {
 
 struct SchedulerCounters {
   uint64_t submitted = 0, refused = 0, truncated = 0, finished = 0;
-  uint64_t waitedForBlocks = 0; ///< requests whose admission was put off for want of blocks
-  uint64_t stalls = 0;          ///< decode tokens that were put off for want of a block
-  uint64_t recomputed = 0, recomputedTokens = 0;
+  uint64_t waitedForBlocks = 0;  ///< requests whose admission was put off for want of blocks
+  uint64_t stalls = 0;           ///< decode tokens that were put off for want of a block
+  uint64_t recomputed = 0;       ///< preemptions
+  uint64_t recomputedTokens = 0; ///< that were in the cache before
   uint64_t swappedOut = 0, swappedIn = 0; ///< requests
   uint64_t prefixTokensAsked = 0, prefixTokensFound = 0;
   uint64_t wastedTokens = 0; ///< computed for requests that had ended
@@ -144,6 +146,8 @@ protected:
     uint32_t cached = 0;    ///< tokens whose keys and values are in the cache
     uint32_t generated = 0; ///< tokens generated
     uint32_t inFlight = 0;  ///< steps under way
+    uint32_t delivered = 0; ///< tokens of completed steps
+    uint32_t lost = 0;      ///< cached tokens that recompute() gave up
     uint32_t named = 0;     ///< blocks that KvBlocks was told the contents of
     bool running = false, ended = false, saidThatItWaits = false;
     std::vector<int32_t> blocks;     ///< on the device
@@ -195,8 +199,8 @@ protected:
   KvBlocks device_, host_;
   const uint32_t blockSize_;
   uint32_t stepsAhead_ = 1;
-  bool namesBlocks_ = false;     ///< tells device_ what prompts' full blocks hold
-  std::deque<uint32_t> waiting_; ///< slots, as queueKey() has it
+  bool namesBlocks_ = false;      ///< tells device_ what prompts' full blocks hold
+  std::deque<uint32_t> waiting_;  ///< slots, as queueKey() has it
   std::vector<uint32_t> running_; ///< in order of admission
   std::vector<uint32_t> swapped_; ///< in order of leaving
   SchedulerCounters counters_;

@@ -101,9 +101,8 @@ Admission MindieScheduler::limit(const SchedulerRequest &request) const {
          request.inputTokens, most, settings_.maxInputTokenLen, settings_.maxSeqLen);
   Admission admission;
   admission.inputTokens = uint32_t(std::min<int64_t>(request.inputTokens, most));
-  admission.maxTokens =
-      uint32_t(std::min({settings_.maxIterTimes, int64_t(request.maxTokens),
-                         settings_.maxSeqLen - int64_t(admission.inputTokens)}));
+  admission.maxTokens = uint32_t(std::min({settings_.maxIterTimes, int64_t(request.maxTokens),
+                                           settings_.maxSeqLen - int64_t(admission.inputTokens)}));
   if (reservesAll())
     if (const uint32_t needed =
             blocksPerRequest(admission.inputTokens, admission.maxTokens, blockSize_);
@@ -191,8 +190,8 @@ bool MindieScheduler::waitsForFullerBatch(int64_t nowNs, ScheduledStep &step) {
   return true;
 }
 
-/// supportSelectBatch: the time that decoding requests would lose to a prefill against the time that
-/// free places have lost to decoding.
+/// supportSelectBatch: the time that decoding requests would lose to a prefill against the time
+/// that free places have lost to decoding.
 bool MindieScheduler::selectsPrefill(int64_t nowNs) {
   if (!settings_.supportSelectBatch || running_.empty())
     return true;

@@ -16,9 +16,10 @@ namespace vinci {
 /// prefillPolicyType and decodePolicyType.
 enum class MindiePolicy : uint8_t {
   FirstCome = 0,
-  State = 1,      ///< decode: who has not decoded yet first; prefill: as FirstCome
-  Priority = 2,   ///< the request's priority, then first come
-  MultiLevel = 3, ///< feedback queues: fewer tokens served (prefill: to compute) first, by powers of 2
+  State = 1,    ///< decode: who has not decoded yet first; prefill: as FirstCome
+  Priority = 2, ///< the request's priority, then first come
+  MultiLevel =
+      3, ///< feedback queues: fewer tokens served (prefill: to compute) first, by powers of 2
 };
 
 /// ModelDeployConfig, ModelConfig and ScheduleConfig of config.json, by their names there.
@@ -47,8 +48,8 @@ struct MindieSettings {
 /// "Standard" or "Mix" into MindieSettings::mixed. Throws Error for anything else.
 bool parseTemplateType(std::string_view text);
 
-/// What a stack can batch, whatever the settings say; 0: no bound. An exported model of batch size 1
-/// has both 1.
+/// What a stack can batch, whatever the settings say; 0: no bound. An exported model of batch size
+/// 1 has both 1.
 struct BatchBounds {
   uint32_t prefill = 0;
   uint32_t decode = 0;

@@ -45,8 +45,8 @@ Admission VllmScheduler::limit(const SchedulerRequest &request) const {
          settings_.maxModelLen - 1, settings_.maxModelLen);
   Admission admission;
   admission.inputTokens = request.inputTokens;
-  admission.maxTokens = uint32_t(std::min<int64_t>(
-      request.maxTokens, settings_.maxModelLen - int64_t(request.inputTokens)));
+  admission.maxTokens = uint32_t(
+      std::min<int64_t>(request.maxTokens, settings_.maxModelLen - int64_t(request.inputTokens)));
   return admission;
 }
 
@@ -129,8 +129,7 @@ uint32_t VllmScheduler::findPrefix(const Sequence &sequence) {
   uint32_t kept = 0;
   if (!settings_.prefixCaching)
     return kept;
-  const size_t most =
-      std::min(sequence.hashes.size(), size_t((sequence.known() - 1) / blockSize_));
+  const size_t most = std::min(sequence.hashes.size(), size_t((sequence.known() - 1) / blockSize_));
   for (size_t i = 0; i < most; ++i) {
     const std::optional<int32_t> block = device_.find(sequence.hashes[i]);
     if (!block)

@@ -20,8 +20,7 @@ template <typename Settings> struct SettingRange {
 template <typename Settings>
 void checkRanges(const Settings &settings, std::span<const SettingRange<Settings>> ranges) {
   for (const SettingRange<Settings> &range : ranges)
-    if (const int64_t value = settings.*range.value;
-        value < range.minimum || value > range.maximum)
+    if (const int64_t value = settings.*range.value; value < range.minimum || value > range.maximum)
       fail("{} is {}; an integer from {} to {} is expected", range.name, value, range.minimum,
            range.maximum);
 }

@@ -22,8 +22,8 @@ namespace {
 class Simulation {
 public:
   Simulation(Scheduler &scheduler, Load &load, StepTimer &timer, const SimulationOptions &options)
-      : scheduler_(scheduler), load_(load), options_(options),
-        times_(timer, options.contextBucket), tokenizers_(options.tokenizerProcesses) {}
+      : scheduler_(scheduler), load_(load), options_(options), times_(timer, options.contextBucket),
+        tokenizers_(options.tokenizerProcesses) {}
 
   SimulationResult run();
 
@@ -69,15 +69,19 @@ private:
   bool lastDecoded_ = false;
 };
 
-/// never if nothing arrives before something is answered.
+/// never if nothing arrives before something is answered. What is to be sent later than now may yet
+/// be overtaken by a client that is answered until then, and stays where it is.
 int64_t Simulation::nextArrival() {
-  if (arriving_.empty() && load_.nextNs() != Load::never) {
-    const LoadRequest request = load_.take();
-    const auto tokenizer = std::ranges::min_element(tokenizers_);
-    *tokenizer = std::max(*tokenizer, request.sentNs) + options_.tokenizerNs;
-    arriving_.push_back({*tokenizer, request});
+  const auto arrival = [&] {
+    return std::max(std::ranges::min(tokenizers_), load_.nextNs()) + options_.tokenizerNs;
+  };
+  while (load_.nextNs() <= now_) {
+    arriving_.push_back({arrival(), load_.take()});
+    *std::ranges::min_element(tokenizers_) = arriving_.back().ns;
   }
-  return arriving_.empty() ? Load::never : arriving_.front().ns;
+  if (!arriving_.empty())
+    return arriving_.front().ns;
+  return load_.nextNs() == Load::never ? Load::never : arrival();
 }
 
 SchedulerRequest Simulation::describe(const LoadRequest &request) const {

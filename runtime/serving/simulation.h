@@ -4,9 +4,9 @@
 //   client ─ tokenizer ─ scheduler ─ step on the device ─ serving gap ─ tokens at the client
 //
 // A step occupies the device for StepTime::ns(). Its tokens are known after the serving gap
-// (sampling, copies, bookkeeping), and without async scheduling the next step starts only then; with
-// it, the host plans one step ahead and the gap hides behind the device. Times are integers; the
-// same input gives the same result.
+// (sampling, copies, bookkeeping), and without async scheduling the next step starts only then;
+// with it, the host plans one step ahead and the gap hides behind the device. Times are integers;
+// the same input gives the same result.
 #pragma once
 
 #include "runtime/serving/load.h"
@@ -45,9 +45,9 @@ struct SimulatedRequest {
   int64_t submittedNs = 0; ///< at the scheduler
   int64_t firstTokenNs = 0, lastTokenNs = 0;
   int64_t lastGapNs = 0, largestGapNs = 0; ///< between tokens
-  uint32_t inputTokens = 0;  ///< after truncation
-  uint32_t outputTokens = 0; ///< generated
-  bool refused = false;      ///< never served; everything but sentNs and submittedNs is 0
+  uint32_t inputTokens = 0;                ///< after truncation
+  uint32_t outputTokens = 0;               ///< generated
+  bool refused = false; ///< never served; everything but sentNs and submittedNs is 0
   std::vector<int64_t> tokenNs;
 
   bool operator==(const SimulatedRequest &) const = default;
@@ -56,7 +56,7 @@ struct SimulatedRequest {
 struct SimulationResult {
   std::vector<SimulatedRequest> requests; ///< in the order of sending
   Samples gapsNs;                         ///< between a request's tokens, of all requests
-  Samples queueWaitsNs;  ///< from a request's submission or last token until it is in a step
+  Samples queueWaitsNs;   ///< from a request's submission or last token until it is in a step
   Samples prefillBatches; ///< requests per step with prefills
   Samples decodeBatches;  ///< requests per step with decodes
   /// By decodes per step: steps that only decode and follow such a step without a pause, and the

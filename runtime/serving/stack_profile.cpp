@@ -61,14 +61,15 @@ double readNumber(const Rule &rule, JsonValue value, std::string_view name) {
   const double number = value.toNumber(name);
   if (!(number >= rule.minimum && number <= rule.maximum) ||
       (rule.whole && number != std::floor(number)))
-    value.failExpected(name, fmt::format("{} {} from {} to {}", rule.whole ? "a whole number" : "a number",
-                                         fmt::format("of {}", rule.unit), rule.minimum, rule.maximum));
+    value.failExpected(
+        name, fmt::format("{} {} from {} to {}", rule.whole ? "a whole number" : "a number",
+                          fmt::format("of {}", rule.unit), rule.minimum, rule.maximum));
   return number;
 }
 
 StackValue readValue(const Rule &rule, JsonValue object) {
-  constexpr std::array<std::string_view, 6> keys = {"value", "unit", "low", "high", "tag",
-                                                    "source"};
+  constexpr std::array<std::string_view, 6> keys = {"value", "unit", "low",
+                                                    "high",  "tag",  "source"};
   refuseUnknown(object, rule.key, keys);
   StackValue result;
   result.value = readNumber(rule, require(object, rule.key, "value"), rule.key);

@@ -22,7 +22,7 @@ enum class StackTag : uint8_t {
 std::string_view toString(StackTag tag);
 
 struct StackValue {
-  double value = 0;        ///< a flag is 0 or 1
+  double value = 0;         ///< a flag is 0 or 1
   double low = 0, high = 0; ///< of plausible ones; both `value` where no range is known
   StackTag tag = StackTag::Estimate;
   std::string source;
@@ -32,7 +32,7 @@ struct StackProfile {
   std::string name, description;
   std::string scheduler; ///< mindie or vllm
 
-  StackValue servingGapUs; ///< host work between a step's end and the next step's start
+  StackValue servingGapUs;  ///< host work between a step's end and the next step's start
   StackValue launchUsPerOp; ///< host time per operation where shapes are dynamic
   StackValue tokenizerUs;   ///< per request
   StackValue tokenizerProcesses;
@@ -46,8 +46,8 @@ struct StackProfile {
   }
 };
 
-/// Throws Error with the place for a missing or unknown key, a value out of its range, another unit,
-/// no source, an unknown tag, or a range that does not contain the value.
+/// Throws Error with the place for a missing or unknown key, a value out of its range, another
+/// unit, no source, an unknown tag, or a range that does not contain the value.
 StackProfile parseStackProfile(std::string text, std::string fileName);
 StackProfile readStackProfile(const std::string &path);
 

@@ -77,8 +77,8 @@ StepTime StepTimeCache::time(const ScheduledStep &step) {
   parts_.clear();
   for (const PrefillChunk &chunk : step.prefills)
     parts_.push_back({chunk.first, chunk.tokens});
-  const StepTime time = timer_.time(
-      {modeOf(step), parts_, contexts_, step.swappedOutBlocks, step.swappedInBlocks});
+  const StepTime time =
+      timer_.time({modeOf(step), parts_, contexts_, step.swappedOutBlocks, step.swappedInBlocks});
   if (time.deviceNs < 0 || time.hostNs < 0 || time.ns() == 0)
     failInternal("a step takes {} ns on the device and {} ns on the host", time.deviceNs,
                  time.hostNs);

@@ -26,7 +26,7 @@ struct StepShape {
   };
   StepMode mode = StepMode::Decode;
   std::span<const Part> prefills;
-  std::span<const uint32_t> decodeContexts; ///< tokens in the cache after the step
+  std::span<const uint32_t> decodeContexts;           ///< tokens in the cache after the step
   uint32_t swappedOutBlocks = 0, swappedInBlocks = 0; ///< moved to and from the host before it
 };
 

@@ -9,8 +9,8 @@ namespace vinci {
 
 namespace {
 
-constexpr std::string_view legalFields[] = {"arrival_ms", "input_tokens", "output_tokens",
-                                            "max_tokens", "priority",     "prefix",
+constexpr std::string_view legalFields[] = {"arrival_ms",   "input_tokens", "output_tokens",
+                                            "max_tokens",   "priority",     "prefix",
                                             "prefix_tokens"};
 /// A year.
 constexpr double latestMs = 366.0 * 24 * 3600 * 1000;
@@ -18,8 +18,8 @@ constexpr double latestMs = 366.0 * 24 * 3600 * 1000;
 JsonValue require(JsonValue object, std::string_view key) {
   const std::optional<JsonValue> value = object.find(key);
   if (!value)
-    fail(object.position(), "{} is missing; a request has arrival_ms, input_tokens and output_tokens",
-         key);
+    fail(object.position(),
+         "{} is missing; a request has arrival_ms, input_tokens and output_tokens", key);
   return *value;
 }
 
@@ -29,7 +29,8 @@ uint32_t tokens(JsonValue value, std::string_view key, int64_t most = INT32_MAX)
 
 TraceRequest readRequest(JsonValue object) {
   if (!object.isObject())
-    object.failExpected("a line of a trace", "an object with arrival_ms, input_tokens, output_tokens");
+    object.failExpected("a line of a trace",
+                        "an object with arrival_ms, input_tokens, output_tokens");
   for (const auto &[key, value] : object.members())
     if (std::ranges::find(legalFields, key.toText("a field")) == std::end(legalFields))
       fail(key.position(), "unknown field {}; legal fields are {}", key.describe(),
@@ -71,9 +72,10 @@ std::vector<TraceRequest> parseTrace(const std::string &file, std::string_view t
       const JsonDocument document = JsonDocument::parse(std::string(content), file);
       const TraceRequest request = readRequest(document.root());
       if (!requests.empty() && request.arrivalNs < requests.back().arrivalNs)
-        document.root().find("arrival_ms")->failExpected(
-            "arrival_ms", fmt::format("at least {}, that of the request above,",
-                                      double(requests.back().arrivalNs) / 1e6));
+        document.root()
+            .find("arrival_ms")
+            ->failExpected("arrival_ms", fmt::format("at least {}, that of the request above,",
+                                                     double(requests.back().arrivalNs) / 1e6));
       requests.push_back(request);
     } catch (const Error &error) { // whose lines count from 1 again
       throw Error(error.kind(), {file, line, error.position().column}, error.message());
