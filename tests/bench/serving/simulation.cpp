@@ -28,13 +28,15 @@ void measureSimulation(benchmark::State &state, auto makeScheduler) {
   shape.inputTokens = LengthDistribution::parse("uniform:50-500", "input_tokens", {});
   shape.outputTokens =
       LengthDistribution::parse(fmt::format("fixed:{}", state.range(1)), "output_tokens", {});
+  SimulationOptions options;
+  options.servingGapNs = 4'200'000;
   double seconds = 0;
   for (auto _ : state) {
     const auto start = std::chrono::steady_clock::now();
     const std::unique_ptr<Scheduler> scheduler = makeScheduler();
     Load load = Load::closedLoop(shape, uint64_t(state.range(2)));
     LinearTimer timer;
-    const SimulationResult result = simulate(*scheduler, load, timer, {.servingGapNs = 4'200'000});
+    const SimulationResult result = simulate(*scheduler, load, timer, options);
     benchmark::DoNotOptimize(measure(result).ttftMs.mean);
     seconds += std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
   }
