@@ -22,7 +22,14 @@ inline std::array<uint32_t, 4> philox4x32(std::array<uint32_t, 4> counter,
 }
 
 /// What draws of one seed are for; draws of different streams have nothing to do with each other.
-enum class RandomStream : uint32_t { Sampling, InputTokens, OutputTokens, PromptIds };
+enum class RandomStream : uint32_t {
+  Sampling,
+  InputTokens,
+  OutputTokens,
+  PromptIds,
+  Arrivals,
+  ThinkTimes
+};
 
 /// A number in [0, 1), a multiple of 2^-53, that depends on the arguments only.
 inline double uniformAt(uint64_t seed, uint64_t position,

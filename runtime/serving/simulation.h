@@ -1,0 +1,83 @@
+// Requests in virtual time: a load, a scheduler and a timer of steps, as discrete events. The
+// scheduler is the one that a server uses.
+//
+//   client ─ tokenizer ─ scheduler ─ step on the device ─ serving gap ─ tokens at the client
+//
+// A step occupies the device for StepTime::ns(). Its tokens are known after the serving gap
+// (sampling, copies, bookkeeping), and without async scheduling the next step starts only then;
+// with it, the host plans one step ahead and the gap hides behind the device. Times are integers;
+// the same input gives the same result.
+#pragma once
+
+#include "runtime/serving/load.h"
+#include "runtime/serving/samples.h"
+#include "runtime/serving/stack_profile.h"
+#include "runtime/serving/step_timer.h"
+
+#include <functional>
+#include <string>
+#include <vector>
+
+namespace vinci {
+
+struct SimulatedStep {
+  const ScheduledStep &step;
+  StepTime time;
+  int64_t plannedNs = 0, startNs = 0, endNs = 0;
+};
+
+struct SimulationOptions {
+  int64_t servingGapNs = 0;
+  int64_t tokenizerNs = 0; ///< per request
+  uint32_t tokenizerProcesses = 1;
+  uint32_t contextBucket = 32; ///< StepTimeCache
+  bool keepTokens = false;     ///< SimulatedRequest::tokenNs
+  bool keepEvents = false;     ///< SimulationResult::events
+  /// Called for each step when it is planned; for traces. May be empty.
+  std::function<void(const SimulatedStep &)> onStep;
+};
+
+/// The stack's gap and tokenizer.
+SimulationOptions simulationOptions(const StackProfile &stack);
+
+struct SimulatedRequest {
+  int64_t sentNs = 0;
+  int64_t submittedNs = 0; ///< at the scheduler
+  int64_t firstTokenNs = 0, lastTokenNs = 0;
+  int64_t lastGapNs = 0, largestGapNs = 0; ///< between tokens
+  uint32_t inputTokens = 0;                ///< after truncation
+  uint32_t outputTokens = 0;               ///< generated
+  bool refused = false; ///< never served; everything but sentNs and submittedNs is 0
+  std::vector<int64_t> tokenNs;
+
+  bool operator==(const SimulatedRequest &) const = default;
+};
+
+struct SimulationResult {
+  std::vector<SimulatedRequest> requests; ///< in the order of sending
+  Samples gapsNs;                         ///< between a request's tokens, of all requests
+  Samples queueWaitsNs;   ///< from a request's submission or last token until it is in a step
+  Samples prefillBatches; ///< requests per step with prefills
+  Samples decodeBatches;  ///< requests per step with decodes
+  /// By decodes per step: steps that only decode and follow such a step without a pause, and the
+  /// time from its end to theirs.
+  struct Steady {
+    uint64_t steps = 0;
+    int64_t ns = 0;
+  };
+  std::vector<Steady> steadyDecodes;
+  uint64_t steps = 0;
+  int64_t elapsedNs = 0; ///< from the first request's sending to the last token
+  int64_t busyNs = 0;    ///< of it with requests to serve and no pause
+  int64_t deviceNs = 0;  ///< of it the device computes
+  SchedulerCounters counters;
+  KvBlocks::Counters blocks;
+  std::string firstRefusal; ///< why; empty if nothing was refused
+  std::vector<SchedulerEvent> events;
+};
+
+/// Serves the whole load. The scheduler must be idle and fresh; `load` is used up.
+SimulationResult simulate(Scheduler &scheduler, Load &load, StepTimer &timer,
+                          const SimulationOptions &options);
+
+} // namespace vinci
