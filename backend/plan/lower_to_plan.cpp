@@ -2,6 +2,7 @@
 
 #include "backend/codegen/codegen.h"
 #include "backend/codegen/kernel_spec.h"
+#include "backend/plan/costs.h"
 #include "ir/llm/Pieces.h"
 #include "ir/llm/StepInputs.h"
 #include "ir/npu/Npu.h"
@@ -103,7 +104,7 @@ private:
 class Lowering {
 public:
   Lowering(mlir::ModuleOp module, const CpuTarget &cpu) : module_(module), cpu_(cpu) {}
-  LoweredPlan run();
+  LoweredPlan run(bool kernels);
 
 private:
   template <typename Op> auto members() { return program_.getBody().front().getOps<Op>(); }
@@ -124,6 +125,7 @@ private:
   mlir::ModuleOp module_;
   const CpuTarget &cpu_;
   npu::ProgramOp program_;
+  std::optional<LaunchCosts> costs_;
   fb::PlanT plan_;
   std::vector<std::byte> constantBytes_;
   std::vector<KernelSpec> specs_; ///< of the compiled ones among plan_.kernels
@@ -336,6 +338,26 @@ KernelSpec specOf(npu::LaunchOp op) {
   return spec;
 }
 
+std::unique_ptr<fb::CostT> toPlan(const Cost &cost) {
+  auto table = std::make_unique<fb::CostT>();
+  table->kind = fb::CostClass(cost.kind);
+  table->weights = toPlanDType(cost.weights);
+  table->activations = toPlanDType(cost.activations);
+  table->rows = std::make_unique<fb::Dim>(fb::Symbol(cost.rows.symbol), cost.rows.scale);
+  table->n = cost.n;
+  table->k = cost.k;
+  table->groups = cost.groups;
+  table->experts = cost.experts;
+  table->top_k = cost.topK;
+  table->heads = cost.heads;
+  table->kv_heads = cost.kvHeads;
+  table->head_dim = cost.headDim;
+  table->fixed_bytes = cost.fixedBytes;
+  table->row_bytes = cost.rowBytes;
+  table->row_flops = cost.rowFlops;
+  return table;
+}
+
 uint32_t Lowering::kernelOf(npu::LaunchOp op, const KernelSpec &spec) {
   auto [found, isNew] = kernels_.emplace(spec, uint32_t(plan_.kernels.size()));
   if (!isNew)
@@ -350,6 +372,7 @@ uint32_t Lowering::kernelOf(npu::LaunchOp op, const KernelSpec &spec) {
     failInternal("a launch of {} has {} outputs and {} inputs; the catalogue has {} and {}",
                  spec.op, op.getOutputs().size(), op.getInputs().size(), kernel->outputs,
                  kernel->operands - kernel->outputs);
+  kernel->cost = toPlan(costs_->costOf(op, spec));
   plan_.kernels.push_back(std::move(kernel));
   specs_.push_back(spec);
   return found->second;
@@ -464,11 +487,12 @@ void Lowering::lowerEntry(npu::EntryOp op) {
   plan_.entries.push_back(std::move(entry));
 }
 
-LoweredPlan Lowering::run() {
+LoweredPlan Lowering::run(bool kernels) {
   auto programs = module_.getOps<npu::ProgramOp>();
   if (programs.empty())
     failInternal("the module holds no npu.program: lower-to-npu has not run");
   program_ = *programs.begin();
+  costs_.emplace(program_);
   lowerModel();
   lowerLimits();
   for (const auto &input : llm::stepInputs(module_.getContext(), llm::findLimits(program_)))
@@ -483,7 +507,10 @@ LoweredPlan Lowering::run() {
     lowerEntry(entry);
 
   LoweredPlan result;
-  result.segments.push_back({fb::SegmentKind::Object, compileKernels(specs_, cpu_)});
+  result.segments.push_back(
+      {fb::SegmentKind::Object,
+       compileKernels(kernels ? std::span<const KernelSpec>(specs_) : std::span<const KernelSpec>(),
+                      cpu_)});
   if (!constantBytes_.empty())
     result.segments.push_back({fb::SegmentKind::Constants, std::move(constantBytes_)});
   result.tables = std::move(plan_);
@@ -492,8 +519,8 @@ LoweredPlan Lowering::run() {
 
 } // namespace
 
-LoweredPlan lowerToPlan(mlir::ModuleOp module, const CpuTarget &cpu) {
-  return Lowering(module, cpu).run();
+LoweredPlan lowerToPlan(mlir::ModuleOp module, const CpuTarget &cpu, bool kernels) {
+  return Lowering(module, cpu).run(kernels);
 }
 
 } // namespace vinci

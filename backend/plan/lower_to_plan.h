@@ -19,7 +19,8 @@ struct LoweredPlan {
 /// Walks the one `npu.program` of `module`, table by table, and compiles its kernels for `cpu`. The
 /// program must have been through schedule-commands and plan-memory. Deterministic: everything is
 /// in the order of the IR. Throws an internal Error for IR that those passes would not make; the
-/// result still has to verify (serializePlan).
-LoweredPlan lowerToPlan(mlir::ModuleOp module, const CpuTarget &cpu);
+/// result still has to verify (serializePlan). Without `kernels` none is compiled: the plan is good
+/// for times, not for values.
+LoweredPlan lowerToPlan(mlir::ModuleOp module, const CpuTarget &cpu, bool kernels = true);
 
 } // namespace vinci

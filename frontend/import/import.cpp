@@ -1,6 +1,7 @@
 #include "frontend/import/import.h"
 #include "frontend/huggingface/config.h"
 #include "frontend/import/finish.h"
+#include "frontend/import/overrides.h"
 #include "frontend/launch/script.h"
 #include "frontend/launch/serve.h"
 #include "frontend/mindformers/predict_yaml.h"
@@ -193,6 +194,7 @@ Imported importFiles(const ImportRequest &request) {
   if (!request.target.empty())
     imported.resolved.deployment.target = {request.target, SourcePosition{"--target"},
                                            Authority::Deployment};
+  applyOverrides(imported, request.overrides);
   // Before anything is derived: a model that is not consistent is an error of its own.
   imported.model = toModelSpec(imported.resolved.model);
   finishImport(imported);

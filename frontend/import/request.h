@@ -15,6 +15,9 @@ struct ImportRequest {
   std::string serveFlags = {};
   /// A target's name that overrules the files'; empty: none.
   std::string target = {};
+  /// `name=value`, a setting in place of what the files say of it; by its own name or by that in
+  /// MindIE's config.json, with or without the section.
+  std::vector<std::string> overrides = {};
   /// Contradictions are errors.
   bool strict = false;
 };

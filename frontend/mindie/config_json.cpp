@@ -294,6 +294,20 @@ void checkDevices(Import &import, const JsonValue &root) {
 
 } // namespace
 
+std::string_view settingOfMindieKey(std::string_view key) {
+  const std::string_view name = key.substr(key.rfind('.') + 1);
+  if (name == "npuMemSize")
+    return "memory.kv_gib";
+  if (const auto range = std::ranges::find(ranges, name, &Range::key); range != std::end(ranges))
+    return range->setting;
+  for (const std::vector<KeyRule> *rules : {&configRules(), &modelRules()})
+    for (const KeyRule &rule : *rules)
+      if (!rule.setting.empty() && rule.path.ends_with(key) &&
+          (rule.path.size() == key.size() || rule.path[rule.path.size() - key.size() - 1] == '.'))
+        return rule.setting;
+  return {};
+}
+
 bool looksLikeMindieConfig(const JsonValue &root) {
   return root.find("BackendConfig").has_value() &&
          (root.find("ServerConfig") || root.find("LogConfig") || root.find("Version"));

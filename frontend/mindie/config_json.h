@@ -13,4 +13,8 @@ bool looksLikeMindieConfig(const JsonValue &root);
 /// finding says so.
 void readMindieConfig(Import &import, const JsonDocument &document);
 
+/// The setting that a key of such a file stands for, named with or without the sections around it;
+/// empty if it has none of its own.
+std::string_view settingOfMindieKey(std::string_view key);
+
 } // namespace vinci

@@ -4,18 +4,6 @@
 
 namespace vinci {
 
-const char *toString(EntryKind kind) {
-  switch (kind) {
-  case EntryKind::Prefill:
-    return "prefill";
-  case EntryKind::Decode:
-    return "decode";
-  case EntryKind::Score:
-    return "score";
-  }
-  return "?";
-}
-
 namespace {
 
 void checkSize(size_t size, size_t expected, const char *what) {

@@ -1,20 +1,12 @@
 // What can run the steps of a model: a loaded plan (loaded_model.h), or a toy in a test.
 #pragma once
 
+#include "runtime/plan/entry_kind.h"
+
 #include <cstdint>
 #include <span>
 
 namespace vinci {
-
-/// The entries of a plan. Each takes any mix of sequences, with their tokens one after another.
-enum class EntryKind : uint8_t {
-  Prefill, ///< logits for the tokens named in logitIndices
-  Decode,  ///< one token per sequence, and logits for each
-  Score,   ///< logits for every token
-};
-
-/// "prefill", "decode", "score".
-const char *toString(EntryKind kind);
 
 struct ModelLimits {
   uint32_t vocabSize = 0;

@@ -3,6 +3,7 @@
 // can hold it.
 #pragma once
 
+#include "runtime/plan/entry_kind.h"
 #include "runtime/plan/kernel_abi.h"
 #include "runtime/support/dtype.h"
 
@@ -19,9 +20,6 @@ enum class CostClass : uint8_t { Vector, Matmul, GroupedMatmul, Attention, Colle
 /// How kernels come to the device: each from Python; each from a compiled schedule with dynamic
 /// shapes; all at once, as a captured graph.
 enum class LaunchMode : uint8_t { Eager, KernelByKernel, Graph };
-
-/// Which of a plan's entries a step runs.
-enum class EntryKind : uint8_t { Prefill, Decode, Score };
 
 /// `scale * symbol`, the size of something in a step.
 struct SymbolicCount {

@@ -130,6 +130,10 @@ void verifyPieces(const Context &context, const fb::Weight *weight, const std::s
 /// The collective of `kernel`, which has one.
 void verifyCollective(const Context &context, const fb::Kernel *kernel, const std::string &where);
 
+// verify_costs.cpp
+/// What the clock computes with, of a compiled kernel.
+void verifyCost(const Context &context, const fb::Cost &cost, const std::string &where);
+
 // verify_bodies.cpp: commands, their order and their use of memory. `work` counts towards maxWork.
 BodyEffect verifyBody(const Context &context, uint32_t body, const Overlaps &overlaps,
                       uint64_t &work);

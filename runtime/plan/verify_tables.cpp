@@ -268,6 +268,8 @@ void verifyKernels(const Context &context) {
       verifyCollective(context, kernel, where);
     else
       segmentOf(context, kernel->segment(), fb::SegmentKind::Object, where);
+    if (kernel->cost())
+      verifyCost(context, *kernel->cost(), where);
   }
 }
 

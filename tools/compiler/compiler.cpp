@@ -12,6 +12,7 @@
 #include "tools/compiler/diagnostics.h"
 #include "tools/compiler/ir_dump.h"
 #include "tools/compiler/ir_file.h"
+#include "tools/compiler/ir_view.h"
 
 #include "mlir/IR/MLIRContext.h"
 
@@ -28,7 +29,11 @@ public:
   std::string importFiles(const ImportRequest &request) override {
     return writeDeploymentJson(vinci::importFiles(request));
   }
+  DeploymentSpec resolve(const ImportRequest &request) override {
+    return vinci::importFiles(request).resolved.deployment;
+  }
   std::string printIr(const fs::path &irFile) override;
+  std::vector<BodyView> viewIr(const fs::path &irFile) override;
   std::string disassemble(const std::vector<std::byte> &object, std::string_view symbol) override {
     return vinci::disassemble(object, std::string(symbol));
   }
@@ -66,7 +71,7 @@ static CompileResult finish(mlir::ModuleOp module, const ParallelDegrees &degree
     result.ir = print(module, options.irLocations);
     return result;
   }
-  LoweredPlan lowered = lowerToPlan(module, resolveCpu(options.cpu));
+  LoweredPlan lowered = lowerToPlan(module, resolveCpu(options.cpu), options.kernels);
   result.plan = serializePlan(lowered.tables, lowered.segments);
   return result;
 }
@@ -186,6 +191,12 @@ std::string MlirCompiler::printIr(const fs::path &irFile) {
   mlir::MLIRContext context(mlir::MLIRContext::Threading::DISABLED);
   DiagnosticCollector diagnostics(context);
   return print(*readIrFile(context, irFile, diagnostics), /*locations=*/false);
+}
+
+std::vector<BodyView> MlirCompiler::viewIr(const fs::path &irFile) {
+  mlir::MLIRContext context(mlir::MLIRContext::Threading::DISABLED);
+  DiagnosticCollector diagnostics(context);
+  return viewOf(*readIrFile(context, irFile, diagnostics));
 }
 
 std::vector<Compiler::Pass> MlirCompiler::passes() {

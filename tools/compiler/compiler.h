@@ -5,8 +5,10 @@
 // maps it.
 #pragma once
 
+#include "frontend/deployment_spec.h"
 #include "frontend/import/request.h"
 #include "frontend/precision.h"
+#include "tools/compiler/program_view.h"
 
 #include <cstddef>
 #include <cstdint>
@@ -41,6 +43,7 @@ struct CompileOptions {
   std::map<std::string, bool> passes;    ///< names of passes that are switched on or off
   RequestedDegrees degrees;              ///< none: the deployment's
   std::string stopAfter;                 ///< a phase of `phases()`; empty: all of them
+  bool kernels = true;                   ///< compile them; a plan without is good for times only
   bool irLocations = true;               ///< whether CompileResult::ir says where each op came from
   std::filesystem::path dumpIrDirectory; ///< one numbered file per pass; empty: none
 };
@@ -93,11 +96,16 @@ public:
   /// locations that `compile` writes, the plan is that of compiling the model directly.
   virtual CompileResult compileIr(const std::filesystem::path &irFile,
                                   const CompileOptions &options) = 0;
+  /// How the files of `request` say that the model is run.
+  virtual DeploymentSpec resolve(const ImportRequest &request) = 0;
   virtual ModelSummary summarize(const ImportRequest &request) = 0;
   /// What the files of `request` resolve to, in the form of deployment.json.
   virtual std::string importFiles(const ImportRequest &request) = 0;
   /// Parses, verifies and prints an IR file.
   virtual std::string printIr(const std::filesystem::path &irFile) = 0;
+  /// The functions of an IR file, op by op; what stands outside of them as a body of its own,
+  /// "module" or "program".
+  virtual std::vector<BodyView> viewIr(const std::filesystem::path &irFile) = 0;
   /// Assembly of the function `symbol` of an ELF object from a plan.
   virtual std::string disassemble(const std::vector<std::byte> &object,
                                   std::string_view symbol) = 0;
@@ -128,7 +136,7 @@ public:
 namespace vinci {
 /// Raise with every change of this header: the binary and the library come from one build, and a
 /// mix must not run.
-inline constexpr uint32_t compilerInterface = 4;
+inline constexpr uint32_t compilerInterface = 5;
 } // namespace vinci
 
 /// The library's entry point; the object lives as long as the library. Null if it was built for

@@ -13,6 +13,8 @@ void addPackCommand(CLI::App &app);
 void addRunCommand(CLI::App &app);
 void addEvalCommand(CLI::App &app);
 void addCompareCommand(CLI::App &app);
+void addDiffCommand(CLI::App &app);
+void addSimulateCommand(CLI::App &app);
 void addTokenizeCommand(CLI::App &app);
 void addInspectCommand(CLI::App &app);
 void addVerifyCommand(CLI::App &app);

@@ -5,6 +5,7 @@
 #include "tools/vinci/load.h"
 #include "tools/vinci/prompts.h"
 #include "tools/vinci/report.h"
+#include "tools/vinci/sides.h"
 
 #include <algorithm>
 #include <numeric>
@@ -23,13 +24,6 @@ struct CompareArguments {
   std::optional<double> tolerance;
   int64_t worst = 10;
   ReportFormat format = ReportFormat::Text;
-};
-
-/// What the options of one side come to.
-struct SideArguments {
-  std::string source; ///< MODEL or PLAN
-  std::string model;
-  CompileFlags compile;
 };
 
 /// A sequence in the KV cache of one side, which has it for itself.
@@ -54,24 +48,6 @@ private:
 } // namespace
 
 constexpr uint32_t madeUpTokens = 16;
-
-/// The options that both sides share, with those in `text`, the value of `flag`, on top.
-static SideArguments sideArguments(const CompareArguments &arguments, const std::string &source,
-                                   const char *flag, const std::string &text) {
-  SideArguments side{source, arguments.model, arguments.compile};
-  CLI::App options;
-  options.set_help_flag();
-  options.add_option("--model", side.model);
-  addCompileFlags(options, side.compile);
-  try {
-    options.parse(text);
-  } catch (const CLI::ParseError &error) {
-    throw Error(ErrorKind::Usage, {},
-                fmt::format("{} '{}': {}; legal are compile options and --model", flag, text,
-                            error.what()));
-  }
-  return side;
-}
 
 static std::unique_ptr<LoadedModel> loadSide(ReadyPlan ready) {
   return load(std::move(ready), {.model = {}, .threads = 1});
@@ -230,9 +206,11 @@ static void compare(const CompareArguments &arguments) {
     fail("--tolerance {} is not a relative error; 0 or more is legal", *arguments.tolerance);
   if (arguments.worst < 0)
     fail("--worst {} is not a number of tensors; 0 or more is legal", arguments.worst);
-  const SideArguments sideA = sideArguments(arguments, arguments.a, "--a", arguments.aOptions);
+  const SideArguments sideA =
+      sideArguments({arguments.a, arguments.model, arguments.compile}, "--a", arguments.aOptions);
   const SideArguments sideB = sideArguments(
-      arguments, arguments.b.empty() ? arguments.a : arguments.b, "--b", arguments.bOptions);
+      {arguments.b.empty() ? arguments.a : arguments.b, arguments.model, arguments.compile}, "--b",
+      arguments.bOptions);
   ReadyPlan readyA = preparePlan(sideA.source, sideA.model, sideA.compile);
   ReadyPlan readyB = preparePlan(sideB.source, sideB.model, sideB.compile);
   requireSameModel(*readyA.plan.root()->model(), *readyB.plan.root()->model());

@@ -2,31 +2,12 @@
 
 #include "runtime/plan/collectives.h"
 #include "runtime/plan/mesh.h"
+#include "tools/vinci/plan_text.h"
 
 #include <algorithm>
 #include <fmt/ranges.h>
 
 namespace vinci {
-
-static std::string dtypeName(fb::DType type) {
-  return std::string(toString(static_cast<DType>(type)));
-}
-
-static std::string symbolText(fb::Symbol symbol, uint64_t scale) {
-  static constexpr const char *names[] = {"", "tokens", "sequences", "logit_rows"};
-  if (symbol == fb::Symbol::One)
-    return std::to_string(scale);
-  const char *name = names[static_cast<size_t>(symbol)];
-  return scale == 1 ? std::string(name) : fmt::format("{}*{}", scale, name);
-}
-
-/// `bfloat16[tokens, 256]`
-static std::string shapeText(fb::DType type, const flatbuffers::Vector<const fb::Dim *> *dims) {
-  std::vector<std::string> parts;
-  for (const fb::Dim *dim : *dims)
-    parts.push_back(symbolText(dim->symbol(), dim->scale()));
-  return fmt::format("{}[{}]", dtypeName(type), fmt::join(parts, ", "));
-}
 
 static uint64_t totalWeightBytes(const fb::Plan *plan) {
   uint64_t bytes = 0;
@@ -172,23 +153,6 @@ Report planSummary(const Plan &file) {
   return report;
 }
 
-static std::string operandText(const fb::Plan *plan, const fb::Body *body,
-                               const fb::Operand *operand) {
-  switch (operand->space()) {
-  case fb::Space::Arena:
-    return plan->buffers()->Get(operand->index())->name()->str();
-  case fb::Space::Input:
-    return "in:" + plan->entries()->Get(0)->inputs()->Get(operand->index())->name()->str();
-  case fb::Space::Output:
-    return "out:" + plan->entries()->Get(0)->outputs()->Get(operand->index())->name()->str();
-  case fb::Space::Constant:
-    return "const:" + plan->constants()->Get(operand->index())->name()->str();
-  case fb::Space::Parameter:
-    return "@" + body->parameters()->Get(operand->index())->str();
-  }
-  return "?";
-}
-
 static Report commandRow(const fb::Plan *plan, size_t bodyIndex, size_t ordinal) {
   const fb::Body *body = plan->bodies()->Get(bodyIndex);
   const fb::Command *command = body->commands()->Get(ordinal);
@@ -286,23 +250,6 @@ Report planMemory(const Plan &file) {
           {"weight_bytes", totalWeightBytes(plan)},
           {"arena", rows},
           {"constants", constants}};
-}
-
-/// The tensors that the weight is made of, and how ranks share them:
-/// `a.weight by rows/4, b.weight`.
-static std::string sourcesText(const fb::Weight &weight) {
-  static constexpr const char *names[] = {"rows", "columns", "stack", "first only"};
-  std::vector<std::string> sources;
-  for (const fb::WeightPiece *piece : *weight.pieces()) {
-    std::string text = piece->source()->str();
-    for (const fb::Shard *shard : *piece->shards()) {
-      text += fmt::format(" by {}", names[size_t(shard->kind())]);
-      if (shard->kind() != fb::ShardKind::FirstOnly)
-        text += fmt::format("/{}", shard->parts());
-    }
-    sources.push_back(text);
-  }
-  return fmt::format("{}", fmt::join(sources, ", "));
 }
 
 Report planWeights(const Plan &file) {

@@ -66,6 +66,8 @@ int main(int argc, char **argv) {
   addRunCommand(app);
   addEvalCommand(app);
   addCompareCommand(app);
+  addDiffCommand(app);
+  addSimulateCommand(app);
   addTokenizeCommand(app);
   addInspectCommand(app);
   addVerifyCommand(app);

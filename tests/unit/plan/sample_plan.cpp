@@ -54,6 +54,9 @@ void addKernel(fb::PlanT &plan, const char *symbol, const char *op, uint32_t ope
   kernel->op = op;
   kernel->operands = operands;
   kernel->outputs = 1;
+  kernel->cost = std::make_unique<fb::CostT>();
+  kernel->cost->rows = std::make_unique<fb::Dim>(tokens());
+  kernel->cost->row_bytes = 2 * hidden * 2;
   plan.kernels.push_back(std::move(kernel));
 }
 

@@ -1,0 +1,201 @@
+#include "runtime/clock/plan_clock.h"
+
+#include "runtime/plan/collectives.h"
+#include "runtime/plan/mesh.h"
+#include "runtime/support/error.h"
+
+#include <algorithm>
+#include <array>
+#include <numeric>
+
+namespace vinci {
+namespace {
+
+Cost toCost(const fb::Cost &table) {
+  return {.kind = CostClass(table.kind()),
+          .weights = toDType(table.weights()),
+          .activations = toDType(table.activations()),
+          .rows = {VinciDim(table.rows()->symbol()), table.rows()->scale()},
+          .n = table.n(),
+          .k = table.k(),
+          .groups = table.groups(),
+          .experts = table.experts(),
+          .topK = table.top_k(),
+          .heads = table.heads(),
+          .kvHeads = table.kv_heads(),
+          .headDim = table.head_dim(),
+          .fixedBytes = table.fixed_bytes(),
+          .rowBytes = table.row_bytes(),
+          .rowFlops = table.row_flops()};
+}
+
+/// The whole buffer: `count` is of an all-reduce's, else of one rank's part.
+Cost costOf(const fb::Collective &collective, uint64_t ranks) {
+  const uint64_t parts = collective.kind() == fb::CollectiveKind::AllReduce ? 1 : ranks;
+  const uint64_t bytes =
+      collective.count()->scale() * parts * byteSize(toDType(collective.dtype()));
+  Cost cost{.kind = CostClass::Collective};
+  cost.rows.symbol = VinciDim(collective.count()->symbol());
+  (cost.rows.symbol == VINCI_DIM_ONE ? cost.fixedBytes : cost.rowBytes) = bytes;
+  return cost;
+}
+
+CollectiveKind kindOf(const fb::Collective &collective) {
+  switch (collective.kind()) {
+  case fb::CollectiveKind::AllReduce:
+    return CollectiveKind::AllReduce;
+  case fb::CollectiveKind::AllGather:
+    return CollectiveKind::AllGather;
+  case fb::CollectiveKind::ReduceScatter:
+    return CollectiveKind::ReduceScatter;
+  }
+  failInternal("unknown kind of collective");
+}
+
+/// The devices of the ranks that rank 0 meets along `axes`.
+std::vector<uint32_t> groupAlong(const Mesh &mesh, MeshAxes axes,
+                                 const std::vector<uint32_t> &devices) {
+  std::vector<uint32_t> group;
+  for (uint32_t rank = 0; rank < mesh.ranks(); ++rank)
+    if (mesh.firstAlong(axes, rank) == 0)
+      group.push_back(devices[rank]);
+  return group;
+}
+
+/// When each command ends. List scheduling: one starts when its stream is free and what it waits
+/// for has finished.
+std::vector<double> endsOf(const fb::Body &table, const std::vector<OpTime> &times,
+                           double OpTime::*part) {
+  std::vector<double> ends(times.size()), streams(1);
+  for (uint32_t i = 0; i < times.size(); ++i) {
+    const fb::Command *command = table.commands()->Get(i);
+    if (streams.size() <= command->stream())
+      streams.resize(command->stream() + 1);
+    double start = streams[command->stream()];
+    for (uint32_t w = 0; w < command->wait_count(); ++w)
+      start = std::max(start, ends[table.waits()->Get(command->wait_first() + w)]);
+    ends[i] = streams[command->stream()] = start + times[i].*part;
+  }
+  return ends;
+}
+
+} // namespace
+
+PlanClock::PlanClock(const Plan &plan, const CostModel &model, ClockOptions options)
+    : plan_(plan), model_(model) {
+  const Mesh mesh(*plan.root());
+  if (options.devices.empty()) {
+    options.devices.resize(mesh.ranks());
+    std::iota(options.devices.begin(), options.devices.end(), 0u);
+  }
+  if (options.devices.size() < mesh.ranks())
+    fail("{} devices are named for a plan of {} ranks", options.devices.size(), mesh.ranks());
+  for (const fb::Body *table : *plan.root()->bodies()) {
+    Body body;
+    for (const fb::Command *command : *table->commands()) {
+      const fb::Kernel *kernel = plan.root()->kernels()->Get(command->kernel());
+      TimedCommand timed;
+      if (const fb::Collective *collective = kernel->collective()) {
+        const MeshAxes axes = axesOf(*collective->axes());
+        const std::vector<uint32_t> devices = groupAlong(mesh, axes, options.devices);
+        timed.cost = costOf(*collective, devices.size());
+        timed.context = {.collective = kindOf(*collective),
+                         .expansion = options.expansion,
+                         .group = model.spec().groupOf(devices)};
+      } else {
+        if (!kernel->cost())
+          fail("{}: kernel {} carries no cost: this plan was compiled by a Vinci without a clock; "
+               "compile it again",
+               plan.name(), kernel->symbol()->string_view());
+        timed.cost = toCost(*kernel->cost());
+        body.isMoe |= timed.cost.kind == CostClass::GroupedMatmul;
+      }
+      body.commands.push_back(std::move(timed));
+    }
+    bodies_.push_back(std::move(body));
+  }
+}
+
+PlanClock::BodyTime PlanClock::timeOf(const Body &body, const fb::Body &table,
+                                      const StepRecord &step, uint32_t moeLayer) const {
+  BodyTime result;
+  result.commands.reserve(body.commands.size());
+  for (const TimedCommand &command : body.commands) {
+    CommandContext context = command.context;
+    context.moeLayer = moeLayer;
+    result.commands.push_back(model_.time(command.cost, step, context));
+  }
+  const auto span = [&](double OpTime::*part) {
+    return std::ranges::max(endsOf(table, result.commands, part));
+  };
+  result.us = span(&OpTime::us);
+  result.p10 = span(&OpTime::p10);
+  result.p90 = span(&OpTime::p90);
+  return result;
+}
+
+template <typename Visit> void PlanClock::forEachCall(const StepRecord &step, Visit visit) const {
+  const fb::Entry *entry = plan_.entry(toString(step.entry));
+  std::vector<std::optional<BodyTime>> times(bodies_.size());
+  uint32_t moeLayer = 0;
+  for (const fb::Call *call : *entry->calls()) {
+    const Body &body = bodies_[call->body()];
+    std::optional<BodyTime> &time = times[call->body()];
+    // Layers of one body take the same time, unless routing was recorded.
+    if (!time || (body.isMoe && !step.expertsHit.empty()))
+      time = timeOf(body, *plan_.root()->bodies()->Get(call->body()), step, moeLayer);
+    moeLayer += body.isMoe ? 1 : 0;
+    visit(*call, *time);
+  }
+}
+
+StepTimes PlanClock::time(const StepRecord &step) const {
+  StepTimes times;
+  forEachCall(step, [&](const fb::Call &call, const BodyTime &time) {
+    times.deviceUs += time.us;
+    times.deviceP10 += time.p10;
+    times.deviceP90 += time.p90;
+    times.launches += bodies_[call.body()].commands.size();
+  });
+  times.hostUs = model_.launch(times.launches, step.mode).us;
+  return times;
+}
+
+std::vector<CommandTime> PlanClock::commands(const StepRecord &step) const {
+  std::vector<CommandTime> rows;
+  std::vector<std::optional<size_t>> firstRow(bodies_.size());
+  forEachCall(step, [&](const fb::Call &call, const BodyTime &time) {
+    const fb::Body *table = plan_.root()->bodies()->Get(call.body());
+    std::optional<size_t> &first = firstRow[call.body()];
+    if (!first) {
+      first = rows.size();
+      for (uint32_t i = 0; i < time.commands.size(); ++i) {
+        const uint32_t kernel = table->commands()->Get(i)->kernel();
+        rows.push_back({plan_.root()->kernels()->Get(kernel), table, i, 0, time.commands[i]});
+      }
+    }
+    for (uint32_t i = 0; i < time.commands.size(); ++i) {
+      CommandTime &row = rows[*first + i];
+      const double share = 1 / double(++row.calls);
+      for (double OpTime::*part : {&OpTime::us, &OpTime::p10, &OpTime::p90})
+        row.time.*part += (time.commands[i].*part - row.time.*part) * share;
+    }
+  });
+  return rows;
+}
+
+void PlanClock::trace(const StepRecord &step, const Trace &visit) const {
+  double begin = 0;
+  forEachCall(step, [&](const fb::Call &call, const BodyTime &time) {
+    const fb::Body *table = plan_.root()->bodies()->Get(call.body());
+    const std::vector<double> ends = endsOf(*table, time.commands, &OpTime::us);
+    for (uint32_t i = 0; i < ends.size(); ++i) {
+      const fb::Command *command = table->commands()->Get(i);
+      visit(*plan_.root()->kernels()->Get(command->kernel()), call.layer(), command->stream(),
+            begin + ends[i] - time.commands[i].us, begin + ends[i]);
+    }
+    begin += time.us;
+  });
+}
+
+} // namespace vinci

@@ -1,0 +1,15 @@
+// The commands of two programs side by side, whatever they are read from.
+#pragma once
+
+#include "tools/compiler/program_view.h"
+#include "tools/vinci/report.h"
+
+namespace vinci {
+
+/// Rows like those of a patch: "-" only in A, "+" only in B, "~" in both, with other operands;
+/// empty if the bodies of A do what those of the same name do in B. Commands are matched by their
+/// keys, in order. Operands are matched by what wrote them: a value with another name is no
+/// difference, nor is what comes out of a stretch of commands in place of another one's results.
+Report commandDifferences(const std::vector<BodyView> &a, const std::vector<BodyView> &b);
+
+} // namespace vinci

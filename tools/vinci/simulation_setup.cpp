@@ -1,0 +1,233 @@
+#include "tools/vinci/simulation_setup.h"
+
+#include "runtime/plan/mesh.h"
+#include "runtime/serving/scheduler_mindie.h"
+#include "runtime/serving/scheduler_vllm.h"
+#include "runtime/support/error.h"
+
+#include <algorithm>
+
+namespace vinci {
+namespace {
+
+constexpr double gib = double(uint64_t{1} << 30);
+
+uint64_t weightBytes(const fb::Plan &plan) {
+  uint64_t bytes = 0;
+  for (const fb::Weight *weight : *plan.weights())
+    bytes += weight->bytes();
+  return bytes;
+}
+
+uint64_t kvBytesPerBlock(const fb::Plan &plan) {
+  return plan.kv_cache()->bytes_per_block() * plan.kv_cache()->layers();
+}
+
+bool writesLogits(const fb::Body &body) {
+  return std::ranges::any_of(*body.operands(), [](const fb::Operand *operand) {
+    return operand->space() == fb::Space::Output;
+  });
+}
+
+/// MemoryBudget::activations.
+uint64_t activationBytes(const fb::Plan &plan) {
+  std::vector<bool> inLayers(plan.buffers()->size()), inHead(plan.buffers()->size());
+  for (const fb::Body *body : *plan.bodies()) {
+    std::vector<bool> &used = writesLogits(*body) ? inHead : inLayers;
+    for (const fb::Operand *operand : *body->operands())
+      if (operand->space() == fb::Space::Arena)
+        used[operand->index()] = true;
+  }
+  uint64_t layers = 0, perLogitRow = plan.model()->vocab_size() * sizeof(float);
+  for (uint32_t i = 0; i < inLayers.size(); ++i) {
+    const fb::Buffer *buffer = plan.buffers()->Get(i);
+    if (inLayers[i])
+      layers = std::max(layers, buffer->offset() + buffer->bytes());
+    else if (inHead[i])
+      perLogitRow += buffer->bytes() / plan.limits()->max_tokens_per_step();
+  }
+  return layers + perLogitRow * plan.limits()->max_batch();
+}
+
+std::string policyOf(const DeploymentSpec &deployment) {
+  return deployment.scheduler.policy.valueOr("vllm");
+}
+
+/// "35.00 GiB".
+std::string gibText(double bytes) {
+  return fmt::format("{:.2f} GiB", bytes / gib);
+}
+
+MindieSettings mindieSettings(const DeploymentSpec &deployment) {
+  const DeploymentSpec::Scheduler &from = deployment.scheduler;
+  MindieSettings settings;
+  const auto take = [](int64_t &knob, const Setting<int64_t> &setting) {
+    knob = setting.valueOr(knob);
+  };
+  take(settings.maxSeqLen, from.maxSeqLen);
+  take(settings.maxInputTokenLen, from.maxInputLen);
+  take(settings.cacheBlockSize, from.blockSize);
+  take(settings.maxPrefillBatchSize, from.maxPrefillSeqs);
+  take(settings.maxPrefillTokens, from.maxPrefillTokens);
+  take(settings.prefillTimeMsPerReq, from.prefillTimeMs);
+  take(settings.prefillPolicyType, from.prefillPolicy);
+  take(settings.decodeTimeMsPerReq, from.decodeTimeMs);
+  take(settings.decodePolicyType, from.decodePolicy);
+  take(settings.maxBatchSize, from.maxNumSeqs);
+  take(settings.maxIterTimes, from.maxOutputLen);
+  take(settings.maxPreemptCount, from.maxPreempted);
+  take(settings.maxQueueDelayMicroseconds, from.maxQueueDelayUs);
+  take(settings.maxFirstTokenWaitTime, from.maxFirstTokenWaitMs);
+  settings.truncation = from.truncation.valueOr(settings.truncation);
+  settings.supportSelectBatch = from.selectBatch.valueOr(settings.supportSelectBatch);
+  settings.mixed = from.chunkedPrefill.valueOr(settings.mixed);
+  settings.npuMemSize = deployment.memory.kvGib.valueOr(settings.npuMemSize);
+  settings.cpuMemSize = deployment.memory.swapGib.valueOr(settings.cpuMemSize);
+  return settings;
+}
+
+VllmSettings vllmSettings(const DeploymentSpec &deployment, const Plan &plan,
+                          const MemoryBudget &memory) {
+  const DeploymentSpec::Scheduler &from = deployment.scheduler;
+  const fb::Limits &limits = *plan.root()->limits();
+  VllmSettings settings;
+  // A recipe runs the batch that it was given, and nothing else.
+  const bool isRecipe = policyOf(deployment) == "recipe";
+  const int64_t batch = isRecipe ? deployment.workload.batchSize.valueOr(limits.max_batch())
+                                 : int64_t(limits.max_batch());
+  settings.maxNumSeqs = from.maxNumSeqs.valueOr(batch);
+  settings.maxModelLen = from.maxSeqLen.valueOr(limits.max_seq_len());
+  settings.maxNumBatchedTokens = from.maxNumBatchedTokens.valueOr(
+      std::max<int64_t>(limits.max_tokens_per_step(), settings.maxNumSeqs));
+  settings.blockSize = plan.root()->kv_cache()->block_size();
+  settings.numBlocks = memory.kvBlocks;
+  settings.chunkedPrefill = from.chunkedPrefill.valueOr(true);
+  settings.prefixCaching = from.prefixCaching.valueOr(true);
+  settings.asyncScheduling = deployment.execution.asyncScheduling.valueOr(false);
+  settings.ascendScheduler = policyOf(deployment) == "vllm-ascend";
+  return settings;
+}
+
+} // namespace
+
+StackProfile stackFor(const DeploymentSpec &deployment, const std::string &name) {
+  if (name.ends_with(".yaml"))
+    return readStackProfile(name);
+  if (!name.empty())
+    return stackProfile(name);
+  if (policyOf(deployment) == "mindie")
+    return stackProfile("mindie-1.0.0-ms");
+  return stackProfile(deployment.memory.nonKvGib ? "vllm-mindspore" : "vllm-ascend-0.11");
+}
+
+Expansion expansionOf(const DeploymentSpec &deployment) {
+  const std::string engine = deployment.execution.collectiveEngine.valueOr("host");
+  return engine == "aiv" ? Expansion::Aiv : engine == "ai_cpu" ? Expansion::AiCpu : Expansion::Host;
+}
+
+LaunchPolicy launchPolicyOf(const DeploymentSpec &deployment, const StackProfile &stack) {
+  LaunchPolicy policy;
+  const std::string mode = deployment.execution.graphMode.valueOr("none");
+  // MindSpore's graph mode launches the kernels of a compiled graph one by one.
+  const bool byKernel = mode == "full" && stack.prefillHostBound.value != 0;
+  policy.decode = mode == "none" ? LaunchMode::Eager : LaunchMode::Graph;
+  policy.prefill = byKernel         ? LaunchMode::KernelByKernel
+                   : mode == "full" ? LaunchMode::Graph
+                                    : LaunchMode::Eager;
+  if (stack.prefillHostBound.value != 0 && stack.launchUsPerOp.value > 0)
+    policy.prefillLaunchUs = stack.launchUsPerOp.value;
+  if (const auto &sizes = deployment.execution.graphBatchSizes; sizes && !sizes->empty())
+    policy.largestGraph = uint32_t(std::ranges::max(*sizes));
+  return policy;
+}
+
+MemoryBudget memoryBudgetOf(const DeploymentSpec &deployment, const Plan &plan,
+                            const DeviceSpec &device, std::string &warning) {
+  const DeploymentSpec::Memory &settings = deployment.memory;
+  const double usable = device[Constant::MemoryUsable].value;
+  const double total =
+      settings.deviceGib ? *settings.deviceGib * gib : device[Constant::MemoryCapacity].value;
+  MemoryBudget budget;
+  budget.weights = weightBytes(*plan.root());
+  budget.activations = activationBytes(*plan.root());
+  double capacity = settings.utilization ? total * *settings.utilization
+                    : settings.deviceGib ? total
+                                         : usable;
+  if (settings.limitGib)
+    capacity = std::min(capacity, *settings.limitGib * gib);
+  budget.capacity = uint64_t(capacity);
+  double left = capacity - double(budget.weights) - double(budget.activations);
+  budget.rule = fmt::format("{} of the device less weights and activations", gibText(capacity));
+  if (settings.kvGib && *settings.kvGib >= 0) {
+    left = *settings.kvGib * gib;
+    budget.rule = fmt::format("{} as the deployment says", gibText(left));
+  } else if (settings.nonKvGib) {
+    left = total * settings.utilization.valueOr(1) - *settings.nonKvGib * gib;
+    budget.rule = fmt::format("{} of the device less {} for all else",
+                              gibText(total * settings.utilization.valueOr(1)),
+                              gibText(*settings.nonKvGib * gib));
+  }
+  const uint64_t perBlock = kvBytesPerBlock(*plan.root());
+  if (left >= double(perBlock)) {
+    budget.kvBlocks = uint32_t(std::min(left / double(perBlock), double(INT32_MAX)));
+  } else if (settings.nonKvGib || settings.kvGib) {
+    // The published settings of one system come to less than nothing: to be told, not to fail on.
+    budget.kvBlocks = plan.root()->limits()->kv_blocks();
+    warning = fmt::format("the deployment's memory for the KV cache is {}: {}; the plan's {} "
+                          "blocks are used",
+                          gibText(left), budget.rule, budget.kvBlocks);
+    budget.rule = "the plan's blocks";
+  } else {
+    fail("the model does not fit {}: {} of weights and {} of activations leave {} of {} for the KV "
+         "cache, and a block takes {}; more ranks (--tp) or fewer tokens per step "
+         "(--max-tokens-per-step) are needed",
+         device.name, gibText(double(budget.weights)), gibText(double(budget.activations)),
+         gibText(left), gibText(capacity), gibText(double(perBlock)));
+  }
+  budget.kvCache = budget.kvBlocks * perBlock;
+  budget.kvTokens = uint64_t(budget.kvBlocks) * plan.root()->kv_cache()->block_size();
+  return budget;
+}
+
+std::unique_ptr<Scheduler> schedulerOf(const DeploymentSpec &deployment, const StackProfile &stack,
+                                       const Plan &plan, const MemoryBudget &memory) {
+  if (policyOf(deployment) != "mindie")
+    return std::make_unique<VllmScheduler>(vllmSettings(deployment, plan, memory));
+  const MindieSettings settings = mindieSettings(deployment);
+  KvPool pool{.deviceBlocks = memory.kvBlocks};
+  if (settings.maxPreemptCount > 0)
+    pool.hostBlocks = uint32_t(settings.cpuMemSize * gib / double(kvBytesPerBlock(*plan.root())));
+  return std::make_unique<MindieScheduler>(settings, pool, stack.batchBounds());
+}
+
+Load loadOf(const DeploymentSpec &deployment, const LoadOptions &options) {
+  if (!options.traceFile.empty())
+    return Load::trace(readTraceFile(options.traceFile));
+  const DeploymentSpec::Workload &from = deployment.workload;
+  const auto lengths = [](const std::string &flag, const Setting<std::string> &setting,
+                          const char *name) {
+    if (!flag.empty())
+      return LengthDistribution::parse(flag, name, {});
+    if (!setting)
+      throw Error(ErrorKind::Usage, {},
+                  fmt::format("{} is missing, and the deployment does not say it; fixed:N, "
+                              "uniform:A-B, normal:M,S and quantiles:… are legal",
+                              name));
+    return LengthDistribution::parse(*setting, name, setting.origin);
+  };
+  RequestShape shape{.seed = options.seed,
+                     .inputTokens = lengths(options.inputLengths, from.inputTokens, "--input-len"),
+                     .outputTokens =
+                         lengths(options.outputLengths, from.outputTokens, "--output-len")};
+  const auto concurrency =
+      uint64_t(options.concurrency.value_or(uint64_t(from.concurrency.valueOr(1))));
+  shape.requests = options.requests.value_or(uint64_t(from.requests.valueOr(int64_t(concurrency))));
+  // Lengths that the command line gives are not cut to what the deployment allows.
+  if (options.maxTokens)
+    shape.maxTokens = uint32_t(*options.maxTokens);
+  else if (options.outputLengths.empty())
+    shape.maxTokens = uint32_t(from.maxTokens.valueOr(0));
+  return options.rate ? Load::openLoop(shape, *options.rate) : Load::closedLoop(shape, concurrency);
+}
+
+} // namespace vinci

@@ -1,0 +1,64 @@
+// From a deployment's settings to what a simulation of serving needs: stack, scheduler, memory,
+// load.
+#pragma once
+
+#include "frontend/deployment_spec.h"
+#include "runtime/clock/plan_step_timer.h"
+#include "runtime/serving/load.h"
+#include "runtime/serving/scheduler.h"
+#include "runtime/serving/stack_profile.h"
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace vinci {
+
+/// The profile that `name` stands for: a built-in one, or a file whose name ends in .yaml. Without
+/// a name, the one that the deployment's files belong to. Throws Error for an unknown one.
+StackProfile stackFor(const DeploymentSpec &deployment, const std::string &name);
+
+/// Who issues collectives: what the deployment says, else the host.
+Expansion expansionOf(const DeploymentSpec &deployment);
+
+/// How kernels are launched: by the deployment's graph mode and batch sizes, and the stack.
+LaunchPolicy launchPolicyOf(const DeploymentSpec &deployment, const StackProfile &stack);
+
+/// What one device's memory goes to; bytes.
+struct MemoryBudget {
+  uint64_t capacity = 0; ///< that the server may use
+  uint64_t weights = 0;
+  /// The plan's arena as far as layers use it, and logits for a full batch: the plan has room for
+  /// those of every token, which a server never asks for.
+  uint64_t activations = 0;
+  uint64_t kvCache = 0;     ///< for whole blocks
+  uint32_t kvBlocks = 0;
+  uint64_t kvTokens = 0;
+  std::string rule; ///< how the cache's size comes about
+};
+
+/// By the deployment's rule: a size for the cache (MindIE's npuMemSize), one for everything else
+/// (vLLM_MODEL_MEMORY_USE_GB), a share of the device, or the device's usable memory. A rule that
+/// leaves nothing is reported through `warning`, and the plan's own blocks are taken. Throws Error
+/// if weights and activations do not fit, naming the sum.
+MemoryBudget memoryBudgetOf(const DeploymentSpec &deployment, const Plan &plan,
+                            const DeviceSpec &device, std::string &warning);
+
+/// The deployment's policy with its knobs. Throws Error naming the knob that is out of range.
+std::unique_ptr<Scheduler> schedulerOf(const DeploymentSpec &deployment, const StackProfile &stack,
+                                       const Plan &plan, const MemoryBudget &memory);
+
+/// What the command line says of the load; the rest is the deployment's.
+struct LoadOptions {
+  std::optional<uint64_t> requests, concurrency, maxTokens;
+  std::optional<double> rate; ///< requests per second; excludes concurrency
+  std::string inputLengths, outputLengths;
+  std::string traceFile;
+  uint64_t seed = 0;
+};
+
+/// Throws a usage Error if neither says how long prompts and outputs are.
+Load loadOf(const DeploymentSpec &deployment, const LoadOptions &options);
+
+} // namespace vinci

@@ -1,0 +1,93 @@
+#include "tools/vinci/simulation_trace.h"
+
+#include "tools/vinci/plan_cache.h"
+
+#include <fmt/format.h>
+
+namespace vinci {
+namespace {
+
+// Processes and threads of the trace.
+enum Track : int { Device = 1, Host = 2, Requests = 3 };
+constexpr int stepsThread = 0; ///< of Device; streams are 1, 2, …
+
+double us(int64_t ns) {
+  return double(ns) / 1e3;
+}
+
+nlohmann::ordered_json slice(std::string name, int process, uint64_t thread, double start,
+                             double duration, nlohmann::ordered_json arguments) {
+  return {{"name", std::move(name)},
+          {"ph", "X"},
+          {"pid", process},
+          {"tid", thread},
+          {"ts", start},
+          {"dur", duration},
+          {"args", std::move(arguments)}};
+}
+
+nlohmann::ordered_json nameOf(const char *what, int process, uint64_t thread, std::string name) {
+  return {
+      {"name", what}, {"ph", "M"}, {"pid", process}, {"tid", thread}, {"args", {{"name", name}}}};
+}
+
+} // namespace
+
+void SimulationTrace::add(const SimulatedStep &step) {
+  const auto prefills = step.step.prefills.size(), decodes = step.step.decodes.size();
+  const double start = us(step.startNs);
+  events_.push_back(slice(toString(modeOf(step.step)), Device, stepsThread, start,
+                          us(step.endNs - step.startNs),
+                          {{"prefills", prefills},
+                           {"decodes", decodes},
+                           {"device_us", us(step.time.deviceNs)},
+                           {"host_us", us(step.time.hostNs)}}));
+  events_.push_back(slice("launch", Host, 0, start, us(step.time.hostNs), {{"step", steps_}}));
+  events_.push_back({{"name", "sequences"},
+                     {"ph", "C"},
+                     {"pid", Device},
+                     {"ts", start},
+                     {"args", {{"prefill", prefills}, {"decode", decodes}}}});
+  if (steps_++ < stepsWithKernels_)
+    addKernels(step);
+}
+
+void SimulationTrace::addKernels(const SimulatedStep &step) {
+  std::vector<StepShape::Part> parts;
+  std::vector<uint32_t> contexts;
+  for (const PrefillChunk &chunk : step.step.prefills)
+    parts.push_back({chunk.first, chunk.tokens});
+  for (const DecodeToken &token : step.step.decodes)
+    contexts.push_back(token.context);
+  const StepRecord record =
+      timer_.recordOf({.mode = modeOf(step.step), .prefills = parts, .decodeContexts = contexts});
+  clock_.trace(record, [&](const fb::Kernel &kernel, int32_t layer, uint32_t stream, double start,
+                           double end) {
+    events_.push_back(slice(kernel.op()->str(), Device, 1 + stream, us(step.startNs) + start,
+                            end - start, {{"kernel", kernel.symbol()->str()}, {"layer", layer}}));
+  });
+}
+
+void SimulationTrace::write(const std::string &path, const SimulationResult &result) {
+  uint64_t number = 0;
+  for (const SimulatedRequest &request : result.requests) {
+    const uint64_t thread = number++;
+    if (request.refused)
+      continue;
+    const auto part = [&](const char *name, int64_t begin, int64_t end) {
+      events_.push_back(
+          slice(name, Requests, thread, us(begin), us(end - begin),
+                {{"input_tokens", request.inputTokens}, {"output_tokens", request.outputTokens}}));
+    };
+    part("first token", request.sentNs, request.firstTokenNs);
+    part("decode", request.firstTokenNs, request.lastTokenNs);
+  }
+  for (const auto &[track, name] :
+       {std::pair(Device, "device"), std::pair(Host, "host"), std::pair(Requests, "requests")})
+    events_.push_back(nameOf("process_name", track, 0, name));
+  events_.push_back(nameOf("thread_name", Device, stepsThread, "steps"));
+  const nlohmann::ordered_json file = {{"displayTimeUnit", "ms"}, {"traceEvents", events_}};
+  writeFile(path, std::as_bytes(std::span(file.dump())));
+}
+
+} // namespace vinci
