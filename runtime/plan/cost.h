@@ -1,12 +1,10 @@
 // What a command costs, and what a step is, as far as time depends on it: the input of the cost
-// model (runtime/device/cost_model.h). Plain data without pointers into anything, so that a plan
-// can hold it.
+// model (runtime/device/cost_model.h). `Cost` is plain data, so that a plan can hold it.
 #pragma once
 
 #include "runtime/plan/kernel_abi.h"
 #include "runtime/support/dtype.h"
 
-#include <algorithm>
 #include <array>
 #include <cstdint>
 #include <span>
@@ -19,9 +17,6 @@ enum class CostClass : uint8_t { Vector, Matmul, GroupedMatmul, Attention, Colle
 /// How kernels come to the device: each from Python; each from a compiled schedule with dynamic
 /// shapes; all at once, as a captured graph.
 enum class LaunchMode : uint8_t { Eager, KernelByKernel, Graph };
-
-/// Which of a plan's entries a step runs.
-enum class EntryKind : uint8_t { Prefill, Decode, Score };
 
 /// `scale * symbol`, the size of something in a step.
 struct SymbolicCount {
@@ -38,9 +33,8 @@ struct SymbolicCount {
 ///                  of all groups, rowBytes input and output of a token at each of its experts
 ///   Attention      heads, kvHeads and headDim on the rank, `weights` is the type of the KV cache;
 ///                  fixedBytes and rowBytes are not used: the step's sums of lengths are
-///   Collective     the whole buffer is fixedBytes + rows * rowBytes: what an all-reduce reduces,
-///   an
-///                  all-gather writes, a reduce-scatter reads, a rank of an all-to-all sends
+///   Collective     fixedBytes + rows * rowBytes are the whole buffer: what an all-reduce reduces,
+///                  an all-gather writes, a reduce-scatter reads, a rank of an all-to-all sends
 struct Cost {
   CostClass kind = CostClass::Vector;
   DType weights = DType::BFloat16;
@@ -61,7 +55,6 @@ struct Cost {
 
 /// A step. `addSequence` fills in the sums; `logitRows`, `mode` and `expertsHit` are set apart.
 struct StepRecord {
-  EntryKind entry = EntryKind::Decode;
   LaunchMode mode = LaunchMode::Graph;
   uint64_t tokens = 0;
   uint64_t sequences = 0;
