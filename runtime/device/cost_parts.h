@@ -4,6 +4,7 @@
 #include "runtime/device/cost_model.h"
 #include "runtime/support/error.h"
 
+#include <algorithm>
 #include <cmath>
 
 namespace vinci::cost {

@@ -1,13 +1,11 @@
 // What a command costs, and what a step is, as far as time depends on it: the input of the cost
-// model (runtime/device/cost_model.h). Plain data without pointers into anything, so that a plan
-// can hold it.
+// model (runtime/device/cost_model.h). `Cost` is plain data, so that a plan can hold it.
 #pragma once
 
 #include "runtime/plan/entry_kind.h"
 #include "runtime/plan/kernel_abi.h"
 #include "runtime/support/dtype.h"
 
-#include <algorithm>
 #include <array>
 #include <cstdint>
 #include <span>
@@ -36,9 +34,8 @@ struct SymbolicCount {
 ///                  of all groups, rowBytes input and output of a token at each of its experts
 ///   Attention      heads, kvHeads and headDim on the rank, `weights` is the type of the KV cache;
 ///                  fixedBytes and rowBytes are not used: the step's sums of lengths are
-///   Collective     the whole buffer is fixedBytes + rows * rowBytes: what an all-reduce reduces,
-///   an
-///                  all-gather writes, a reduce-scatter reads, a rank of an all-to-all sends
+///   Collective     fixedBytes + rows * rowBytes are the whole buffer: what an all-reduce reduces,
+///                  an all-gather writes, a reduce-scatter reads, a rank of an all-to-all sends
 struct Cost {
   CostClass kind = CostClass::Vector;
   DType weights = DType::BFloat16;
@@ -59,7 +56,6 @@ struct Cost {
 
 /// A step. `addSequence` fills in the sums; `logitRows`, `mode` and `expertsHit` are set apart.
 struct StepRecord {
-  EntryKind entry = EntryKind::Decode;
   LaunchMode mode = LaunchMode::Graph;
   uint64_t tokens = 0;
   uint64_t sequences = 0;
