@@ -49,6 +49,92 @@ def Partition : Pass<"partition", "::mlir::ModuleOp"> {
     Option<"lmHeadTp", "lm-head-tp", "int64_t", /*default=*/"1", "Ranks that divide the head's vocabulary">];
 }
 
+def FuseMoeGating : Pass<"fuse-moe-gating", "::mlir::ModuleOp"> {
+  let summary = "softmax, top_k and the normalisation of their weights: llm.moe_route";
+  let description = [{
+    The vendor's `moe_gating_top_k` (with softmax and renormalisation).
+
+    ```mlir
+    %1 = llm.softmax %router_logits : tensor<?x8xf32, #tokens>
+    %2, %experts = llm.top_k %1 k 2 : tensor<?x8xf32, #tokens> -> tensor<?x2xf32, #tokens>, tensor<?x2xi32, #tokens>
+    %weights = llm.normalize_rows %2 : tensor<?x2xf32, #tokens>
+    ```
+    becomes
+    ```mlir
+    %weights, %experts = llm.moe_route %router_logits top_k 2 normalize
+        : tensor<?x8xf32, #tokens> -> tensor<?x2xf32, #tokens>, tensor<?x2xi32, #tokens>
+    ```
+    Without `normalize` where nothing normalises the weights. Not if something else reads the probabilities, or the weights
+    before they are normalised.
+
+    The target must have the kernel, which 310p3 has not, and those of 910b3 and a3 choose from up to 1024 experts.
+  }];
+}
+
+def FuseMoeRouting : Pass<"fuse-moe-routing", "::mlir::ModuleOp"> {
+  let summary = "The order of the rows of experts, its inverse and where each expert begins: llm.moe_sort";
+  let description = [{
+    The vendor's `moe_init_routing`, but for the rows: these are gathered where they are read (`fuse-grouped-matmul-gather`).
+
+    ```mlir
+    %row_of = llm.argsort %experts num_experts 8 : …
+    %position_of = llm.inverse_permutation %row_of : …
+    %offsets = llm.expert_offsets %experts num_experts 8 : …
+    ```
+    becomes
+    ```mlir
+    %row_of, %position_of, %offsets = llm.moe_sort %experts num_experts 8 : …
+    ```
+    All three must be there, of the same experts: of a rank's, from one `first` on, where experts are divided among ranks.
+  }];
+}
+
+def FuseGroupedMatmulGather : Pass<"fuse-grouped-matmul-gather", "::mlir::ModuleOp"> {
+  let summary = "The rows of experts, gathered by the products that read them";
+  let description = [{
+    ```mlir
+    %rows = llm.permute_tokens %x by %row_of : …
+    %1 = llm.grouped_matmul %rows, %gate_proj rows %row_of offsets %offsets : …
+    %2 = llm.grouped_matmul %rows, %up_proj rows %row_of offsets %offsets : …
+    ```
+    becomes
+    ```mlir
+    %1 = llm.grouped_matmul %x, %gate_proj rows %row_of offsets %offsets gather : …
+    %2 = llm.grouped_matmul %x, %up_proj rows %row_of offsets %offsets gather : …
+    ```
+    Rows that are quantised for products on int8 have scales of their own, so tokens are quantised instead, each once and not
+    for each of its choices:
+    ```mlir
+    %rows = llm.permute_tokens %x by %row_of : …
+    %0, %scale = llm.dynamic_quantize %rows : …
+    %1 = llm.grouped_dynamic_quant_matmul %0 scale %scale, %gate_proj scale %weight_scale rows %row_of offsets %offsets : …
+    ```
+    becomes
+    ```mlir
+    %0, %scale = llm.dynamic_quantize %x : …
+    %1 = llm.grouped_dynamic_quant_matmul %0 scale %scale, %gate_proj scale %weight_scale rows %row_of offsets %offsets gather : …
+    ```
+    Not if anything else reads the rows, gathered or quantised, nor if a product has its rows in another order.
+  }];
+}
+
+def FuseMoeFinalize : Pass<"fuse-moe-finalize", "::mlir::ModuleOp"> {
+  let summary = "Rows of experts back to tokens, and their weighted sum: llm.moe_combine";
+  let description = [{
+    The vendor's `moe_finalize_routing`.
+
+    ```mlir
+    %1 = llm.unpermute_tokens %y by %position_of : …
+    %2 = llm.weighted_sum %1, %weights : …
+    ```
+    becomes
+    ```mlir
+    %2 = llm.moe_combine %y, %position_of, %weights : …
+    ```
+    Not if something else reads the rows of the choices.
+  }];
+}
+
 def FuseSwiglu : Pass<"fuse-swiglu", "::mlir::ModuleOp"> {
   let summary = "silu and mul: llm.swiglu";
   let description = [{

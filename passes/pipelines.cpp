@@ -18,6 +18,10 @@ struct Fusion {
 
 /// In the order in which they run: what makes one op of several for a later one comes first.
 constexpr Fusion fusions[] = {
+    {createFuseMoeGating, true, "a kernel for softmax and top-k, experts within its limit"},
+    {createFuseMoeRouting, true, ""},
+    {createFuseGroupedMatmulGather, true, ""},
+    {createFuseMoeFinalize, true, ""},
     {createFuseSwiglu, true, ""},
     {createConcatGateUp, true, ""},
     {createConcatQkv, true, ""},

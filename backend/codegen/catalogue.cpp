@@ -60,6 +60,21 @@ KernelTiles elementwiseTiles(const KernelSpec &spec) {
   return rowTiles(VINCI_DIM_TOKENS, size(spec, "rows_per_token"), size(spec, "n"));
 }
 
+/// Rows of probabilities: an exponential is worth several elements.
+KernelTiles probabilityTiles(const KernelSpec &spec, const char *columns) {
+  return rowTiles(VINCI_DIM_TOKENS, size(spec, "rows_per_token"), 8 * size(spec, columns));
+}
+
+KernelTiles oneTile(const KernelSpec &) {
+  return {VINCI_DIM_ONE, 1, 1, 1};
+}
+
+/// Sums over the choices of a token.
+KernelTiles choiceTiles(const KernelSpec &spec) {
+  return rowTiles(VINCI_DIM_TOKENS, size(spec, "rows_per_token"),
+                  size(spec, "n") * size(spec, "top_k"));
+}
+
 KernelTiles attentionTiles(const KernelSpec &spec) {
   // As many query tokens as fill the kernel's 16 rows of query heads: they share each K and V that
   // is read.
@@ -289,6 +304,23 @@ std::vector<CatalogueEntry> makeCatalogue() {
        {{"up", "two_operands"}},
        none,
        elementwiseTiles},
+      {"softmax",
+       "moe",
+       {n, rowsPerToken},
+       {"out"},
+       {"x"},
+       {},
+       none,
+       [](const KernelSpec &s) { return probabilityTiles(s, "n"); }},
+      {"top_k",
+       "moe",
+       {numExperts, topK, rowsPerToken},
+       {"weights", "experts"},
+       {"probabilities"},
+       {},
+       checkTopK,
+       [](const KernelSpec &s) { return probabilityTiles(s, "num_experts"); }},
+      {"normalize_rows", "moe", {n, rowsPerToken}, {"out"}, {"x"}, {}, none, elementwiseTiles},
       {"moe_route",
        "moe",
        {numExperts, topK, {"norm_topk_prob", Flag}, rowsPerToken},
@@ -296,9 +328,31 @@ std::vector<CatalogueEntry> makeCatalogue() {
        {"logits"},
        {},
        checkTopK,
-       [](const KernelSpec &s) {
-         return rowTiles(VINCI_DIM_TOKENS, size(s, "rows_per_token"), 8 * size(s, "num_experts"));
-       }},
+       [](const KernelSpec &s) { return probabilityTiles(s, "num_experts"); }},
+      {"argsort",
+       "moe",
+       {numExperts, topK, rowsPerToken, sharded},
+       {"row_of"},
+       {"experts", "first_expert"},
+       {{"first_expert", "sharded"}},
+       none,
+       oneTile},
+      {"inverse_permutation",
+       "moe",
+       {rowsPerToken},
+       {"position_of"},
+       {"row_of"},
+       {},
+       none,
+       oneTile},
+      {"expert_offsets",
+       "moe",
+       {numExperts, topK, rowsPerToken, sharded},
+       {"expert_offsets"},
+       {"experts", "first_expert"},
+       {{"first_expert", "sharded"}},
+       none,
+       oneTile},
       {"moe_sort",
        "moe",
        {numExperts, topK, rowsPerToken, sharded},
@@ -306,8 +360,16 @@ std::vector<CatalogueEntry> makeCatalogue() {
        {"experts", "first_expert"},
        {{"first_expert", "sharded"}},
        none,
-       [](const KernelSpec &) {
-         return KernelTiles{VINCI_DIM_ONE, 1, 1, 1};
+       oneTile},
+      {"permute_tokens",
+       "moe",
+       {dtype, n, choices, rowsPerToken},
+       {"out"},
+       {"x", "row_of"},
+       {},
+       none,
+       [](const KernelSpec &s) {
+         return rowTiles(VINCI_DIM_TOKENS, groupedRows(s), size(s, "n"));
        }},
       {"grouped_matmul",
        "matmul",
@@ -363,6 +425,22 @@ std::vector<CatalogueEntry> makeCatalogue() {
          return KernelTiles{VINCI_DIM_TOKENS, groupedRows(s), matmulRowBlock,
                             matmulColumns(size(s, "n"), size(s, "k"), DType::Int8)};
        }},
+      {"unpermute_tokens",
+       "moe",
+       {dtype, n, rowsPerToken},
+       {"out"},
+       {"y", "position_of"},
+       {},
+       none,
+       elementwiseTiles},
+      {"weighted_sum",
+       "moe",
+       {dtype, n, topK, rowsPerToken},
+       {"out"},
+       {"y", "weights"},
+       {},
+       none,
+       choiceTiles},
       {"moe_combine",
        "moe",
        {dtype, n, topK, rowsPerToken},
@@ -370,10 +448,7 @@ std::vector<CatalogueEntry> makeCatalogue() {
        {"y", "position_of", "weights"},
        {},
        none,
-       [](const KernelSpec &s) {
-         return rowTiles(VINCI_DIM_TOKENS, size(s, "rows_per_token"),
-                         size(s, "n") * size(s, "top_k"));
-       }},
+       choiceTiles},
   };
 }
 

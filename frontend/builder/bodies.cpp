@@ -100,8 +100,8 @@ public:
     return body_.linear(body_.gated(gate, up, location), "down_proj", location);
   }
 
-  /// Softmax over all experts, then the best num_experts_per_tok of them, sorted by expert so that
-  /// each expert is one matrix product.
+  /// Softmax over all experts, then the best num_experts_per_tok of them; their rows sorted by
+  /// expert, so that each expert is one matrix product.
   Value experts(Value x) {
     const MoeSpec &moe = *context_.spec.moe;
     const int64_t topK = moe.numExpertsPerTok;
@@ -109,19 +109,30 @@ public:
     Location width = context_.at("moe_intermediate_size");
     Type perChoice = llm::tensorOf(context_.i32(), {DimExpr(Symbol::Tokens, topK)});
     Type offsets = llm::tensorOf(context_.i32(), {moe.numExperts + 1});
+    Type rowType = context_.activation({DimExpr(Symbol::Tokens, topK), context_.spec.hiddenSize});
 
     Value logits = body_.linear(x, "router", routing, context_.f32());
-    auto route = ops().create<llm::MoeRouteOp>(
+    Value probabilities = ops().create<llm::SoftmaxOp>(routing, logits.getType(), logits);
+    auto best = ops().create<llm::TopKOp>(
         choice, llm::tensorOf(context_.f32(), {Symbol::Tokens, topK}),
-        llm::tensorOf(context_.i32(), {Symbol::Tokens, topK}), logits, topK, moe.normTopkProb);
-    auto sort = ops().create<llm::MoeSortOp>(choice, perChoice, perChoice, offsets,
-                                             route.getExperts(), moe.numExperts, Value());
-    Value gate = body_.groupedLinear(x, "gate_proj", sort, /*gather=*/true, width);
-    Value up = body_.groupedLinear(x, "up_proj", sort, /*gather=*/true, width);
-    Value down = body_.groupedLinear(body_.gated(gate, up, width), "down_proj", sort,
-                                     /*gather=*/false, width);
-    return ops().create<llm::MoeCombineOp>(choice, x.getType(), down, sort.getPositionOf(),
-                                           route.getWeights());
+        llm::tensorOf(context_.i32(), {Symbol::Tokens, topK}), probabilities, topK);
+    Value weights = best.getValues();
+    if (moe.normTopkProb)
+      weights = ops().create<llm::NormalizeRowsOp>(context_.at("norm_topk_prob"), weights.getType(),
+                                                   weights);
+
+    Value rowOf =
+        ops().create<llm::ArgsortOp>(choice, perChoice, best.getIndices(), moe.numExperts, Value());
+    Value positionOf = ops().create<llm::InversePermutationOp>(choice, perChoice, rowOf);
+    Value expertOffsets = ops().create<llm::ExpertOffsetsOp>(choice, offsets, best.getIndices(),
+                                                             moe.numExperts, Value());
+    Value rows = ops().create<llm::PermuteTokensOp>(choice, rowType, x, rowOf);
+    Value gate = body_.groupedLinear(rows, "gate_proj", rowOf, expertOffsets, width);
+    Value up = body_.groupedLinear(rows, "up_proj", rowOf, expertOffsets, width);
+    Value down =
+        body_.groupedLinear(body_.gated(gate, up, width), "down_proj", rowOf, expertOffsets, width);
+    Value choices = ops().create<llm::UnpermuteTokensOp>(choice, rowType, down, positionOf);
+    return ops().create<llm::WeightedSumOp>(choice, x.getType(), choices, weights);
   }
 
 private:

@@ -113,19 +113,19 @@ Value BodyBuilder::linear(Value input, StringRef symbol, Location location, Type
   return ops().create<llm::MatmulOp>(location, type, input, matrix, belonging(".bias"));
 }
 
-Value BodyBuilder::groupedLinear(Value input, StringRef symbol, llm::MoeSortOp sort, bool gather,
+Value BodyBuilder::groupedLinear(Value input, StringRef symbol, Value rowOf, Value expertOffsets,
                                  Location location) {
   Value matrix = weight(symbol);
-  llm::DimExpr rows = llm::shapeOf(cast<RankedTensorType>(sort.getRowOf().getType())).front();
+  llm::DimExpr rows = llm::shapeOf(cast<RankedTensorType>(rowOf.getType())).front();
   Type type = context_.activation({rows, cast<RankedTensorType>(matrix.getType()).getDimSize(1)});
   if (Value scale = weight((symbol + ".weight_scale").str())) {
     llm::DynamicQuantizeOp quantized = dynamicQuantize(input, location);
-    return ops().create<llm::GroupedDynamicQuantMatmulOp>(
-        location, type, quantized.getResult(), quantized.getScale(), matrix, scale, sort.getRowOf(),
-        sort.getExpertOffsets(), gather);
+    return ops().create<llm::GroupedDynamicQuantMatmulOp>(location, type, quantized.getResult(),
+                                                          quantized.getScale(), matrix, scale,
+                                                          rowOf, expertOffsets, /*gather=*/false);
   }
-  return ops().create<llm::GroupedMatmulOp>(location, type, input, matrix, sort.getRowOf(),
-                                            sort.getExpertOffsets(), gather);
+  return ops().create<llm::GroupedMatmulOp>(location, type, input, matrix, rowOf, expertOffsets,
+                                            /*gather=*/false);
 }
 
 Value BodyBuilder::add(Value lhs, Value rhs, Location location) {

@@ -59,9 +59,10 @@ public:
   /// quantised weight was declared.
   mlir::Value linear(mlir::Value input, llvm::StringRef symbol, mlir::Location location,
                      mlir::Type resultType = {});
-  /// Each sorted row of the input times the weight of its expert, quantised likewise.
-  mlir::Value groupedLinear(mlir::Value input, llvm::StringRef symbol, llm::MoeSortOp sort,
-                            bool gather, mlir::Location location);
+  /// Each row of the input, which are in the order `rowOf`, times the weight of its expert,
+  /// quantised likewise.
+  mlir::Value groupedLinear(mlir::Value input, llvm::StringRef symbol, mlir::Value rowOf,
+                            mlir::Value expertOffsets, mlir::Location location);
   mlir::Value add(mlir::Value lhs, mlir::Value rhs, mlir::Location location);
   /// silu(gate) * up.
   mlir::Value gated(mlir::Value gate, mlir::Value up, mlir::Location location);

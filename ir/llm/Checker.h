@@ -97,8 +97,11 @@ public:
                    const Tensor &offsets, const Tensor &result, bool gather) {
     same("rows", result, 0, rowOf, 0)
         .is("size", offsets, 0, weight.dim(0).scale + 1, "the experts of the weight + 1");
-    if (!gather)
-      return same("rows", input, 0, rowOf, 0);
+    return gather ? perChoice(input, rowOf) : same("rows", input, 0, rowOf, 0);
+  }
+
+  /// `rowOf` has a row for each choice of each row of the input.
+  Checker &perChoice(const Tensor &input, const Tensor &rowOf) {
     return require(
         input.dim(0).symbol == rowOf.dim(0).symbol && rowOf.dim(0).scale % input.dim(0).scale == 0,
         [&](auto &&out) {

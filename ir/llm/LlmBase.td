@@ -30,7 +30,7 @@ def Llm_Dialect : Dialect {
     that it went through, `import` if there is none. *In f32* an op rounds where it
     stores and where its formula says `round`. *In T*, f16 or bf16, every constant is a T and the result of every operation
     is rounded to one (to nearest, ties to even; from halfway beyond the largest, to infinity), written `r(..)`; sums are
-    f32 and rounded once. Matrix products, `add`, `mul`, `silu` and `moe_combine` are f32 inside and round once.
+    f32 and rounded once. Matrix products, `add`, `mul`, `silu` and `weighted_sum` are f32 inside and round once.
   }];
   let useDefaultAttributePrinterParser = 1;
   let useDefaultTypePrinterParser = 1;

@@ -1,4 +1,5 @@
-// Shapes and element types of the computing ops; those on int8 are in LlmQuantVerifiers.cpp.
+// Shapes and element types of the computing ops; those of mixtures of experts are in
+// LlmMoeVerifiers.cpp, those on int8 in LlmQuantVerifiers.cpp.
 #include "ir/llm/Checker.h"
 
 #include <cmath>
@@ -286,72 +287,6 @@ LogicalResult AttentionOp::verify() {
         .is("max_blocks", tables, 1, limits.getMaxBlocksPerSequence(),
             "max_seq_len / block_size rounded up");
   return check;
-}
-
-//===- Mixture of experts ---------------------------------------------------------------------===//
-
-LogicalResult MoeRouteOp::verify() {
-  Tensor logits("logits", getLogits()), weights("weights", getWeights()),
-      experts("experts", getExperts());
-  int64_t topK = getTopK();
-  return Checker(*this)
-      .activation(logits)
-      .require(topK >= 1 && topK <= logits.dim(1).scale,
-               [&](auto &&out) {
-                 out << "top_k is " << topK << "; legal are 1 to " << toString(logits.dim(1))
-                     << ", the experts";
-               })
-      .same("tokens", weights, 0, logits, 0)
-      .same("tokens", experts, 0, logits, 0)
-      .is("top_k", weights, 1, topK, "top_k")
-      .is("top_k", experts, 1, topK, "top_k");
-}
-
-LogicalResult MoeSortOp::verify() {
-  Tensor experts("experts", getExperts()), rowOf("row_of", getRowOf()),
-      positionOf("position_of", getPositionOf()), offsets("expert_offsets", getExpertOffsets());
-  int64_t numExperts = getNumExperts();
-  Checker check(*this);
-  check.activation(experts).require(numExperts >= 1 && numExperts < maxDimension, [&](auto &&out) {
-    out << "num_experts is " << numExperts << "; it must be at least 1";
-  });
-  if (check.failed())
-    return failure();
-  DimExpr pairs(experts.dim(0).symbol, experts.dim(0).scale * experts.dim(1).scale);
-  return check.is("rows", rowOf, 0, pairs, "tokens * top_k")
-      .is("rows", positionOf, 0, pairs, "tokens * top_k")
-      .is("size", offsets, 0, numExperts + 1, "num_experts + 1")
-      .single(getFirst(), "first");
-}
-
-LogicalResult GroupedMatmulOp::verify() {
-  Tensor input("input", getInput()), weight("weight", getWeight()), rowOf("row_of", getRowOf()),
-      offsets("expert_offsets", getExpertOffsets()), result("result", getResult());
-  return Checker(*this)
-      .activation(input)
-      .constant(weight)
-      .activation(rowOf)
-      .same("k", weight, 2, input, 1)
-      .sameType(weight, input)
-      .same("n", result, 1, weight, 1)
-      .sameType(result, input)
-      .grouped(input, weight, rowOf, offsets, result, getGather())
-      .keeps(PrecisionRegion::Compute, "multiplies", input.type.getElementType());
-}
-
-LogicalResult MoeCombineOp::verify() {
-  Tensor input("input", getInput()), positionOf("position_of", getPositionOf()),
-      weights("weights", getWeights()), result("result", getResult());
-  Checker check(*this);
-  check.activation(input).activation(weights);
-  if (check.failed())
-    return failure();
-  DimExpr pairs(weights.dim(0).symbol, weights.dim(0).scale * weights.dim(1).scale);
-  return check.is("rows", input, 0, pairs, "tokens * top_k")
-      .is("rows", positionOf, 0, pairs, "tokens * top_k")
-      .same("tokens", result, 0, weights, 0)
-      .same("n", result, 1, input, 1)
-      .sameType(result, input);
 }
 
 } // namespace vinci::llm

@@ -355,6 +355,30 @@ FailureOr<Kernel> kernel(llm::GatherRowsOp op) {
       .build();
 }
 
+/// softmax, normalize_rows: rows of float32.
+FailureOr<Kernel> rowwise(Operation *op) {
+  int64_t perToken = 0;
+  return KernelBuilder(op)
+      .rowsPerTokenTimes(op->getResult(0), perToken)
+      .set("rows_per_token", perToken)
+      .writes(op->getResults())
+      .reads(op->getOperand(0))
+      .set("n", size(op->getResult(0), 1))
+      .build();
+}
+
+FailureOr<Kernel> kernel(llm::TopKOp op) {
+  int64_t perToken = 0;
+  return KernelBuilder(op)
+      .rowsPerTokenTimes(op.getInput(), perToken)
+      .set("rows_per_token", perToken)
+      .writes({op.getValues(), op.getIndices()})
+      .reads(op.getInput())
+      .set("num_experts", size(op.getInput(), 1))
+      .set("top_k", static_cast<int64_t>(op.getK()))
+      .build();
+}
+
 FailureOr<Kernel> kernel(llm::MoeRouteOp op) {
   int64_t perToken = 0;
   return KernelBuilder(op)
@@ -368,16 +392,69 @@ FailureOr<Kernel> kernel(llm::MoeRouteOp op) {
       .build();
 }
 
-FailureOr<Kernel> kernel(llm::MoeSortOp op) {
+/// argsort, expert_offsets, moe_sort.
+template <typename Op> FailureOr<Kernel> sorting(Op op) {
   int64_t perToken = 0;
   return KernelBuilder(op)
       .rowsPerTokenTimes(op.getExperts(), perToken)
       .set("rows_per_token", perToken)
-      .writes({op.getRowOf(), op.getPositionOf(), op.getExpertOffsets()})
+      .writes(op->getResults())
       .reads(op.getExperts())
       .readsLast("sharded", op.getFirst())
       .set("num_experts", static_cast<int64_t>(op.getNumExperts()))
       .set("top_k", size(op.getExperts(), 1))
+      .build();
+}
+
+FailureOr<Kernel> kernel(llm::InversePermutationOp op) {
+  int64_t perToken = 0;
+  return KernelBuilder(op)
+      .rowsPerTokenTimes(op.getInput(), perToken)
+      .set("rows_per_token", perToken)
+      .writes(op.getResult())
+      .reads(op.getInput())
+      .build();
+}
+
+FailureOr<Kernel> kernel(llm::PermuteTokensOp op) {
+  int64_t pairs = 0, perToken = 1;
+  return KernelBuilder(op)
+      .rowsPerTokenTimes(op.getRowOf(), pairs)
+      .rowsPerTokenTimes(op.getInput(), perToken)
+      .writes(op.getResult())
+      .reads(op.getInput())
+      .reads(op.getRowOf())
+      .dtype(op.getInput())
+      .set("n", size(op.getInput(), 1))
+      .set("rows_per_token", perToken)
+      .set("top_k", pairs / perToken)
+      .build();
+}
+
+FailureOr<Kernel> kernel(llm::UnpermuteTokensOp op) {
+  int64_t pairs = 0;
+  return KernelBuilder(op)
+      .rowsPerTokenTimes(op.getInput(), pairs)
+      .writes(op.getResult())
+      .reads(op.getInput())
+      .reads(op.getPositionOf())
+      .dtype(op.getInput())
+      .set("n", size(op.getInput(), 1))
+      .set("rows_per_token", pairs)
+      .build();
+}
+
+FailureOr<Kernel> kernel(llm::WeightedSumOp op) {
+  int64_t perToken = 0;
+  return KernelBuilder(op)
+      .rowsPerTokenTimes(op.getWeights(), perToken)
+      .set("rows_per_token", perToken)
+      .writes(op.getResult())
+      .reads(op.getInput())
+      .reads(op.getWeights())
+      .dtype(op.getInput())
+      .set("n", size(op.getInput(), 1))
+      .set("top_k", size(op.getWeights(), 1))
       .build();
 }
 
@@ -505,13 +582,17 @@ FailureOr<Kernel> kernelFor(Operation *op, llm::LimitsAttr limits) {
   return llvm::TypeSwitch<Operation *, FailureOr<Kernel>>(op)
       .Case<llm::EmbeddingOp, llm::JoinColumnsOp, llm::RopeTableOp, llm::RmsNormOp,
             llm::AddRmsNormOp, llm::MatmulOp, llm::RopeOp, llm::RopeQkOp, llm::SplitQkvOp,
-            llm::SwigluOp, llm::GatherRowsOp, llm::MoeRouteOp, llm::MoeSortOp, llm::GroupedMatmulOp,
-            llm::MoeCombineOp, llm::QuantizeOp, llm::DynamicQuantizeOp, llm::QuantMatmulOp,
-            llm::DynamicQuantMatmulOp, llm::GroupedDynamicQuantMatmulOp>(
-          [](auto typed) { return kernel(typed); })
+            llm::SwigluOp, llm::GatherRowsOp, llm::TopKOp, llm::MoeRouteOp,
+            llm::InversePermutationOp, llm::PermuteTokensOp, llm::GroupedMatmulOp,
+            llm::UnpermuteTokensOp, llm::WeightedSumOp, llm::MoeCombineOp, llm::QuantizeOp,
+            llm::DynamicQuantizeOp, llm::QuantMatmulOp, llm::DynamicQuantMatmulOp,
+            llm::GroupedDynamicQuantMatmulOp>([](auto typed) { return kernel(typed); })
       .Case<llm::KvAppendOp, llm::AppendQkvOp, llm::AttentionOp>(
           [&](auto typed) { return kernel(typed, limits); })
       .Case<llm::AddOp, llm::MulOp, llm::SiluOp>([](auto typed) { return elementwise(typed); })
+      .Case<llm::SoftmaxOp, llm::NormalizeRowsOp>([](auto typed) { return rowwise(typed); })
+      .Case<llm::ArgsortOp, llm::ExpertOffsetsOp, llm::MoeSortOp>(
+          [](auto typed) { return sorting(typed); })
       .Case<llm::AllReduceOp, llm::AllGatherOp, llm::ReduceScatterOp>(
           [](auto typed) { return collective(typed, typed.getAxes()); })
       .Default([](Operation *other) -> FailureOr<Kernel> {

@@ -100,9 +100,12 @@ static std::string resultName(OpResult result) {
     }
   if (isa<llm::RopeQkOp>(op))
     return result.getResultNumber() == 0 ? "rope_qk.query" : "rope_qk.key";
+  static constexpr StringLiteral best[] = {"top_k.values", "top_k.indices"};
   static constexpr StringLiteral route[] = {"moe_route.weights", "moe_route.experts"};
   static constexpr StringLiteral sort[] = {"moe_sort.row_of", "moe_sort.position_of",
                                            "moe_sort.expert_offsets"};
+  if (isa<llm::TopKOp>(op))
+    return best[result.getResultNumber()].str();
   if (isa<llm::MoeRouteOp>(op))
     return route[result.getResultNumber()].str();
   if (isa<llm::MoeSortOp>(op))

@@ -58,7 +58,8 @@ private:
   LogicalResult visit(Operation *op);
   LogicalResult visitCompute(Operation *op);
   LogicalResult visitReturn(llm::ReturnOp op);
-  LogicalResult visitSort(llm::MoeSortOp op);
+  LogicalResult visitSort(llm::ArgsortOp op);
+  template <typename Op> Axes sortOwnExperts(Op op);
   SmallVector<Factor> factorsOf(Operation *op, const llm::ShardingRule &rule, bool keepsPartial);
   bool keepsPartial(Operation *op, const llm::ShardingRule &rule);
   void setResults(Operation *op, const llm::ShardingRule &rule, ArrayRef<Factor> factors,
@@ -238,13 +239,9 @@ BodyPartitioner::factorsOf(Operation *op, const llm::ShardingRule &rule, bool ke
     unite(busy, dim.axes);
   });
   // Nor is one that a sum goes over.
-  for (auto [operand, dims] : llvm::zip(op->getOperands(), rule.operands)) {
+  for (auto [operand, dims] : llvm::zip(op->getOperands(), rule.operands))
     if (dims.linear && keepsPartial)
       unite(busy, of(operand).partial);
-    for (const DimSharding &dim : of(operand).dims)
-      if (dim.byExpert && isa<llm::MoeCombineOp>(op))
-        unite(busy, dim.axes);
-  }
   // Then values as they are spread. Partial sums come last: summing can spread them as others are.
   for (bool sums : {false, true})
     each([&](Value operand, bool linear, const DimSharding &dim, Factor &factor, bool whole) {
@@ -330,41 +327,47 @@ LogicalResult BodyPartitioner::visitReturn(llm::ReturnOp op) {
   return success();
 }
 
-/// `step` times this rank's place along the axes.
+/// `step` times this rank's place along the axes: one constant for all users in the body.
 Value BodyPartitioner::rankConstant(Location loc, StringRef name, const Axes &axes, int64_t step) {
   SmallVector<int32_t> values;
   for (int64_t rank = 0; rank < mesh_.getRanks(); ++rank)
     values.push_back(int32_t(mesh_.getIndex(axes, rank) * step));
   auto type = RankedTensorType::get({mesh_.getRanks(), 1}, builder_.getI32Type());
+  auto value = DenseElementsAttr::get(type, ArrayRef(values));
+  for (auto known : body_.getBlock().getOps<llm::RankConstantOp>())
+    if (known.getSymName() == name && known.getValue() == value)
+      return known;
   builder_.setInsertionPointToStart(&body_.getBlock());
-  Value constant = builder_.create<llm::RankConstantOp>(
-      loc, builder_.getStringAttr(name), DenseElementsAttr::get(type, ArrayRef(values)));
+  Value constant = builder_.create<llm::RankConstantOp>(loc, builder_.getStringAttr(name), value);
   shardings_[constant].dims.resize(1);
   whole_[constant] = cast<RankedTensorType>(constant.getType());
   return constant;
 }
 
-/// A rank sorts by the experts that it has, those of the weights that read its order, and has the
-/// rows of these only.
-LogicalResult BodyPartitioner::visitSort(llm::MoeSortOp op) {
+/// Where experts are divided among ranks, those that a rank sorts by are the ones that it has: of
+/// the weights that are read with the result. Returns the axes; none if every rank has all experts.
+template <typename Op> Axes BodyPartitioner::sortOwnExperts(Op op) {
   llm::WeightOp sharded;
-  for (Operation *user : op.getExpertOffsets().getUsers())
+  for (Operation *user : op.getResult().getUsers())
     for (Value operand : user->getOperands())
       if (auto weight = operand.getDefiningOp<llm::WeightOp>())
         if (!of(operand).dims[0].axes.empty())
           sharded = weight;
-  Axes axes;
-  if (sharded) {
-    axes = of(sharded).dims[0].axes;
-    const int64_t experts = sharded.getResult().getType().getDimSize(0);
-    op.setNumExperts(experts);
-    op.getExpertOffsets().setType(
-        RankedTensorType::get({experts + 1}, op.getExpertOffsets().getType().getElementType()));
-    op.getFirstMutable().assign(rankConstant(op.getLoc(), "first_expert", axes, experts));
-  }
+  if (!sharded)
+    return {};
+  const Axes axes = of(sharded).dims[0].axes;
+  const int64_t experts = sharded.getResult().getType().getDimSize(0);
+  op.setNumExperts(experts);
+  op.getFirstMutable().assign(rankConstant(op.getLoc(), "first_expert", axes, experts));
+  return axes;
+}
+
+/// A rank has the rows of its experts only.
+LogicalResult BodyPartitioner::visitSort(llm::ArgsortOp op) {
+  const Axes axes = sortOwnExperts(op);
   if (failed(visitCompute(op)))
     return failure();
-  shardings_[op.getRowOf()].dims[0] = {axes, 1, sharded != nullptr};
+  shardings_[op.getResult()].dims[0] = {axes, 1, !axes.empty()};
   return success();
 }
 
@@ -390,8 +393,13 @@ bool BodyPartitioner::place(Operation *op) {
 LogicalResult BodyPartitioner::visit(Operation *op) {
   if (auto results = dyn_cast<llm::ReturnOp>(op))
     return visitReturn(results);
-  if (auto sort = dyn_cast<llm::MoeSortOp>(op))
+  if (auto sort = dyn_cast<llm::ArgsortOp>(op))
     return visitSort(sort);
+  if (auto offsets = dyn_cast<llm::ExpertOffsetsOp>(op)) {
+    sortOwnExperts(offsets);
+    offsets.getResult().setType(
+        RankedTensorType::get({int64_t(offsets.getNumExperts()) + 1}, builder_.getI32Type()));
+  }
   if (auto embedding = dyn_cast<llm::EmbeddingOp>(op))
     if (const Axes &axes = of(embedding.getTable()).dims[0].axes; !axes.empty())
       embedding.getStartMutable().assign(

@@ -16,6 +16,8 @@ struct NpuTarget {
   bool triton = true;         ///< runs kernels written in Triton, as those on fused q, k and v are
   bool qkvToCache = true;     ///< has a kernel that writes keys and values of a fused projection
   int vectorCores = 0;        ///< 0: no kernel depends on them
+  bool moeGating = true;      ///< has a kernel for softmax and top-k in one (moe_gating_top_k)
+  int moeGatingExperts = 0;   ///< the most that it chooses from; 0: any number
 };
 
 /// host, 310p3, 910b3, a3.

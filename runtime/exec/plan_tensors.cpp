@@ -116,6 +116,13 @@ void Describer::nameOutput(const Reading &reading, uint32_t output, Value &value
     value.layer = from.layer;
     value.name = fmt::format("{}.{}", from.name, suffix);
   };
+  /// Of a step that goes on from `last`: what both come to has the name of the fused op.
+  auto continues = [&](std::string_view last, std::string_view suffix) {
+    Value from = *reading.values[0];
+    if (from.name.ends_with(last) && from.name.size() > last.size())
+      from.name.resize(from.name.size() - last.size() - 1);
+    derive(from, suffix);
+  };
   if (const Part *part = reading.split(output)) {
     // Norms and rotations, where they are fused, are of queries and keys.
     const bool normed = output<reading.weightNames.size(), rotated = reading.values.size()> 1;
@@ -138,9 +145,19 @@ void Describer::nameOutput(const Reading &reading, uint32_t output, Value &value
   } else if (op == "rope_qk") {
     derive(*reading.values[output], "rope");
   } else if (op == "mul" && reading.values[0]->name.ends_with(".silu")) {
-    derive(*reading.values[0], "");
-    value.name.replace(value.name.size() - std::string_view(".silu.").size(), std::string::npos,
-                       ".swiglu");
+    continues("silu", "swiglu");
+  } else if (op == "top_k") {
+    continues("softmax", output == 0 ? "top_k" : "experts");
+  } else if (op == "normalize_rows") {
+    continues("top_k", "weights");
+  } else if (op == "moe_route") {
+    derive(*reading.values[0], output == 0 ? "weights" : "experts");
+  } else if (op == "moe_sort" && output < 2) {
+    derive(*reading.values[0], output == 0 ? "argsort" : "argsort.inverse_permutation");
+  } else if (op == "moe_sort") {
+    derive(*reading.values[0], "expert_offsets");
+  } else if (op == "weighted_sum") {
+    continues("unpermute_tokens", "moe_combine");
   } else {
     derive(*reading.values[0], output == 0 ? std::string(op) : fmt::format("{}.{}", op, output));
   }
@@ -195,9 +212,10 @@ void Describer::placeOutput(const Reading &reading, uint32_t output, Value &valu
     value.shard = nullptr;
     value.form = TensorForm::Plain;
   }
-  if (reading.op == "moe_combine" && value.form == TensorForm::ByExpert)
+  const std::string_view op = reading.op;
+  if ((op == "moe_combine" || op == "unpermute_tokens") && value.form == TensorForm::ByExpert)
     value.form = TensorForm::Plain;
-  if (reading.op == "moe_sort" && reading.rankConstant)
+  if ((op == "moe_sort" || op == "argsort" || op == "expert_offsets") && reading.rankConstant)
     value.form = TensorForm::ByExpert;
   if (!reading.weight)
     return;

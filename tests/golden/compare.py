@@ -85,7 +85,7 @@ class Compare(VinciTest):
         self.expect_agreement(self.report(MOE, "--dtype", "float32", "--b", "--world 4 --attn-tp 2 --ep 4"), 1, 4)
 
     def test_fused_and_unfused_have_the_same_bits(self):
-        for model, options in ((AUSTEN, ""), (MOE, " --tp 4")):
+        for model, options, swallowed in ((AUSTEN, "", 34), (MOE, " --tp 4", 58)):
             with self.subTest(model=model.name, options=options):
                 report = self.report(model, "--tolerance", 0, "--a", "--passes=-all" + options, "--b", "--passes=+all" + options)
                 self.assertEqual(report["same_bits"], report["compared"])
@@ -94,7 +94,10 @@ class Compare(VinciTest):
                 a, b = report["not_compared"]
                 # What one side has and the other never stores: what fusions swallow, and sums of the last layer.
                 self.assertIn("gate_proj.silu", a["unmatched_names"])
-                for side, few in ((a, 34), (b, 3)):
+                if model == MOE:
+                    self.assertLessEqual({"router.softmax", "router.top_k", "post_attention_layernorm.permute_tokens"},
+                                         set(a["unmatched_names"]))
+                for side, few in ((a, swallowed), (b, 3)):
                     self.assertLessEqual(side["unmatched"], few)
 
     def test_steps_and_prompt(self):

@@ -50,16 +50,23 @@ class Fusion(VinciTest):
             self.expect_equal(model, ["+all"], "--dtype", "float32")
 
     def test_each_alone(self):
-        self.expect_equal(MODELS / "austen-qwen3", [f"-all,+{fusion}" for fusion in self.fusions])
+        experts = {"fuse-moe-gating", "fuse-moe-routing", "fuse-grouped-matmul-gather", "fuse-moe-finalize"}
+        self.assertLessEqual(experts, set(self.fusions))
+        for name, fusions in (("austen-qwen3", [f for f in self.fusions if f not in experts]), ("austen-qwen3-moe", experts)):
+            self.expect_equal(MODELS / name, [f"-all,+{fusion}" for fusion in sorted(fusions)])
 
     def test_each_left_out(self):
         for name in ("austen-qwen2", "austen-qwen3-moe"):  # with biases and without norms of heads; with experts
             self.expect_equal(MODELS / name, [f"+all,-{fusion}" for fusion in self.fusions] + ["+all"])
 
     def test_quantised(self):
-        for source, scheme_of in ((MODELS / "austen-qwen3-moe", quantise.as_published), (MODELS / "austen-qwen2", all_dynamic)):
+        gather = ["-all,+fuse-grouped-matmul-gather", "+all,-fuse-grouped-matmul-gather"]
+        for source, scheme_of, more in ((MODELS / "austen-qwen3-moe", quantise.as_published, gather),
+                                        (MODELS / "austen-qwen2", all_dynamic, [])):
             model = quantise.quantise(source, self.scratch / f"{source.name}-{scheme_of.__name__}", scheme_of)
-            self.expect_equal(model, ["+all"])
+            self.expect_equal(model, ["+all", *more])
+            if more:  # experts among ranks
+                self.expect_equal(model, ["+all"], "--tp", 2, "--ep", 2)
 
     def test_ranks(self):
         # Fewer KV heads than ranks, and experts spread over them.
@@ -75,6 +82,7 @@ class Fusion(VinciTest):
         # 310p3 lacks kernels that the others have; where they are missing, nothing else may change.
         for target in ("310p3", "910b3", "a3"):
             self.expect_equal(MODELS / "austen-qwen3", ["+all"], "--target", target)
+        self.expect_equal(MODELS / "austen-qwen3-moe", ["+all"], "--target", "310p3")
 
     def test_passes_are_listed_in_order(self):
         self.assertEqual([entry["phase"] for entry in self.passes if entry["default"] == "always"],
@@ -120,6 +128,8 @@ class Fusion(VinciTest):
         self.assertNotIn("remark: ", silent)
         spoken = self.succeed("compile", MODELS / "austen-qwen3", "-o", plan, "--target", "310p3", "--remarks").stderr
         self.assertRegex(spoken, r"config\.json\S*: remark: fused 1 of silu and mul")
+        spoken = self.succeed("compile", MODELS / "austen-qwen3-moe", "-o", plan, "--target", "310p3", "--remarks").stderr
+        self.assertRegex(spoken, r"config\.json:\d+:\d+: remark: not fused: 310p3 has no kernel for softmax and top-k in one")
 
 
 if __name__ == "__main__":

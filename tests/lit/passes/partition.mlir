@@ -55,16 +55,21 @@ module attributes {llm.limits = #llm.limits<max_seq_len = 2048, max_tokens_per_s
     llm.return %8 : tensor<?x64xbf16, #tokens>
   }
 
-  // Tokens are gathered once, before the routing; each rank sorts by its two experts; sums go back to the groups of data, and
-  // to both ranks of each.
+  // Tokens are gathered once, before the routing; each rank sorts by its two experts, as one constant says; sums go back to the
+  // groups of data, and to both ranks of each.
   // CHECK-LABEL: llm.body @experts
   // CHECK: %first_expert = llm.rank_constant @first_expert dense<{{\[\[}}0], [2], [4], [6]]> : tensor<4x1xi32>
   // CHECK: llm.weight @gate_proj from "g.{}" [32, 64] experts 4 over [0, 1] stack 2 : tensor<2x32x64xbf16>
   // CHECK: %[[ALL:.*]] = llm.all_gather %x over [0] : tensor<?x64xbf16, #tokens> -> tensor<?x64xbf16, #x2_tokens>
   // CHECK: llm.matmul %[[ALL]], %router
-  // CHECK: llm.moe_sort %{{.*}} num_experts 2 first %first_expert
-  // CHECK: llm.grouped_matmul %[[ALL]], %gate_proj
-  // CHECK: %[[PART:.*]] = llm.moe_combine
+  // CHECK: %[[W:.*]], %[[E:.*]] = llm.top_k
+  // CHECK: %[[ROWS:.*]] = llm.argsort %[[E]] num_experts 2 first %first_expert : tensor<1xi32> : tensor<?x2xi32, #x2_tokens> -> tensor<?xi32, #x4_tokens>
+  // CHECK: %[[PLACES:.*]] = llm.inverse_permutation %[[ROWS]] : tensor<?xi32, #x4_tokens>
+  // CHECK: %[[OFFSETS:.*]] = llm.expert_offsets %[[E]] num_experts 2 first %first_expert : tensor<1xi32> : tensor<?x2xi32, #x2_tokens> -> tensor<3xi32>
+  // CHECK: %[[PERMUTED:.*]] = llm.permute_tokens %[[ALL]] by %[[ROWS]]
+  // CHECK: llm.grouped_matmul %[[PERMUTED]], %gate_proj rows %[[ROWS]] offsets %[[OFFSETS]]
+  // CHECK: %[[CHOICES:.*]] = llm.unpermute_tokens %{{.*}} by %[[PLACES]]
+  // CHECK: %[[PART:.*]] = llm.weighted_sum %[[CHOICES]], %[[W]]
   // CHECK: %[[OWN:.*]] = llm.reduce_scatter %[[PART]] over [0] : tensor<?x64xbf16, #x2_tokens> -> tensor<?x64xbf16, #tokens>
   // CHECK: %[[SUM:.*]] = llm.all_reduce %[[OWN]] over [1]
   // CHECK: llm.add %x, %[[SUM]]
@@ -73,12 +78,17 @@ module attributes {llm.limits = #llm.limits<max_seq_len = 2048, max_tokens_per_s
     %gate_proj = llm.weight @gate_proj from "g.{}" stack 8 : tensor<8x32x64xbf16>
     %down_proj = llm.weight @down_proj from "d.{}" stack 8 : tensor<8x64x32xbf16>
     %0 = llm.matmul %x, %router : (tensor<?x64xbf16, #tokens>, tensor<8x64xbf16>) -> tensor<?x8xf32, #tokens>
-    %weights, %experts = llm.moe_route %0 top_k 2 : tensor<?x8xf32, #tokens> -> tensor<?x2xf32, #tokens>, tensor<?x2xi32, #tokens>
-    %row_of, %position_of, %offsets = llm.moe_sort %experts num_experts 8 : tensor<?x2xi32, #tokens> -> tensor<?xi32, #x2_tokens>, tensor<?xi32, #x2_tokens>, tensor<9xi32>
-    %1 = llm.grouped_matmul %x, %gate_proj rows %row_of offsets %offsets gather : (tensor<?x64xbf16, #tokens>, tensor<8x32x64xbf16>, tensor<?xi32, #x2_tokens>, tensor<9xi32>) -> tensor<?x32xbf16, #x2_tokens>
+    %probabilities = llm.softmax %0 : tensor<?x8xf32, #tokens>
+    %weights, %experts = llm.top_k %probabilities k 2 : tensor<?x8xf32, #tokens> -> tensor<?x2xf32, #tokens>, tensor<?x2xi32, #tokens>
+    %row_of = llm.argsort %experts num_experts 8 : tensor<?x2xi32, #tokens> -> tensor<?xi32, #x2_tokens>
+    %position_of = llm.inverse_permutation %row_of : tensor<?xi32, #x2_tokens>
+    %offsets = llm.expert_offsets %experts num_experts 8 : tensor<?x2xi32, #tokens> -> tensor<9xi32>
+    %rows = llm.permute_tokens %x by %row_of : (tensor<?x64xbf16, #tokens>, tensor<?xi32, #x2_tokens>) -> tensor<?x64xbf16, #x2_tokens>
+    %1 = llm.grouped_matmul %rows, %gate_proj rows %row_of offsets %offsets : (tensor<?x64xbf16, #x2_tokens>, tensor<8x32x64xbf16>, tensor<?xi32, #x2_tokens>, tensor<9xi32>) -> tensor<?x32xbf16, #x2_tokens>
     %2 = llm.silu %1 : tensor<?x32xbf16, #x2_tokens>
     %3 = llm.grouped_matmul %2, %down_proj rows %row_of offsets %offsets : (tensor<?x32xbf16, #x2_tokens>, tensor<8x64x32xbf16>, tensor<?xi32, #x2_tokens>, tensor<9xi32>) -> tensor<?x64xbf16, #x2_tokens>
-    %4 = llm.moe_combine %3, %position_of, %weights : (tensor<?x64xbf16, #x2_tokens>, tensor<?xi32, #x2_tokens>, tensor<?x2xf32, #tokens>) -> tensor<?x64xbf16, #tokens>
+    %choices = llm.unpermute_tokens %3 by %position_of : (tensor<?x64xbf16, #x2_tokens>, tensor<?xi32, #x2_tokens>) -> tensor<?x64xbf16, #x2_tokens>
+    %4 = llm.weighted_sum %choices, %weights : (tensor<?x64xbf16, #x2_tokens>, tensor<?x2xf32, #tokens>) -> tensor<?x64xbf16, #tokens>
     %5 = llm.add %x, %4 : tensor<?x64xbf16, #tokens>
     llm.return %5 : tensor<?x64xbf16, #tokens>
   }

@@ -74,16 +74,19 @@ Shape shapeOf(const KernelSpec &s, std::string_view name, const Dims &dims) {
     return ints(contextLens.size() * size(s, "max_blocks"));
   const uint64_t rows =
       tokens * (s.constants.contains("rows_per_token") ? size(s, "rows_per_token") : 1);
+  const uint64_t pairs = rows * (s.constants.contains("top_k") ? size(s, "top_k") : 1);
   if (name == "row_of" || name == "position_of" || name == "experts")
-    return ints(rows * size(s, "top_k"));
+    return ints(pairs);
   if (name == "start" || name == "first_expert")
     return ints(1);
   if (name == "expert_offsets")
     return ints(size(s, "num_experts") + 1);
-  if (name == "logits")
+  if (name == "logits" || name == "probabilities")
     return floats(rows * size(s, "num_experts"));
   if (name == "weights")
-    return floats(rows * size(s, "top_k"));
+    return floats(pairs);
+  if (op == "softmax" || op == "normalize_rows")
+    return floats(rows * size(s, "n"));
   if (name == "inv_freq")
     return floats(size(s, "head_dim") / 2);
   if (op == "split_qkv" || op == "append_qkv") {
@@ -130,7 +133,6 @@ Shape shapeOf(const KernelSpec &s, std::string_view name, const Dims &dims) {
     return name == "out" ? Shape{s.dtype("out_dtype"), rows * n} : typed(rows * size(s, "k"));
   }
   if (op == "grouped_matmul") {
-    const uint64_t pairs = rows * size(s, "top_k");
     if (name == "w")
       return typed(size(s, "num_experts") * reference::panelElements(n, size(s, "k"), s.dtype()));
     if (name == "out")
@@ -139,8 +141,10 @@ Shape shapeOf(const KernelSpec &s, std::string_view name, const Dims &dims) {
   }
   if (op == "gather_rows")
     return typed((name == "out" ? logitRows : tokens) * n);
-  if (op == "moe_combine")
-    return typed((name == "y" ? rows * size(s, "top_k") : rows) * n);
+  if (op == "moe_combine" || op == "weighted_sum")
+    return typed((name == "y" ? pairs : rows) * n);
+  if (op == "permute_tokens")
+    return typed((name == "out" ? pairs : rows) * n);
   if (op == "join_columns") {
     const uint64_t count = dims[s.rows().symbol] * s.rows().scale, part = size(s, "part");
     return typed(name == "out" ? count * n : count * ((n + part - 1) / part * part));
@@ -163,11 +167,14 @@ void fillPanels(Random &random, const KernelSpec &s, DType type, const Buffer &b
 /// A routing in which expert 0 gets nothing and the others get what chance gives them.
 void fillRouting(Random &random, const KernelSpec &s, const std::vector<std::string_view> &names,
                  OpCase &c) {
-  const uint64_t entries = c.dims[VINCI_DIM_TOKENS] * size(s, "rows_per_token") * size(s, "top_k");
+  const auto constant = [&](const char *name, int64_t otherwise) {
+    return s.constants.contains(name) ? s.integer(name) : otherwise;
+  };
+  const uint64_t entries =
+      c.dims[VINCI_DIM_TOKENS] * size(s, "rows_per_token") * constant("top_k", 1);
   // Sorting for a rank: as many experts again before and after its own.
-  const bool sharded = s.op == "moe_sort" && size(s, "sharded") != 0;
-  const int32_t numExperts =
-      s.op == "moe_combine" ? 4 : s.integer("num_experts") * (sharded ? 3 : 1);
+  const auto numExperts =
+      static_cast<int32_t>(constant("num_experts", 4) * (constant("sharded", 0) != 0 ? 3 : 1));
   std::vector<int32_t> experts(entries), rowOf(entries), positionOf(entries);
   for (int32_t &expert : experts)
     expert = random.integer(numExperts > 1 ? 1 : 0, numExperts);
@@ -175,9 +182,9 @@ void fillRouting(Random &random, const KernelSpec &s, const std::vector<std::str
   std::ranges::sort(rowOf, {}, [&](int32_t entry) { return std::pair(experts[entry], entry); });
   for (uint64_t row = 0; row < entries; ++row)
     positionOf[rowOf[row]] = static_cast<int32_t>(row);
-  if (s.op == "moe_combine")
+  if (!s.op.starts_with("grouped"))
     for (uint64_t i = 0; i < entries; i += 5)
-      positionOf[i] = -1; // another rank's
+      positionOf[i] = rowOf[i] = -1; // another rank's
   for (size_t i = outputCount(s); i < names.size(); ++i) {
     if (names[i] == "experts")
       std::ranges::copy(experts, c.buffers[i].ints());
@@ -232,6 +239,12 @@ void fillInput(Random &random, const KernelSpec &s, std::string_view name, const
     indices(-100000, 100000);
   else if (name == "scale")
     buffer.floats()[0] = 0.011f;
+  else if (name == "probabilities") // with equals among them
+    for (uint64_t i = 0; i < shape.count; ++i)
+      buffer.floats()[i] = static_cast<float>(random.integer(0, 9)) / 8;
+  else if (s.op == "normalize_rows") // no sum of both signs, which may be next to nothing
+    for (uint64_t i = 0; i < shape.count; ++i)
+      buffer.floats()[i] = static_cast<float>(random.real(0.1, 1));
   else if (name == "offset")
     buffer.floats()[0] = -7;
   else if (shape.type != DType::Int32)
@@ -257,7 +270,10 @@ OpCase makeCase(const KernelSpec &spec, uint64_t seed) {
   for (size_t i = 0; i < outputCount(spec); ++i)
     if (names[i] == "cache") // most of it is not written
       c.buffers[i].fill(std::byte{0});
-  if (spec.op == "moe_sort" || spec.op.starts_with("grouped") || spec.op == "moe_combine")
+  static const std::set<std::string_view> routed = {
+      "moe_sort",       "argsort",          "inverse_permutation", "expert_offsets",
+      "permute_tokens", "unpermute_tokens", "moe_combine"};
+  if (routed.contains(spec.op) || spec.op.starts_with("grouped"))
     fillRouting(random, spec, names, c);
   return c;
 }
@@ -380,7 +396,9 @@ std::vector<KernelSpec> allSpecs() {
                              {"num_experts", i(12)},
                              {"top_k", i(3)},
                              {"gather", gather}});
-    add("moe_combine", {{"dtype", dtype}, {"n", i(80)}, {"top_k", i(3)}, {"rows_per_token", i(2)}});
+    for (const char *op : {"permute_tokens", "weighted_sum", "moe_combine"})
+      add(op, {{"dtype", dtype}, {"n", i(77)}, {"top_k", i(3)}, {"rows_per_token", i(2)}});
+    add("unpermute_tokens", {{"dtype", dtype}, {"n", i(77)}, {"rows_per_token", i(6)}});
     for (const int64_t n : {7, 16, 300}) {
       add("quantize", {{"dtype", dtype}, {"n", n}});
       add("dynamic_quantize", {{"dtype", dtype}, {"n", n}, {"rows_per_token", i(3)}});
@@ -403,17 +421,21 @@ std::vector<KernelSpec> allSpecs() {
     if (dtype != "float32")
       addRegionSpecs(specs, dtype, dtype);
   }
-  for (const auto &[numExperts, topK] : {std::pair{12, 3}, {128, 8}, {1, 1}, {5, 5}}) {
-    add("moe_route", {{"num_experts", i(numExperts)},
-                      {"top_k", i(topK)},
-                      {"norm_topk_prob", i(topK % 2)},
-                      {"rows_per_token", i(topK % 2 + 1)}});
-    for (const int64_t sharded : {0, 1})
-      add("moe_sort", {{"num_experts", i(numExperts)},
-                       {"top_k", i(topK)},
-                       {"rows_per_token", i(2)},
-                       {"sharded", sharded}});
+  for (const auto &[numExperts, topK] : {std::pair{12, 3}, {128, 8}, {1, 1}, {5, 5}, {300, 2}}) {
+    const std::map<std::string, Attribute> choice = {
+        {"num_experts", i(numExperts)}, {"top_k", i(topK)}, {"rows_per_token", i(topK % 2 + 1)}};
+    add("top_k", choice);
+    add("moe_route", choice);
+    specs.back().constants["norm_topk_prob"] = i(topK % 2);
+    for (const char *op : {"argsort", "expert_offsets", "moe_sort"})
+      for (const int64_t sharded : {0, 1}) {
+        add(op, choice);
+        specs.back().constants["sharded"] = sharded;
+      }
+    for (const char *op : {"softmax", "normalize_rows"})
+      add(op, {{"n", i(numExperts)}, {"rows_per_token", i(2)}});
   }
+  add("inverse_permutation", {{"rows_per_token", i(6)}});
   return specs;
 }
 

@@ -88,16 +88,22 @@ module attributes {llm.limits = #llm.limits<max_seq_len = 512, max_tokens_per_st
     %15 = llm.add %hidden, %14 : tensor<?x64xf32, #tokens>
     %16 = llm.rms_norm %15, %post_attention_layernorm eps 1.0e-06 : tensor<?x64xf32, #tokens>, tensor<64xf32>
     %17 = llm.matmul %16, %router : (tensor<?x64xf32, #tokens>, tensor<6x64xf32>) -> tensor<?x6xf32, #tokens>
-    %weights, %experts = llm.moe_route %17 top_k 2 normalize : tensor<?x6xf32, #tokens> -> tensor<?x2xf32, #tokens>, tensor<?x2xi32, #tokens>
-    %row_of, %position_of, %expert_offsets = llm.moe_sort %experts num_experts 6 : tensor<?x2xi32, #tokens> -> tensor<?xi32, #x2_tokens>, tensor<?xi32, #x2_tokens>, tensor<7xi32>
-    %18 = llm.grouped_matmul %16, %gate_proj rows %row_of offsets %expert_offsets gather : (tensor<?x64xf32, #tokens>, tensor<6x24x64xf32>, tensor<?xi32, #x2_tokens>, tensor<7xi32>) -> tensor<?x24xf32, #x2_tokens>
-    %19 = llm.grouped_matmul %16, %up_proj rows %row_of offsets %expert_offsets gather : (tensor<?x64xf32, #tokens>, tensor<6x24x64xf32>, tensor<?xi32, #x2_tokens>, tensor<7xi32>) -> tensor<?x24xf32, #x2_tokens>
-    %20 = llm.silu %18 : tensor<?x24xf32, #x2_tokens>
-    %21 = llm.mul %20, %19 : tensor<?x24xf32, #x2_tokens>
-    %22 = llm.grouped_matmul %21, %down_proj rows %row_of offsets %expert_offsets : (tensor<?x24xf32, #x2_tokens>, tensor<6x64x24xf32>, tensor<?xi32, #x2_tokens>, tensor<7xi32>) -> tensor<?x64xf32, #x2_tokens>
-    %23 = llm.moe_combine %22, %position_of, %weights : (tensor<?x64xf32, #x2_tokens>, tensor<?xi32, #x2_tokens>, tensor<?x2xf32, #tokens>) -> tensor<?x64xf32, #tokens>
-    %24 = llm.add %15, %23 : tensor<?x64xf32, #tokens>
-    llm.return %24 : tensor<?x64xf32, #tokens>
+    %18 = llm.softmax %17 : tensor<?x6xf32, #tokens>
+    %values, %indices = llm.top_k %18 k 2 : tensor<?x6xf32, #tokens> -> tensor<?x2xf32, #tokens>, tensor<?x2xi32, #tokens>
+    %19 = llm.normalize_rows %values : tensor<?x2xf32, #tokens>
+    %20 = llm.argsort %indices num_experts 6 : tensor<?x2xi32, #tokens> -> tensor<?xi32, #x2_tokens>
+    %21 = llm.inverse_permutation %20 : tensor<?xi32, #x2_tokens>
+    %22 = llm.expert_offsets %indices num_experts 6 : tensor<?x2xi32, #tokens> -> tensor<7xi32>
+    %23 = llm.permute_tokens %16 by %20 : (tensor<?x64xf32, #tokens>, tensor<?xi32, #x2_tokens>) -> tensor<?x64xf32, #x2_tokens>
+    %24 = llm.grouped_matmul %23, %gate_proj rows %20 offsets %22 : (tensor<?x64xf32, #x2_tokens>, tensor<6x24x64xf32>, tensor<?xi32, #x2_tokens>, tensor<7xi32>) -> tensor<?x24xf32, #x2_tokens>
+    %25 = llm.grouped_matmul %23, %up_proj rows %20 offsets %22 : (tensor<?x64xf32, #x2_tokens>, tensor<6x24x64xf32>, tensor<?xi32, #x2_tokens>, tensor<7xi32>) -> tensor<?x24xf32, #x2_tokens>
+    %26 = llm.silu %24 : tensor<?x24xf32, #x2_tokens>
+    %27 = llm.mul %26, %25 : tensor<?x24xf32, #x2_tokens>
+    %28 = llm.grouped_matmul %27, %down_proj rows %20 offsets %22 : (tensor<?x24xf32, #x2_tokens>, tensor<6x64x24xf32>, tensor<?xi32, #x2_tokens>, tensor<7xi32>) -> tensor<?x64xf32, #x2_tokens>
+    %29 = llm.unpermute_tokens %28 by %21 : (tensor<?x64xf32, #x2_tokens>, tensor<?xi32, #x2_tokens>) -> tensor<?x64xf32, #x2_tokens>
+    %30 = llm.weighted_sum %29, %19 : (tensor<?x64xf32, #x2_tokens>, tensor<?x2xf32, #tokens>) -> tensor<?x64xf32, #tokens>
+    %31 = llm.add %15, %30 : tensor<?x64xf32, #tokens>
+    llm.return %31 : tensor<?x64xf32, #tokens>
   }
   llm.body @epilogue_prefill(%hidden: tensor<?x64xf32, #tokens>, %logit_indices: tensor<?xi32, #logit_rows>) -> tensor<?x100xf32, #logit_rows> {
     %norm = llm.weight @norm from "model.norm.weight" : tensor<64xf32>

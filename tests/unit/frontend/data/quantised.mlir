@@ -46,16 +46,21 @@ module attributes {llm.limits = #llm.limits<max_seq_len = 512, max_tokens_per_st
     %15 = llm.add %hidden, %14 : tensor<?x64xbf16, #tokens>
     %16 = llm.rms_norm %15, %post_attention_layernorm eps 1.0e-06 : tensor<?x64xbf16, #tokens>, tensor<64xbf16>
     %17 = llm.matmul %16, %router : (tensor<?x64xbf16, #tokens>, tensor<6x64xbf16>) -> tensor<?x6xf32, #tokens>
-    %weights, %experts = llm.moe_route %17 top_k 2 : tensor<?x6xf32, #tokens> -> tensor<?x2xf32, #tokens>, tensor<?x2xi32, #tokens>
-    %row_of, %position_of, %expert_offsets = llm.moe_sort %experts num_experts 6 : tensor<?x2xi32, #tokens> -> tensor<?xi32, #x2_tokens>, tensor<?xi32, #x2_tokens>, tensor<7xi32>
-    %18 = llm.grouped_matmul %16, %gate_proj rows %row_of offsets %expert_offsets gather : (tensor<?x64xbf16, #tokens>, tensor<6x24x64xbf16>, tensor<?xi32, #x2_tokens>, tensor<7xi32>) -> tensor<?x24xbf16, #x2_tokens>
-    %19 = llm.grouped_matmul %16, %up_proj rows %row_of offsets %expert_offsets gather : (tensor<?x64xbf16, #tokens>, tensor<6x24x64xbf16>, tensor<?xi32, #x2_tokens>, tensor<7xi32>) -> tensor<?x24xbf16, #x2_tokens>
-    %20 = llm.silu %18 : tensor<?x24xbf16, #x2_tokens>
-    %21 = llm.mul %20, %19 : tensor<?x24xbf16, #x2_tokens>
-    %22 = llm.grouped_matmul %21, %down_proj rows %row_of offsets %expert_offsets : (tensor<?x24xbf16, #x2_tokens>, tensor<6x64x24xbf16>, tensor<?xi32, #x2_tokens>, tensor<7xi32>) -> tensor<?x64xbf16, #x2_tokens>
-    %23 = llm.moe_combine %22, %position_of, %weights : (tensor<?x64xbf16, #x2_tokens>, tensor<?xi32, #x2_tokens>, tensor<?x2xf32, #tokens>) -> tensor<?x64xbf16, #tokens>
-    %24 = llm.add %15, %23 : tensor<?x64xbf16, #tokens>
-    llm.return %24 : tensor<?x64xbf16, #tokens>
+    %18 = llm.softmax %17 : tensor<?x6xf32, #tokens>
+    %values, %indices = llm.top_k %18 k 2 : tensor<?x6xf32, #tokens> -> tensor<?x2xf32, #tokens>, tensor<?x2xi32, #tokens>
+    %19 = llm.argsort %indices num_experts 6 : tensor<?x2xi32, #tokens> -> tensor<?xi32, #x2_tokens>
+    %20 = llm.inverse_permutation %19 : tensor<?xi32, #x2_tokens>
+    %21 = llm.expert_offsets %indices num_experts 6 : tensor<?x2xi32, #tokens> -> tensor<7xi32>
+    %22 = llm.permute_tokens %16 by %19 : (tensor<?x64xbf16, #tokens>, tensor<?xi32, #x2_tokens>) -> tensor<?x64xbf16, #x2_tokens>
+    %23 = llm.grouped_matmul %22, %gate_proj rows %19 offsets %21 : (tensor<?x64xbf16, #x2_tokens>, tensor<6x24x64xbf16>, tensor<?xi32, #x2_tokens>, tensor<7xi32>) -> tensor<?x24xbf16, #x2_tokens>
+    %24 = llm.grouped_matmul %22, %up_proj rows %19 offsets %21 : (tensor<?x64xbf16, #x2_tokens>, tensor<6x24x64xbf16>, tensor<?xi32, #x2_tokens>, tensor<7xi32>) -> tensor<?x24xbf16, #x2_tokens>
+    %25 = llm.silu %23 : tensor<?x24xbf16, #x2_tokens>
+    %26 = llm.mul %25, %24 : tensor<?x24xbf16, #x2_tokens>
+    %27 = llm.grouped_matmul %26, %down_proj rows %19 offsets %21 : (tensor<?x24xbf16, #x2_tokens>, tensor<6x64x24xbf16>, tensor<?xi32, #x2_tokens>, tensor<7xi32>) -> tensor<?x64xbf16, #x2_tokens>
+    %28 = llm.unpermute_tokens %27 by %20 : (tensor<?x64xbf16, #x2_tokens>, tensor<?xi32, #x2_tokens>) -> tensor<?x64xbf16, #x2_tokens>
+    %29 = llm.weighted_sum %28, %values : (tensor<?x64xbf16, #x2_tokens>, tensor<?x2xf32, #tokens>) -> tensor<?x64xbf16, #tokens>
+    %30 = llm.add %15, %29 : tensor<?x64xbf16, #tokens>
+    llm.return %30 : tensor<?x64xbf16, #tokens>
   }
   llm.body @sparse_decoder_layer_qkv_w8a8_o_proj_w8a8_dynamic_mlp_w8a8_dynamic(%hidden: tensor<?x64xbf16, #tokens>, %rope: tensor<?x16xf32, #tokens>, %slot_mapping: tensor<?xi32, #tokens>, %query_start: tensor<17xi32>, %context_lens: tensor<?xi32, #sequences>, %block_tables: tensor<?x4xi32, #sequences>) -> tensor<?x64xbf16, #tokens> {
     %input_layernorm = llm.weight @input_layernorm from "model.layers.{layer}.input_layernorm.weight" : tensor<64xbf16>
@@ -110,18 +115,23 @@ module attributes {llm.limits = #llm.limits<max_seq_len = 512, max_tokens_per_st
     %18 = llm.add %hidden, %17 : tensor<?x64xbf16, #tokens>
     %19 = llm.rms_norm %18, %post_attention_layernorm eps 1.0e-06 : tensor<?x64xbf16, #tokens>, tensor<64xbf16>
     %20 = llm.matmul %19, %router : (tensor<?x64xbf16, #tokens>, tensor<6x64xbf16>) -> tensor<?x6xf32, #tokens>
-    %weights, %experts = llm.moe_route %20 top_k 2 : tensor<?x6xf32, #tokens> -> tensor<?x2xf32, #tokens>, tensor<?x2xi32, #tokens>
-    %row_of, %position_of, %expert_offsets = llm.moe_sort %experts num_experts 6 : tensor<?x2xi32, #tokens> -> tensor<?xi32, #x2_tokens>, tensor<?xi32, #x2_tokens>, tensor<7xi32>
-    %result_0, %scale_1 = llm.dynamic_quantize %19 : tensor<?x64xbf16, #tokens> -> tensor<?x64xi8, #tokens>, tensor<?xf32, #tokens>
-    %21 = llm.grouped_dynamic_quant_matmul %result_0 scale %scale_1, %gate_proj scale %gate_proj.weight_scale rows %row_of offsets %expert_offsets gather : (tensor<?x64xi8, #tokens>, tensor<?xf32, #tokens>, tensor<6x24x64xi8>, tensor<6x24x1xf32>, tensor<?xi32, #x2_tokens>, tensor<7xi32>) -> tensor<?x24xbf16, #x2_tokens>
-    %22 = llm.grouped_dynamic_quant_matmul %result_0 scale %scale_1, %up_proj scale %up_proj.weight_scale rows %row_of offsets %expert_offsets gather : (tensor<?x64xi8, #tokens>, tensor<?xf32, #tokens>, tensor<6x24x64xi8>, tensor<6x24x1xf32>, tensor<?xi32, #x2_tokens>, tensor<7xi32>) -> tensor<?x24xbf16, #x2_tokens>
-    %23 = llm.silu %21 : tensor<?x24xbf16, #x2_tokens>
-    %24 = llm.mul %23, %22 : tensor<?x24xbf16, #x2_tokens>
-    %result_2, %scale_3 = llm.dynamic_quantize %24 : tensor<?x24xbf16, #x2_tokens> -> tensor<?x24xi8, #x2_tokens>, tensor<?xf32, #x2_tokens>
-    %25 = llm.grouped_dynamic_quant_matmul %result_2 scale %scale_3, %down_proj scale %down_proj.weight_scale rows %row_of offsets %expert_offsets : (tensor<?x24xi8, #x2_tokens>, tensor<?xf32, #x2_tokens>, tensor<6x64x24xi8>, tensor<6x64x1xf32>, tensor<?xi32, #x2_tokens>, tensor<7xi32>) -> tensor<?x64xbf16, #x2_tokens>
-    %26 = llm.moe_combine %25, %position_of, %weights : (tensor<?x64xbf16, #x2_tokens>, tensor<?xi32, #x2_tokens>, tensor<?x2xf32, #tokens>) -> tensor<?x64xbf16, #tokens>
-    %27 = llm.add %18, %26 : tensor<?x64xbf16, #tokens>
-    llm.return %27 : tensor<?x64xbf16, #tokens>
+    %21 = llm.softmax %20 : tensor<?x6xf32, #tokens>
+    %values, %indices = llm.top_k %21 k 2 : tensor<?x6xf32, #tokens> -> tensor<?x2xf32, #tokens>, tensor<?x2xi32, #tokens>
+    %22 = llm.argsort %indices num_experts 6 : tensor<?x2xi32, #tokens> -> tensor<?xi32, #x2_tokens>
+    %23 = llm.inverse_permutation %22 : tensor<?xi32, #x2_tokens>
+    %24 = llm.expert_offsets %indices num_experts 6 : tensor<?x2xi32, #tokens> -> tensor<7xi32>
+    %25 = llm.permute_tokens %19 by %22 : (tensor<?x64xbf16, #tokens>, tensor<?xi32, #x2_tokens>) -> tensor<?x64xbf16, #x2_tokens>
+    %result_0, %scale_1 = llm.dynamic_quantize %25 : tensor<?x64xbf16, #x2_tokens> -> tensor<?x64xi8, #x2_tokens>, tensor<?xf32, #x2_tokens>
+    %26 = llm.grouped_dynamic_quant_matmul %result_0 scale %scale_1, %gate_proj scale %gate_proj.weight_scale rows %22 offsets %24 : (tensor<?x64xi8, #x2_tokens>, tensor<?xf32, #x2_tokens>, tensor<6x24x64xi8>, tensor<6x24x1xf32>, tensor<?xi32, #x2_tokens>, tensor<7xi32>) -> tensor<?x24xbf16, #x2_tokens>
+    %27 = llm.grouped_dynamic_quant_matmul %result_0 scale %scale_1, %up_proj scale %up_proj.weight_scale rows %22 offsets %24 : (tensor<?x64xi8, #x2_tokens>, tensor<?xf32, #x2_tokens>, tensor<6x24x64xi8>, tensor<6x24x1xf32>, tensor<?xi32, #x2_tokens>, tensor<7xi32>) -> tensor<?x24xbf16, #x2_tokens>
+    %28 = llm.silu %26 : tensor<?x24xbf16, #x2_tokens>
+    %29 = llm.mul %28, %27 : tensor<?x24xbf16, #x2_tokens>
+    %result_2, %scale_3 = llm.dynamic_quantize %29 : tensor<?x24xbf16, #x2_tokens> -> tensor<?x24xi8, #x2_tokens>, tensor<?xf32, #x2_tokens>
+    %30 = llm.grouped_dynamic_quant_matmul %result_2 scale %scale_3, %down_proj scale %down_proj.weight_scale rows %22 offsets %24 : (tensor<?x24xi8, #x2_tokens>, tensor<?xf32, #x2_tokens>, tensor<6x64x24xi8>, tensor<6x64x1xf32>, tensor<?xi32, #x2_tokens>, tensor<7xi32>) -> tensor<?x64xbf16, #x2_tokens>
+    %31 = llm.unpermute_tokens %30 by %23 : (tensor<?x64xbf16, #x2_tokens>, tensor<?xi32, #x2_tokens>) -> tensor<?x64xbf16, #x2_tokens>
+    %32 = llm.weighted_sum %31, %values : (tensor<?x64xbf16, #x2_tokens>, tensor<?x2xf32, #tokens>) -> tensor<?x64xbf16, #tokens>
+    %33 = llm.add %18, %32 : tensor<?x64xbf16, #tokens>
+    llm.return %33 : tensor<?x64xbf16, #tokens>
   }
   llm.body @epilogue_prefill(%hidden: tensor<?x64xbf16, #tokens>, %logit_indices: tensor<?xi32, #logit_rows>) -> tensor<?x100xf32, #logit_rows> {
     %norm = llm.weight @norm from "model.norm.weight" : tensor<64xbf16>

@@ -1,0 +1,92 @@
+// The rows of experts gathered in their products. See Passes.td.
+#include "passes/fusion/Fusion.h"
+#include "passes/passes.h"
+
+#include "mlir/IR/Builders.h"
+
+#include "llvm/ADT/STLExtras.h"
+
+using namespace mlir;
+
+namespace vinci {
+
+#define GEN_PASS_DEF_FUSEGROUPEDMATMULGATHER
+#include "passes/Passes.h.inc"
+
+namespace {
+
+/// The products of permuted rows, and what quantises the rows for those on int8.
+struct Readers {
+  SmallVector<llm::GroupedMatmulOp> products;
+  SmallVector<llm::DynamicQuantizeOp> quantizations;
+};
+
+/// True if `product` takes row r for row r.
+template <typename Product> bool takesRows(Product product, Value rows) {
+  return product && !product.getGather() && product.getInput() == rows;
+}
+
+/// Finds the readers of `rows`; returns why they cannot gather, if so.
+std::optional<StringRef> findReaders(llm::PermuteTokensOp rows, Readers &readers) {
+  constexpr StringRef otherOrder = "a product has its rows in another order";
+  for (Operation *user : rows->getUsers()) {
+    if (auto quantize = dyn_cast<llm::DynamicQuantizeOp>(user)) {
+      for (Operation *reader : quantize->getUsers()) {
+        auto product = dyn_cast<llm::GroupedDynamicQuantMatmulOp>(reader);
+        if (!takesRows(product, quantize.getResult()) || product.getScale() != quantize.getScale())
+          return StringRef("something else reads the quantised rows");
+        if (product.getRowOf() != rows.getRowOf())
+          return otherOrder;
+      }
+      readers.quantizations.push_back(quantize);
+      continue;
+    }
+    auto product = dyn_cast<llm::GroupedMatmulOp>(user);
+    if (!takesRows(product, rows.getResult()))
+      return StringRef("something else reads the gathered rows");
+    if (product.getRowOf() != rows.getRowOf())
+      return otherOrder;
+    readers.products.push_back(product);
+  }
+  return std::nullopt;
+}
+
+/// Quantises the tokens in place of their rows, and lets the products gather them.
+void gatherQuantized(llm::DynamicQuantizeOp rows, Value tokens) {
+  OpBuilder builder(rows);
+  SmallVector<llm::DimExpr> shape = llm::shapeOf(cast<RankedTensorType>(tokens.getType()));
+  auto quantize = builder.create<llm::DynamicQuantizeOp>(
+      rows.getLoc(), llm::tensorOf(builder.getI8Type(), shape),
+      llm::tensorOf(builder.getF32Type(), shape.front()), tokens);
+  for (Operation *reader : rows.getResult().getUsers())
+    cast<llm::GroupedDynamicQuantMatmulOp>(reader).setGather(true);
+  rows.getResult().replaceAllUsesWith(quantize.getResult());
+  rows.getScale().replaceAllUsesWith(quantize.getScale());
+  rows.erase();
+}
+
+bool fuse(llm::PermuteTokensOp rows) {
+  Readers readers;
+  if (auto why = findReaders(rows, readers))
+    return remarkNotFused(rows) << *why, false;
+  if (rows->use_empty())
+    return false;
+  for (llm::GroupedMatmulOp product : readers.products)
+    product.setGather(true);
+  for (llm::DynamicQuantizeOp quantize : readers.quantizations)
+    gatherQuantized(quantize, rows.getInput());
+  rows.replaceAllUsesWith(rows.getInput());
+  rows.erase();
+  return true;
+}
+
+class FuseGroupedMatmulGather : public impl::FuseGroupedMatmulGatherBase<FuseGroupedMatmulGather> {
+  void runOnOperation() override {
+    SmallVector<llm::PermuteTokensOp> all;
+    getOperation().walk([&](llm::PermuteTokensOp rows) { all.push_back(rows); });
+    remarkFused(getOperation(), llvm::count_if(all, fuse), "permute_tokens with its products");
+  }
+};
+
+} // namespace
+} // namespace vinci
