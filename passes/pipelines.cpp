@@ -18,6 +18,7 @@ struct Fusion {
 
 /// In the order in which they run: what makes one op of several for a later one comes first.
 constexpr Fusion fusions[] = {
+    {createMergeQuantize, true, ""},
     {createFuseSwiglu, true, ""},
     {createConcatGateUp, true, ""},
     {createConcatQkv, true, ""},
@@ -26,6 +27,9 @@ constexpr Fusion fusions[] = {
     {createFuseKvAppend, true, "a kernel from projection to cache"},
     {createFuseRope, true, ""},
     {createFuseAddRmsNorm, true, "a fused add and norm"},
+    {createFuseNormQuant, true, "a norm that quantises"},
+    {createFuseGroupedMatmulSwiglu, true, "a product by experts that gates"},
+    {createFuseSwigluQuant, true, "a swiglu that quantises"},
 };
 
 struct Step {

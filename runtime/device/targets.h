@@ -16,6 +16,12 @@ struct NpuTarget {
   bool triton = true;         ///< runs kernels written in Triton, as those on fused q, k and v are
   bool qkvToCache = true;     ///< has a kernel that writes keys and values of a fused projection
   int vectorCores = 0;        ///< 0: no kernel depends on them
+  bool normQuant =
+      true; ///< rms_norm and add_rms_norm as int8: add_rms_norm_quant, .._dynamic_quant
+  bool swigluQuant = true; ///< swiglu as int8: swiglu_quant, dequant_swiglu_quant
+  /// A product by experts with the swiglu of gate and up, on int8 with the next quantisation:
+  /// grouped_matmul_swiglu, grouped_matmul_swiglu_quant.
+  bool groupedMatmulSwiglu = true;
 };
 
 /// host, 310p3, 910b3, a3.

@@ -289,7 +289,7 @@ Report planMemory(const Plan &file) {
 }
 
 /// The tensors that the weight is made of, and how ranks share them:
-/// `a.weight by rows/4, b.weight`.
+/// `a.weight by rows/4, b.weight`, and `a.input_scale = b.input_scale`.
 static std::string sourcesText(const fb::Weight &weight) {
   static constexpr const char *names[] = {"rows", "columns", "stack", "first only"};
   std::vector<std::string> sources;
@@ -302,6 +302,9 @@ static std::string sourcesText(const fb::Weight &weight) {
     }
     sources.push_back(text);
   }
+  if (weight.equal())
+    for (const flatbuffers::String *name : *weight.equal())
+      sources.back() += fmt::format(" = {}", name->string_view());
   return fmt::format("{}", fmt::join(sources, ", "));
 }
 
