@@ -132,6 +132,29 @@ def FuseMoeFinalize : Pass<"fuse-moe-finalize", "::mlir::ModuleOp"> {
     %2 = llm.moe_combine %y, %position_of, %weights : …
     ```
     Not if something else reads the rows of the choices.
+def MergeQuantize : Pass<"merge-quantize", "::mlir::ModuleOp"> {
+  let summary = "Quantisations of one value: one, held to be equal by the checkpoint";
+  let description = [{
+    Projections of one input that are quantised statically each declare a scale and an offset. Whoever quantises a model makes
+    those of q, k and v equal, and those of gate and up, since an NPU multiplies the joined weights with one input. What the
+    checkpoint has in them is not known here, so the first stands for all, and the plan says that the others are `equal`: a
+    checkpoint in which they differ is refused when its weights are packed, naming both and this pass.
+
+    ```mlir
+    %q_proj.input_scale = llm.weight @q_proj.input_scale from "q_proj.input_scale" : tensor<1xf32>
+    %k_proj.input_scale = llm.weight @k_proj.input_scale from "k_proj.input_scale" : tensor<1xf32>
+    …
+    %1 = llm.quantize %x, %q_proj.input_scale, %q_proj.input_offset : …
+    %2 = llm.quantize %x, %k_proj.input_scale, %k_proj.input_offset : …
+    ```
+    becomes
+    ```mlir
+    %q_proj.input_scale = llm.weight @q_proj.input_scale from "q_proj.input_scale" equal ["k_proj.input_scale"] : tensor<1xf32>
+    …
+    %1 = llm.quantize %x, %q_proj.input_scale, %q_proj.input_offset : …
+    ```
+    and so does `llm.dynamic_quantize` of one value, which has no scale to differ in. Not if a scale or an offset is made of
+    several tensors, or of a part of one.
   }];
 }
 
@@ -175,8 +198,8 @@ def ConcatGateUp : Pass<"concat-gate-up", "::mlir::ModuleOp"> {
     joined as the weights are.
 
     Not if the two read different inputs, or are of different kinds; if one has a bias and the other has not; if something else
-    reads a projection or a weight. Two statically quantised projections each declare an input scale. What the checkpoint has
-    in them is not known here, so they are joined only if both name the same tensor.
+    reads a projection or a weight. Of two statically quantised projections that each declare an input scale, `merge-quantize`
+    makes two that read one input; without it they are joined only if both name the same tensor.
   }];
 }
 
@@ -316,6 +339,78 @@ def FuseAddRmsNorm : Pass<"fuse-add-rms-norm", "::mlir::ModuleOp"> {
     norm for it.
 
     Targets without the kernel (310p3) keep add and norm apart.
+  }];
+}
+
+def FuseNormQuant : Pass<"fuse-norm-quant", "::mlir::ModuleOp"> {
+  let summary = "A norm, with the residual add before it, and the quantisation of its result: llm.rms_norm_quant";
+  let description = [{
+    ```mlir
+    %1, %2 = llm.add_rms_norm %attention, %hidden, %norm eps 1.0e-06 : tensor<?x256xbf16, #tokens>, tensor<256xbf16>
+    %3, %4 = llm.dynamic_quantize %1 : tensor<?x256xbf16, #tokens> -> tensor<?x256xi8, #tokens>, tensor<?xf32, #tokens>
+    ```
+    becomes
+    ```mlir
+    %3, %4, %2 = llm.rms_norm_quant %attention, %norm eps 1.0e-06 residual %hidden
+        : (tensor<?x256xbf16, #tokens>, tensor<256xbf16>, tensor<?x256xbf16, #tokens>)
+        -> tensor<?x256xi8, #tokens> scale tensor<?xf32, #tokens> sum tensor<?x256xbf16, #tokens>
+    ```
+    and so does `llm.rms_norm` without a sum, and either with `llm.quantize`, whose scale and offset come behind `by`. Runs after
+    `fuse-add-rms-norm`.
+
+    Not if anything else reads the norm, as the router of a layer with experts does, or if its readers quantise it by different
+    scales. The kernels of NPUs (add_rms_norm_quant, add_rms_norm_dynamic_quant) take bfloat16 and float16, rows of a multiple
+    of 32 bytes and, with a scale, eps of 1e-5 and 1e-6. 310p3 has none.
+  }];
+}
+
+def FuseGroupedMatmulSwiglu : Pass<"fuse-grouped-matmul-swiglu", "::mlir::ModuleOp"> {
+  let summary = "Gate and up of experts and their swiglu, on int8 with its quantisation: llm.grouped_matmul_swiglu, .._quant";
+  let description = [{
+    ```mlir
+    %1 = llm.grouped_matmul %x, %gate_up_proj rows %row_of offsets %expert_offsets gather : …
+    %2 = llm.swiglu %1 : …
+    ```
+    becomes
+    ```mlir
+    %2 = llm.grouped_matmul_swiglu %x, %gate_up_proj rows %row_of offsets %expert_offsets gather : …
+    ```
+    and
+    ```mlir
+    %1 = llm.grouped_dynamic_quant_matmul %0 scale %s, %gate_up_proj scale %gate_up_proj.weight_scale rows %row_of
+        offsets %expert_offsets gather : (…) -> tensor<?x256xbf16, #x2_tokens>
+    %2 = llm.swiglu %1 : …
+    %3, %4 = llm.dynamic_quantize %2 : …
+    ```
+    becomes
+    ```mlir
+    %3, %4 = llm.grouped_matmul_swiglu_quant %0 scale %s, %gate_up_proj scale %gate_up_proj.weight_scale rows %row_of
+        offsets %expert_offsets gather in bf16 : (…) -> (tensor<?x128xi8, #x2_tokens>, tensor<?xf32, #x2_tokens>)
+    ```
+    Gate and up must be one product (`concat-gate-up`), of a multiple of 32 columns each. Nothing else may read the product, nor,
+    on int8, the activation, which must be quantised: the kernel cannot store it as it is. On int8 a row of the activation is
+    kept until its scale is known: the kernel of the host takes 32768 rows of gate and up together, that of NPUs
+    (grouped_matmul_swiglu_quant) 10240, and an input of at most 65535 columns. Those of NPUs take bfloat16 and float16; 310p3
+    has none.
+  }];
+}
+
+def FuseSwigluQuant : Pass<"fuse-swiglu-quant", "::mlir::ModuleOp"> {
+  let summary = "swiglu and the quantisation of its result: llm.swiglu_quant";
+  let description = [{
+    ```mlir
+    %1 = llm.swiglu %gate_up : (tensor<?x1536xbf16, #tokens>) -> tensor<?x768xbf16, #tokens>
+    %2, %3 = llm.dynamic_quantize %1 : tensor<?x768xbf16, #tokens> -> tensor<?x768xi8, #tokens>, tensor<?xf32, #tokens>
+    ```
+    becomes
+    ```mlir
+    %2, %3 = llm.swiglu_quant %gate_up : (tensor<?x1536xbf16, #tokens>) -> tensor<?x768xi8, #tokens> scale tensor<?xf32, #tokens>
+    ```
+    and so does `llm.quantize`. Runs after `fuse-grouped-matmul-swiglu`, which takes more.
+
+    Not if anything else reads the activation, or if its readers quantise it by different scales. The kernels of NPUs
+    (swiglu_quant, dequant_swiglu_quant) read gate and up from one projection, take bfloat16 and float16, and rows of a multiple of
+    32 bytes. 310p3 has none.
   }];
 }
 

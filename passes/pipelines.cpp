@@ -22,6 +22,7 @@ constexpr Fusion fusions[] = {
     {createFuseMoeRouting, true, ""},
     {createFuseGroupedMatmulGather, true, ""},
     {createFuseMoeFinalize, true, ""},
+    {createMergeQuantize, true, ""},
     {createFuseSwiglu, true, ""},
     {createConcatGateUp, true, ""},
     {createConcatQkv, true, ""},
@@ -30,6 +31,9 @@ constexpr Fusion fusions[] = {
     {createFuseKvAppend, true, "a kernel from projection to cache"},
     {createFuseRope, true, ""},
     {createFuseAddRmsNorm, true, "a fused add and norm"},
+    {createFuseNormQuant, true, "a norm that quantises"},
+    {createFuseGroupedMatmulSwiglu, true, "a product by experts that gates"},
+    {createFuseSwigluQuant, true, "a swiglu that quantises"},
 };
 
 struct Step {

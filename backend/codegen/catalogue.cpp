@@ -1,6 +1,7 @@
 #include "backend/codegen/catalogue.h"
 
 #include "runtime/support/error.h"
+#include "runtime/support/kernel_limits.h"
 
 #include <algorithm>
 
@@ -134,9 +135,22 @@ const std::vector<ConstantRule> splitQkv = {dtype,          compute,        {"ro
                                             heads,          kvHeads,        headDim,
                                             {"norm", Flag}, {"rope", Flag}, {"eps", Real}};
 constexpr ConstantRule topK{"top_k", Size, 1, 64}; // bounds the routing kernel's stack
+constexpr ConstantRule residual{"residual", Flag};
+constexpr ConstantRule dynamic{"dynamic", Flag}; // quantises rows by scales of their own
 
-const std::vector<OptionalInput> normsAndTable = {
+const std::vector<OptionalOperand> normsAndTable = {
     {"q_norm", "norm"}, {"k_norm", "norm"}, {"table", "rope"}};
+
+/// What rms_norm_quant and swiglu_quant quantise by.
+const OptionalOperand outScale{"out_scale", "dynamic"}, quantScale{"scale", "dynamic", 0},
+    quantOffset{"offset", "dynamic", 0};
+
+/// Of experts whose products are gate and up: n is the columns of the result.
+std::optional<std::string> checkGated(const KernelSpec &spec) {
+  if (spec.integer("n") % gatedColumns != 0)
+    return fmt::format("n {} must be a multiple of {}", spec.integer("n"), gatedColumns);
+  return std::nullopt;
+}
 
 std::optional<std::string> checkRotation(const KernelSpec &spec) {
   return spec.integer("rope") != 0 ? checkEvenHeadDim(spec) : std::nullopt;
@@ -227,6 +241,14 @@ std::vector<CatalogueEntry> makeCatalogue() {
        [](const KernelSpec &s) {
          return rowTiles(s.rows().symbol, s.rows().scale * size(s, "groups"), size(s, "n"));
        }},
+      {"rms_norm_quant",
+       "norm",
+       {dtype, compute, n, {"eps", Real}, residual, dynamic, {"rows", Rows}},
+       {"out", "out_scale", "sum"},
+       {"x", "residual", "weight", "scale", "offset"},
+       {outScale, {"sum", "residual"}, {"residual", "residual"}, quantScale, quantOffset},
+       none,
+       [](const KernelSpec &s) { return rowTiles(s.rows().symbol, s.rows().scale, size(s, "n")); }},
       {"matmul",
        "matmul",
        {dtype, {"out_dtype", ElementType}, n, k, {"bias", Flag}, {"rows", Rows}},
@@ -321,6 +343,14 @@ std::vector<CatalogueEntry> makeCatalogue() {
        checkTopK,
        [](const KernelSpec &s) { return probabilityTiles(s, "num_experts"); }},
       {"normalize_rows", "moe", {n, rowsPerToken}, {"out"}, {"x"}, {}, none, elementwiseTiles},
+      {"swiglu_quant",
+       "elementwise",
+       {dtype, n, rowsPerToken, {"two_operands", Flag}, dynamic},
+       {"out", "out_scale"},
+       {"gate", "up", "scale", "offset"},
+       {outScale, {"up", "two_operands"}, quantScale, quantOffset},
+       none,
+       elementwiseTiles},
       {"moe_route",
        "moe",
        {numExperts, topK, {"norm_topk_prob", Flag}, rowsPerToken},
@@ -382,6 +412,17 @@ std::vector<CatalogueEntry> makeCatalogue() {
          return KernelTiles{VINCI_DIM_TOKENS, groupedRows(s), matmulRowBlock,
                             matmulColumns(size(s, "n"), size(s, "k"), s.dtype())};
        }},
+      {"grouped_matmul_swiglu",
+       "matmul",
+       {dtype, n, k, numExperts, choices, rowsPerToken, {"gather", Flag}},
+       {"out"},
+       {"x", "row_of", "expert_offsets", "w"},
+       {},
+       checkGated,
+       [](const KernelSpec &s) { // gate and up: as many bytes as of twice the depth
+         return KernelTiles{VINCI_DIM_TOKENS, groupedRows(s), matmulRowBlock,
+                            matmulColumns(size(s, "n"), 2 * size(s, "k"), s.dtype())};
+       }},
       {"quantize",
        "quant",
        {dtype, n},
@@ -441,6 +482,22 @@ std::vector<CatalogueEntry> makeCatalogue() {
        {},
        none,
        choiceTiles},
+      {"grouped_matmul_swiglu_quant",
+       "quant",
+       {dtype,
+        {"n", Size, 1, maxGatedRow}, // bounds the kernel's stack
+        int8Depth,
+        numExperts,
+        choices,
+        rowsPerToken,
+        {"gather", Flag}},
+       {"out", "out_scale"},
+       {"x", "x_scale", "row_of", "expert_offsets", "w", "w_scale"},
+       {},
+       checkGated,
+       [](const KernelSpec &s) { // whole rows, as many as the kernel multiplies at a time
+         return KernelTiles{VINCI_DIM_TOKENS, groupedRows(s), 4, 1};
+       }},
       {"moe_combine",
        "moe",
        {dtype, n, topK, rowsPerToken},

@@ -26,8 +26,10 @@ struct ConstantRule {
   int64_t most = int64_t{1} << 24;
 };
 
-struct OptionalInput {
-  std::string_view input, flag;
+/// An operand that is there if and only if a flag has the value `when`.
+struct OptionalOperand {
+  std::string_view operand, flag;
+  int64_t when = 1;
 };
 
 struct CatalogueEntry {
@@ -38,8 +40,7 @@ struct CatalogueEntry {
   std::vector<ConstantRule> constants;
   std::vector<std::string_view> outputs;
   std::vector<std::string_view> inputs;
-  /// Inputs that are there only if a flag is set.
-  std::vector<OptionalInput> optionalInputs;
+  std::vector<OptionalOperand> optional;
   /// What has to hold between constants: a message, or nothing when all is well.
   std::function<std::optional<std::string>(const KernelSpec &)> check;
   std::function<KernelTiles(const KernelSpec &)> tiles;

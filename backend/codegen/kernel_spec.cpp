@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <charconv>
 #include <cmath>
+#include <iterator>
 
 namespace vinci {
 namespace {
@@ -54,6 +55,12 @@ void checkConstant(const KernelSpec &spec, const ConstantRule &rule) {
       failInternal("kernel {}: {} must be finite", spec.op, name);
     return;
   }
+}
+
+bool isThere(const KernelSpec &spec, const CatalogueEntry &entry, std::string_view operand) {
+  const auto optional = std::ranges::find(entry.optional, operand, &OptionalOperand::operand);
+  return optional == entry.optional.end() ||
+         spec.integer(std::string(optional->flag)) == optional->when;
 }
 
 } // namespace
@@ -147,12 +154,10 @@ std::string symbolName(const KernelSpec &spec) {
 std::vector<std::string_view> operandNames(const KernelSpec &spec) {
   validate(spec);
   const CatalogueEntry &entry = catalogueEntry(spec.op);
-  std::vector<std::string_view> names = entry.outputs;
-  for (const std::string_view input : entry.inputs) {
-    const auto optional = std::ranges::find(entry.optionalInputs, input, &OptionalInput::input);
-    if (optional == entry.optionalInputs.end() || spec.integer(std::string(optional->flag)) != 0)
-      names.push_back(input);
-  }
+  std::vector<std::string_view> names;
+  for (const auto *operands : {&entry.outputs, &entry.inputs})
+    std::ranges::copy_if(*operands, std::back_inserter(names),
+                         [&](std::string_view operand) { return isThere(spec, entry, operand); });
   return names;
 }
 
@@ -162,7 +167,9 @@ uint32_t operandCount(const KernelSpec &spec) {
 
 uint32_t outputCount(const KernelSpec &spec) {
   validate(spec);
-  return static_cast<uint32_t>(catalogueEntry(spec.op).outputs.size());
+  const CatalogueEntry &entry = catalogueEntry(spec.op);
+  return static_cast<uint32_t>(std::ranges::count_if(
+      entry.outputs, [&](std::string_view output) { return isThere(spec, entry, output); }));
 }
 
 KernelTiles tileRule(const KernelSpec &spec, const CpuTarget &) {

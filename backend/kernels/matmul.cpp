@@ -1,9 +1,11 @@
-// matmul and grouped_matmul: out = x * w^T (+ bias), w packed as Panel32.
+// matmul and grouped_matmul: out = x * w^T (+ bias), w packed as Panel32; grouped_matmul_swiglu:
+// gate and up of an expert, and what is made of them.
 //
 // An output is one chain of fused multiply-adds over k = 0, 1, 2, .. in float32, whatever the
 // register blocking: so it does not depend on how many rows are computed with it. What the blocking
 // changes is speed only. Few rows read the weights at memory speed, two panels ("streams") at once
 // and prefetched; many rows share each weight that was loaded and widened.
+#include "support/activation.h"
 #include "support/kernel.h"
 #include "support/panels.h"
 
@@ -109,19 +111,31 @@ void addChunk(float *sums, const Product<T, Source> &p, uint64_t row, uint64_t c
       addRows<1, 2>(sums + r * slabColumns, p, row + r, weights, begin, length, tiles);
 }
 
+/// The sums of up to slabRows rows with one panel from `panel` on (2 tiles) or two (4).
+template <typename T, typename Source>
+void sumSlab(float *sums, const Product<T, Source> &p, uint64_t row, uint64_t count, uint64_t panel,
+             uint64_t tiles) {
+  for (uint64_t i = 0; i < count * slabColumns; i += lanes)
+    store(sums + i, splat(0.0f));
+  const T *weights = p.weights + panel * panelElements(p.k);
+  const uint64_t depth = paddedDepth(p.k);
+  for (uint64_t begin = 0; begin < depth; begin += chunk)
+    addChunk(sums, p, row, count, weights, begin, depth - begin < chunk ? depth - begin : chunk,
+             tiles);
+}
+
+/// The tiles that a pair of panels from `firstColumn` on has of n columns.
+inline uint64_t tilesOf(uint64_t n, uint64_t firstColumn) {
+  return n % 64 != 0 && n % 64 <= 32 && firstColumn + 64 > n ? 2 : 4;
+}
+
 /// Up to slabRows rows of one panel pair.
 template <typename T, typename Source, typename Finish>
 void multiplySlab(const Product<T, Source> &p, uint64_t row, uint64_t count, uint64_t pair,
                   Finish finish) {
   alignas(64) float sums[slabRows * slabColumns];
-  for (uint64_t i = 0; i < count * slabColumns; i += lanes)
-    store(sums + i, splat(0.0f));
-  const T *weights = p.weights + 2 * pair * panelElements(p.k);
-  const uint64_t firstColumn = pair * slabColumns, depth = paddedDepth(p.k);
-  const uint64_t tiles = p.n % 64 != 0 && p.n % 64 <= 32 && firstColumn + 64 > p.n ? 2 : 4;
-  for (uint64_t begin = 0; begin < depth; begin += chunk)
-    addChunk(sums, p, row, count, weights, begin, depth - begin < chunk ? depth - begin : chunk,
-             tiles);
+  const uint64_t firstColumn = pair * slabColumns;
+  sumSlab(sums, p, row, count, 2 * pair, tilesOf(p.n, firstColumn));
   const uint64_t columns = p.n - firstColumn < slabColumns ? p.n - firstColumn : slabColumns;
   for (uint64_t r = 0; r < count; ++r)
     forLanes(columns, [&](uint64_t i, uint64_t lanesHere) {
@@ -153,27 +167,67 @@ void matmul(const Tile &t, Out *out, const T *x, const T *weights, const T *bias
            });
 }
 
-/// Rows are sorted by expert: those of expert e are offsets[e]..offsets[e + 1].
-template <typename T>
-void groupedMatmul(const Tile &t, T *out, const T *x, const int32_t *rowOf, const int32_t *offsets,
-                   const T *weights, uint64_t n, uint64_t k, uint64_t numExperts, uint64_t topK,
-                   bool gather) {
-  const auto source = [=](uint64_t row) {
-    return x + (gather ? uint64_t(rowOf[row]) / topK : row) * k;
-  };
-  const auto finish = [=](uint64_t row, uint64_t column, uint64_t count, Floats sums) {
-    storeUpTo(out + row * n + column, sums, count);
-  };
-  const uint64_t expertElements = (n + 31) / 32 * panelElements(k);
-  for (uint64_t expert = 0; expert < numExperts; ++expert) {
-    const uint64_t first = uint64_t(offsets[expert]), last = uint64_t(offsets[expert + 1]);
-    const uint64_t begin = first > t.rowBegin ? first : t.rowBegin;
-    const uint64_t end = last < t.rowEnd ? last : t.rowEnd;
-    if (begin >= end)
-      continue;
-    const Product<T, decltype(source)> product{source, weights + expert * expertElements, n, k};
-    multiply(t, product, begin, end, finish);
+/// What a product by experts reads. Rows are sorted by expert: those of expert e are
+/// offsets[e]..offsets[e + 1].
+template <typename T> struct Grouped {
+  const T *x;
+  const int32_t *rowOf, *offsets;
+  const T *weights;
+  uint64_t n, k, numExperts, topK;
+  bool gather;
+
+  /// Calls body(begin, end, product) for the rows that the tile has of each expert.
+  template <typename Body> void forExperts(const Tile &t, Body body) const {
+    const auto source = [=, *this](uint64_t row) {
+      return x + (gather ? uint64_t(rowOf[row]) / topK : row) * k;
+    };
+    const uint64_t expertElements = (n + 31) / 32 * panelElements(k);
+    for (uint64_t expert = 0; expert < numExperts; ++expert) {
+      const uint64_t first = uint64_t(offsets[expert]), last = uint64_t(offsets[expert + 1]);
+      const uint64_t begin = first > t.rowBegin ? first : t.rowBegin;
+      const uint64_t end = last < t.rowEnd ? last : t.rowEnd;
+      if (begin < end)
+        body(begin, end,
+             Product<T, decltype(source)>{source, weights + expert * expertElements, n, k});
+    }
   }
+};
+
+template <typename T> void groupedMatmul(const Tile &t, T *out, const Grouped<T> &g) {
+  g.forExperts(t, [&](uint64_t begin, uint64_t end, const auto &product) {
+    multiply(t, product, begin, end,
+             [=, n = g.n](uint64_t row, uint64_t column, uint64_t count, Floats sums) {
+               storeUpTo(out + row * n + column, sums, count);
+             });
+  });
+}
+
+/// Up to slabRows rows of one panel pair of the gate, and of up, n columns behind; n is a multiple
+/// of the columns of a panel.
+template <typename T, typename Source>
+void gateSlab(T *out, const Product<T, Source> &p, uint64_t n, uint64_t row, uint64_t count,
+              uint64_t pair) {
+  alignas(64) float gate[slabRows * slabColumns], up[slabRows * slabColumns];
+  const uint64_t firstColumn = pair * slabColumns, tiles = tilesOf(n, firstColumn);
+  sumSlab(gate, p, row, count, 2 * pair, tiles);
+  sumSlab(up, p, row, count, n / 32 + 2 * pair, tiles);
+  for (uint64_t r = 0; r < count; ++r)
+    for (uint64_t i = 0; i < tiles * lanes; i += lanes) {
+      const uint64_t at = r * slabColumns + i;
+      store(out + (row + r) * n + firstColumn + i,
+            gated<T>(roundTo<T>(load(gate + at)), roundTo<T>(load(up + at))));
+    }
+}
+
+/// `n` columns of the result, half of those of the weight.
+template <typename T>
+void groupedMatmulSwiglu(const Tile &t, T *out, uint64_t n, const Grouped<T> &g) {
+  g.forExperts(t, [&](uint64_t begin, uint64_t end, const auto &product) {
+    const uint64_t pairs = (n + slabColumns - 1) / slabColumns;
+    for (uint64_t pair = t.shareBegin(pairs); pair < t.shareEnd(pairs); ++pair)
+      for (uint64_t row = begin; row < end; row += slabRows)
+        gateSlab(out, product, n, row, end - row < slabRows ? end - row : slabRows, pair);
+  });
 }
 
 } // namespace
@@ -196,7 +250,19 @@ MATMUL(_Float16, float16, float, float32)
                                               uint64_t numExperts, uint64_t topK, uint64_t,        \
                                               uint64_t gather, VINCI_TILES) {                      \
     groupedMatmul(tileOf(dims, tile, symbol, scale, rowBlock, columns), output<T>(buffers, 0),     \
-                  input<T>(buffers, 1), input<int32_t>(buffers, 2), input<int32_t>(buffers, 3),    \
-                  input<T>(buffers, 4), n, k, numExperts, topK, gather != 0);                      \
+                  Grouped<T>{input<T>(buffers, 1), input<int32_t>(buffers, 2),                     \
+                             input<int32_t>(buffers, 3), input<T>(buffers, 4), n, k, numExperts,   \
+                             topK, gather != 0});                                                  \
   }
 VINCI_FOR_EACH_TYPE(GROUPED_MATMUL)
+
+#define GROUPED_MATMUL_SWIGLU(T, name)                                                             \
+  extern "C" void vinci_grouped_matmul_swiglu_##name(VINCI_COMMAND, uint64_t n, uint64_t k,        \
+                                                     uint64_t numExperts, uint64_t topK, uint64_t, \
+                                                     uint64_t gather, VINCI_TILES) {               \
+    groupedMatmulSwiglu(                                                                           \
+        tileOf(dims, tile, symbol, scale, rowBlock, columns), output<T>(buffers, 0), n,            \
+        Grouped<T>{input<T>(buffers, 1), input<int32_t>(buffers, 2), input<int32_t>(buffers, 3),   \
+                   input<T>(buffers, 4), 2 * n, k, numExperts, topK, gather != 0});                \
+  }
+VINCI_FOR_EACH_TYPE(GROUPED_MATMUL_SWIGLU)

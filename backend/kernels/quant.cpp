@@ -1,9 +1,10 @@
 // quantize and dynamic_quantize, and the products of what they make with int8 weights, packed as
-// Panel32.
+// Panel32; also with what an expert does to a product of gate and up: grouped_matmul_swiglu_quant.
 //
 // Sums are int32 and exact, so they are the same however they are computed; here by widening each
 // weight and one vector multiplication and addition per k. What comes after is float32, each
 // element by itself.
+#include "support/activation.h"
 #include "support/int8.h"
 #include "support/kernel.h"
 
@@ -13,26 +14,11 @@ namespace {
 constexpr int blockRows = 4;
 constexpr uint64_t pairColumns = 64; // what the tile rule counts in
 
-template <typename T>
-void quantizeRow(int8_t *out, const T *x, uint64_t n, float scale, float offset) {
-  forLanes(n, [&](uint64_t i, uint64_t count) {
-    storeUpTo(out + i, roundToInt8(loadUpTo(x + i, count) / splat(scale) + splat(offset)), count);
-  });
-}
+constexpr uint64_t maxGatedRow = 16384; // that of runtime/support/kernel_limits.h
 
-template <typename T> float dynamicQuantizeRow(int8_t *out, const T *x, uint64_t n) {
-  // As integers, absolute values are ordered with infinity above all numbers and NaN above that.
-  Ints largest = 0;
-  forLanes(n, [&](uint64_t i, uint64_t count) {
-    const Ints bits = __builtin_bit_cast(Ints, loadUpTo(x + i, count)) & 0x7fffffff;
-    largest = __builtin_elementwise_max(largest, bits);
-  });
-  const float scale = __builtin_bit_cast(float, __builtin_reduce_max(largest)) / 127.0f;
-  if (scale == 0.0f)
-    forLanes(n, [&](uint64_t i, uint64_t count) { storeUpTo(out + i, Ints(0), count); });
-  else
-    quantizeRow(out, x, n, scale, 0.0f);
-  return scale;
+/// Elements of a row in memory.
+template <typename T> auto valuesOf(const T *row) {
+  return [=](uint64_t i, uint64_t count) { return loadUpTo(row + i, count); };
 }
 
 /// A product whose row r of x is source(r).
@@ -132,30 +118,85 @@ void dynamicQuantMatmul(const Tile &t, T *out, const int8_t *x, const float *sca
            });
 }
 
-/// Rows are sorted by expert: those of expert e are offsets[e]..offsets[e + 1].
-template <typename T>
-void groupedDynamicQuantMatmul(const Tile &t, T *out, const int8_t *x, const float *scale,
-                               const int32_t *rowOf, const int32_t *offsets, const int8_t *weights,
-                               const float *weightScale, uint64_t n, uint64_t k,
-                               uint64_t numExperts, uint64_t topK, bool gather) {
-  const auto inputRow = [=](uint64_t row) { return gather ? uint64_t(rowOf[row]) / topK : row; };
-  const auto source = [=](uint64_t row) { return x + inputRow(row) * k; };
-  const uint64_t expertBytes = (n + 31) / 32 * int8PanelBytes(k);
-  for (uint64_t expert = 0; expert < numExperts; ++expert) {
-    const uint64_t first = uint64_t(offsets[expert]), last = uint64_t(offsets[expert + 1]);
-    const uint64_t begin = first > t.rowBegin ? first : t.rowBegin;
-    const uint64_t end = last < t.rowEnd ? last : t.rowEnd;
-    if (begin >= end)
-      continue;
-    const float *expertScale = weightScale + expert * n;
-    multiply(t, Product<decltype(source)>{source, weights + expert * expertBytes, n, k}, begin, end,
+/// What a product by experts reads. Rows are sorted by expert: those of expert e are
+/// offsets[e]..offsets[e + 1].
+struct Grouped {
+  const int8_t *x;
+  const float *scale;
+  const int32_t *rowOf, *offsets;
+  const int8_t *weights;
+  const float *weightScale;
+  uint64_t n, k, numExperts, topK;
+  bool gather;
+
+  uint64_t inputRow(uint64_t row) const { return gather ? uint64_t(rowOf[row]) / topK : row; }
+
+  /// Calls body(begin, end, weights, scales) for the rows that the tile has of each expert.
+  template <typename Body> void forExperts(const Tile &t, Body body) const {
+    const uint64_t expertBytes = (n + 31) / 32 * int8PanelBytes(k);
+    for (uint64_t expert = 0; expert < numExperts; ++expert) {
+      const uint64_t first = uint64_t(offsets[expert]), last = uint64_t(offsets[expert + 1]);
+      const uint64_t begin = first > t.rowBegin ? first : t.rowBegin;
+      const uint64_t end = last < t.rowEnd ? last : t.rowEnd;
+      if (begin < end)
+        body(begin, end, weights + expert * expertBytes, weightScale + expert * n);
+    }
+  }
+
+  /// Elements of row `row` of the product, from `column` on.
+  Floats scaled(Ints sums, uint64_t row, const float *expertScale, uint64_t column,
+                uint64_t count) const {
+    return toFloats(sums) * splat(scale[inputRow(row)]) * loadUpTo(expertScale + column, count);
+  }
+};
+
+template <typename T> void groupedDynamicQuantMatmul(const Tile &t, T *out, const Grouped &g) {
+  const auto source = [=](uint64_t row) { return g.x + g.inputRow(row) * g.k; };
+  g.forExperts(t, [&](uint64_t begin, uint64_t end, const int8_t *weights, const float *scales) {
+    multiply(t, Product<decltype(source)>{source, weights, g.n, g.k}, begin, end,
              [=](uint64_t row, uint64_t column, uint64_t count, Ints sums) {
-               storeUpTo(out + row * n + column,
-                         toFloats(sums) * splat(scale[inputRow(row)]) *
-                             loadUpTo(expertScale + column, count),
+               storeUpTo(out + row * g.n + column, g.scaled(sums, row, scales, column, count),
                          count);
              });
+  });
+}
+
+/// Up to blockRows rows of one expert, all columns of them: those of the gate, and as many of up.
+/// The rows are kept in T, as they would be in memory, until their scales are known.
+template <int Rows, typename T>
+void gateBlock(int8_t *out, float *outScale, const Grouped &g, uint64_t row, const int8_t *weights,
+               const float *scales) {
+  T kept[Rows][maxGatedRow];
+  const uint64_t half = g.n / 2; // a multiple of the columns of a panel
+  const auto source = [=](uint64_t r) { return g.x + g.inputRow(r) * g.k; };
+  const Product<decltype(source)> product{source, weights, g.n, g.k};
+  const auto tileOfColumn = [&](uint64_t column) {
+    return weights + column / 32 * int8PanelBytes(g.k) + column % 32 / lanes * int8TileBytes;
+  };
+  const auto keep = [&](uint64_t r, uint64_t column, uint64_t count, Ints sums) {
+    store(&kept[r - row][column], g.scaled(sums, r, scales, column, count));
+  };
+  const auto activate = [&](uint64_t r, uint64_t column, uint64_t count, Ints sums) {
+    T *gate = &kept[r - row][column - half];
+    store(gate, gated<T>(load(gate), roundTo<T>(g.scaled(sums, r, scales, column, count))));
+  };
+  for (uint64_t column = 0; column < half; column += lanes) {
+    multiplyBlock<Rows>(product, tileOfColumn(column), row, column, keep);
+    multiplyBlock<Rows>(product, tileOfColumn(half + column), row, half + column, activate);
   }
+  for (int r = 0; r < Rows; ++r)
+    outScale[row + uint64_t(r)] =
+        dynamicQuantizeRow(out + (row + uint64_t(r)) * half, half, valuesOf(kept[r]));
+}
+
+template <typename T>
+void groupedMatmulSwigluQuant(const Tile &t, int8_t *out, float *outScale, const Grouped &g) {
+  g.forExperts(t, [&](uint64_t row, uint64_t end, const int8_t *weights, const float *scales) {
+    for (; row + blockRows <= end; row += blockRows)
+      gateBlock<blockRows, T>(out, outScale, g, row, weights, scales);
+    for (; row < end; ++row)
+      gateBlock<1, T>(out, outScale, g, row, weights, scales);
+  });
 }
 
 } // namespace
@@ -164,8 +205,8 @@ void groupedDynamicQuantMatmul(const Tile &t, T *out, const int8_t *x, const flo
   extern "C" void vinci_quantize_##name(VINCI_COMMAND, uint64_t n, VINCI_TILES) {                  \
     const Tile t = tileOf(dims, tile, symbol, scale, rowBlock, columns);                           \
     for (uint64_t row = t.rowBegin; row < t.rowEnd; ++row)                                         \
-      quantizeRow(output<int8_t>(buffers, 0) + row * n, input<T>(buffers, 1) + row * n, n,         \
-                  *input<float>(buffers, 2), *input<float>(buffers, 3));                           \
+      quantizeRow(output<int8_t>(buffers, 0) + row * n, n, *input<float>(buffers, 2),              \
+                  *input<float>(buffers, 3), valuesOf(input<T>(buffers, 1) + row * n));            \
   }
 VINCI_FOR_EACH_TYPE(QUANTIZE)
 
@@ -174,8 +215,8 @@ VINCI_FOR_EACH_TYPE(QUANTIZE)
                                                 VINCI_TILES) {                                     \
     const Tile t = tileOf(dims, tile, symbol, scale, rowBlock, columns);                           \
     for (uint64_t row = t.rowBegin; row < t.rowEnd; ++row)                                         \
-      output<float>(buffers, 1)[row] = dynamicQuantizeRow(output<int8_t>(buffers, 0) + row * n,    \
-                                                          input<T>(buffers, 2) + row * n, n);      \
+      output<float>(buffers, 1)[row] = dynamicQuantizeRow(                                         \
+          output<int8_t>(buffers, 0) + row * n, n, valuesOf(input<T>(buffers, 2) + row * n));      \
   }
 VINCI_FOR_EACH_TYPE(DYNAMIC_QUANTIZE)
 
@@ -201,10 +242,24 @@ VINCI_FOR_EACH_TYPE(DYNAMIC_QUANT_MATMUL)
   extern "C" void vinci_grouped_dynamic_quant_matmul_##name(                                       \
       VINCI_COMMAND, uint64_t n, uint64_t k, uint64_t numExperts, uint64_t topK, uint64_t,         \
       uint64_t gather, VINCI_TILES) {                                                              \
-    groupedDynamicQuantMatmul(tileOf(dims, tile, symbol, scale, rowBlock, columns),                \
-                              output<T>(buffers, 0), input<int8_t>(buffers, 1),                    \
-                              input<float>(buffers, 2), input<int32_t>(buffers, 3),                \
-                              input<int32_t>(buffers, 4), input<int8_t>(buffers, 5),               \
-                              input<float>(buffers, 6), n, k, numExperts, topK, gather != 0);      \
+    groupedDynamicQuantMatmul(                                                                     \
+        tileOf(dims, tile, symbol, scale, rowBlock, columns), output<T>(buffers, 0),               \
+        Grouped{input<int8_t>(buffers, 1), input<float>(buffers, 2), input<int32_t>(buffers, 3),   \
+                input<int32_t>(buffers, 4), input<int8_t>(buffers, 5), input<float>(buffers, 6),   \
+                n, k, numExperts, topK, gather != 0});                                             \
   }
 VINCI_FOR_EACH_TYPE(GROUPED_DYNAMIC_QUANT_MATMUL)
+
+/// n is the columns of the result; the weight has twice as many rows.
+#define GROUPED_MATMUL_SWIGLU_QUANT(T, name)                                                       \
+  extern "C" void vinci_grouped_matmul_swiglu_quant_##name(                                        \
+      VINCI_COMMAND, uint64_t n, uint64_t k, uint64_t numExperts, uint64_t topK, uint64_t,         \
+      uint64_t gather, VINCI_TILES) {                                                              \
+    groupedMatmulSwigluQuant<T>(tileOf(dims, tile, symbol, scale, rowBlock, columns),              \
+                                output<int8_t>(buffers, 0), output<float>(buffers, 1),             \
+                                Grouped{input<int8_t>(buffers, 2), input<float>(buffers, 3),       \
+                                        input<int32_t>(buffers, 4), input<int32_t>(buffers, 5),    \
+                                        input<int8_t>(buffers, 6), input<float>(buffers, 7),       \
+                                        2 * n, k, numExperts, topK, gather != 0});                 \
+  }
+VINCI_FOR_EACH_TYPE(GROUPED_MATMUL_SWIGLU_QUANT)

@@ -308,6 +308,9 @@ void Lowering::lowerWeights() {
     auto weight = std::make_unique<fb::WeightT>();
     weight->name = op.getSymName().str();
     weight->pieces = piecesOf(op);
+    if (op.getEqual())
+      for (mlir::StringAttr name : op.getEqualAttr().getAsRange<mlir::StringAttr>())
+        weight->equal.push_back(name.str());
     weight->count = uint32_t(op.getStack().value_or(0));
     weight->shape = staticShape(op.getMatrixShape());
     weight->dtype = dtypeOf(op.getTensorType().getElementType());

@@ -70,7 +70,7 @@ void BodyBuilder::declare(const std::vector<WeightSpec> &weights, Location locat
         llm::tensorOf(weight.dtype ? elementType(ops(), *weight.dtype)
                                    : context_.precision.getParameters(),
                       shape),
-        ops().getStringAttr(weight.symbol), ops().getArrayAttr({piece}), stack);
+        ops().getStringAttr(weight.symbol), ops().getArrayAttr({piece}), stack, ArrayAttr());
   }
 }
 

@@ -4,6 +4,9 @@
 
 #include "ir/llm/Llm.h"
 #include "ir/llm/Precision.h"
+#include "runtime/support/dtype.h"
+
+#include <cmath>
 
 namespace vinci::llm {
 
@@ -18,6 +21,14 @@ struct Tensor {
     return shapeOf(type)[index < 0 ? type.getRank() + index : index];
   }
 };
+
+/// Finite and above zero.
+inline auto positive(llvm::StringRef name, const llvm::APFloat &value) {
+  double number = value.convertToDouble();
+  return std::pair(std::isfinite(number) && number > 0, [name, number](auto &&out) {
+    out << name << " is " << number << "; it must be finite and greater than 0";
+  });
+}
 
 /// Checks of one op. The first failure is reported, the rest is skipped.
 class Checker {
@@ -108,6 +119,25 @@ public:
           out << "row_of has rows = " << toString(rowOf.dim(0)) << ", but input has "
               << toString(input.dim(0)) << "; they must be a multiple, top_k times as many";
         });
+  }
+
+  /// Sums of int8 over k are exact in int32.
+  Checker &exactDepth(const Tensor &weight) {
+    int64_t depth = weight.dim(-1).scale;
+    return require(depth <= maxInt8Depth, [&](auto &&out) {
+      out << weight.name << " has k = " << depth << "; at most " << maxInt8Depth
+          << " products of int8 surely fit into int32";
+    });
+  }
+
+  /// A scale for each output channel of each slice of the weight.
+  Checker &channelScale(const Tensor &scale, const Tensor &weight) {
+    const int64_t rank = weight.type.getRank();
+    if (rank == 3)
+      same("num_experts", scale, 0, weight, 0);
+    return constant(scale)
+        .same("n", scale, rank - 2, weight, rank - 2)
+        .is("columns", scale, rank - 1, 1, "one scale per channel");
   }
 
   /// `write` is called with the diagnostic if the condition does not hold.

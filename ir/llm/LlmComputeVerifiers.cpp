@@ -2,8 +2,6 @@
 // LlmMoeVerifiers.cpp, those on int8 in LlmQuantVerifiers.cpp.
 #include "ir/llm/Checker.h"
 
-#include <cmath>
-
 using namespace mlir;
 
 namespace vinci::llm {
@@ -30,14 +28,6 @@ LogicalResult RopeTableOp::verify() {
       .same("tokens", result, 0, positions, 0)
       .is("head_dim", result, 1, freq.dim(0).scale * 2, "twice the frequencies")
       .keeps(PrecisionRegion::Rotary, "makes a table of", result.type.getElementType());
-}
-
-/// Finite and above zero.
-static auto positive(StringRef name, const APFloat &value) {
-  double number = value.convertToDouble();
-  return std::pair(std::isfinite(number) && number > 0, [name, number](auto &&out) {
-    out << name << " is " << number << "; it must be finite and greater than 0";
-  });
 }
 
 /// rms_norm and add_rms_norm.

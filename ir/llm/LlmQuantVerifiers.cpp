@@ -1,30 +1,9 @@
 // Shapes of the ops on int8 activations and weights; LlmQuantOps.td fixes their element types.
 #include "ir/llm/Checker.h"
 
-#include "runtime/support/dtype.h"
-
 using namespace mlir;
 
 namespace vinci::llm {
-
-/// Sums over k are exact in int32.
-static Checker &exactDepth(Checker &check, const Tensor &weight) {
-  int64_t depth = weight.dim(-1).scale;
-  return check.require(depth <= maxInt8Depth, [&](auto &&out) {
-    out << weight.name << " has k = " << depth << "; at most " << maxInt8Depth
-        << " products of int8 surely fit into int32";
-  });
-}
-
-/// A scale for each output channel of each slice of the weight.
-static Checker &channelScale(Checker &check, const Tensor &scale, const Tensor &weight) {
-  const int64_t rank = weight.type.getRank();
-  if (rank == 3)
-    check.same("num_experts", scale, 0, weight, 0);
-  return check.constant(scale)
-      .same("n", scale, rank - 2, weight, rank - 2)
-      .is("columns", scale, rank - 1, 1, "one scale per channel");
-}
 
 LogicalResult QuantizeOp::verify() {
   Tensor input("input", getInput()), scale("scale", getScale()), offset("offset", getOffset()),
@@ -58,7 +37,7 @@ LogicalResult QuantMatmulOp::verify() {
       .same("n", result, 1, weight, 0)
       .same("n", bias, 0, weight, 0)
       .same("n", scale, 0, weight, 0);
-  return exactDepth(check, weight);
+  return check.exactDepth(weight);
 }
 
 LogicalResult DynamicQuantMatmulOp::verify() {
@@ -71,12 +50,12 @@ LogicalResult DynamicQuantMatmulOp::verify() {
       .same("rows", scale, 0, input, 0)
       .same("rows", result, 0, input, 0)
       .same("n", result, 1, weight, 0);
-  channelScale(check, weightScale, weight);
+  check.channelScale(weightScale, weight);
   if (getBias()) {
     Tensor bias("bias", getBias());
     check.same("n", bias, 0, weight, 0).sameType(bias, result);
   }
-  return exactDepth(check, weight);
+  return check.exactDepth(weight);
 }
 
 LogicalResult GroupedDynamicQuantMatmulOp::verify() {
@@ -91,8 +70,8 @@ LogicalResult GroupedDynamicQuantMatmulOp::verify() {
       .same("rows", scale, 0, input, 0)
       .same("n", result, 1, weight, 1)
       .grouped(input, weight, rowOf, offsets, result, getGather());
-  channelScale(check, weightScale, weight);
-  return exactDepth(check, weight);
+  check.channelScale(weightScale, weight);
+  return check.exactDepth(weight);
 }
 
 } // namespace vinci::llm

@@ -141,7 +141,8 @@ def Llm_WeightOp : Llm_Op<"weight", [
     another, and must have exactly the integers. A weight comes from one checkpoint tensor, or is made of the rows of several
     pieces (`#llm.piece`), one after another; a piece may be what one rank holds of a tensor. In a source, `{layer}` stands
     for the layer of the call. `stack N` makes one weight of N such matrices: `{}` in the source stands for 0 to N-1, and the
-    result's first dimension is N; if the experts are sharded, `{}` begins with this rank's first.
+    result's first dimension is N; if the experts are sharded, `{}` begins with this rank's first. `equal` names tensors that
+    must hold the same as the one that is read: the checkpoint is held to it when weights are packed.
 
     ```mlir
     %q_proj = llm.weight @q_proj from "model.layers.{layer}.self_attn.q_proj.weight" : tensor<512x256xbf16>
@@ -150,12 +151,17 @@ def Llm_WeightOp : Llm_Op<"weight", [
     %qkv_proj = llm.weight @qkv_proj from "model.layers.{layer}.self_attn.q_proj.weight" [512, 256] rows 4 over [0],
         "model.layers.{layer}.self_attn.k_proj.weight" [256, 256] rows 4 over [0],
         "model.layers.{layer}.self_attn.v_proj.weight" [256, 256] rows 4 over [0] : tensor<256x256xbf16>
+    %input_scale = llm.weight @gate_proj.input_scale from "model.layers.{layer}.mlp.gate_proj.input_scale"
+        equal ["model.layers.{layer}.mlp.up_proj.input_scale"] : tensor<1xf32>
     ```
     Sharding rule: whatever its users ask for; a sharded weight is a slice per rank. Cost: none; users pay for its bytes.
   }];
-  let arguments = (ins SymbolNameAttr:$sym_name, Llm_PieceList:$pieces, OptionalAttr<I64Attr>:$stack);
+  let arguments = (ins SymbolNameAttr:$sym_name, Llm_PieceList:$pieces, OptionalAttr<I64Attr>:$stack,
+                       OptionalAttr<StrArrayAttr>:$equal);
   let results = (outs Llm_ElementsTensor<[1, 2, 3], "[n], [n, k] or [stack, n, k]">:$result);
-  let assemblyFormat = "$sym_name `from` custom<Pieces>($pieces) (`stack` custom<PlainInt>($stack)^)? attr-dict `:` type($result)";
+  let assemblyFormat = [{
+    $sym_name `from` custom<Pieces>($pieces) (`equal` $equal^)? (`stack` custom<PlainInt>($stack)^)? attr-dict `:` type($result)
+  }];
   let extraClassDeclaration = [{
     auto getPieceList() { return getPieces().getAsRange<::vinci::llm::PieceAttr>(); }
     /// True if a source names a layer's tensor.

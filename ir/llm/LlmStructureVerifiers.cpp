@@ -135,7 +135,9 @@ LogicalResult WeightOp::verify() {
       return emitOpError() << "has the source \"" << source
                            << "\"; a stack needs one {} in it, and {} needs a stack";
   }
-  return verifyPieces(*this, getPieces(), getStack(), type);
+  if (failed(verifyPieces(*this, getPieces(), getStack(), type)))
+    return failure();
+  return verifyEqual(*this, getEqual(), getPieces(), getStack());
 }
 
 bool WeightOp::isLayered() {

@@ -258,4 +258,22 @@ LogicalResult verifyPieces(Operation *op, ArrayAttr pieces, std::optional<int64_
   return success();
 }
 
+LogicalResult verifyEqual(Operation *op, std::optional<ArrayAttr> equal, ArrayAttr pieces,
+                          std::optional<int64_t> stack) {
+  if (!equal)
+    return success();
+  auto first = cast<PieceAttr>(pieces[0]);
+  if (equal->empty() || stack || pieces.size() != 1 || !first.getShards().empty())
+    return op->emitOpError() << "names " << equal->size() << " equal tensors; legal are 1 and more "
+                             << "of a weight that is one whole tensor";
+  const StringRef layer = "{layer}";
+  for (StringRef name : equal->getAsValueRange<StringAttr>())
+    if (name.empty() || name.count(layer) != first.getSource().strref().count(layer) ||
+        name.count('{') != name.count(layer) || name == first.getSource())
+      return op->emitOpError() << "has the equal tensor \"" << name
+                               << "\"; legal is the name of another tensor, of a layer if "
+                               << first.getSource() << " is";
+  return success();
+}
+
 } // namespace vinci::llm

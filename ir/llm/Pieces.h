@@ -24,4 +24,9 @@ int64_t stackSize(PieceAttr piece, int64_t count);
 mlir::LogicalResult verifyPieces(mlir::Operation *op, mlir::ArrayAttr pieces,
                                  std::optional<int64_t> stack, mlir::RankedTensorType type);
 
+/// The tensors that `equal` names can be compared with the one that is read: of whole weights, one
+/// for each layer that has one.
+mlir::LogicalResult verifyEqual(mlir::Operation *op, std::optional<mlir::ArrayAttr> equal,
+                                mlir::ArrayAttr pieces, std::optional<int64_t> stack);
+
 } // namespace vinci::llm

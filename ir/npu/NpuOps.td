@@ -73,7 +73,7 @@ def Npu_ConstantOp : Npu_MemberOp<"constant", [Symbol]> {
 def Npu_WeightOp : Npu_MemberOp<"weight", [Symbol]> {
   let summary = "A weight as the kernels want it: its tensor in the checkpoint and its packing.";
   let description = [{
-    Pieces, stack and type are those of `llm.weight`, with the layer filled in. Packings are explained in `backend/kernels/README.md`. Plan: `Weight`.
+    Pieces, equal tensors, stack and type are those of `llm.weight`, with the layer filled in. Packings are explained in `backend/kernels/README.md`. Plan: `Weight`.
 
     ```mlir
     npu.weight @layers.0.q_proj from "model.layers.0.self_attn.q_proj.weight" packing panel32 : tensor<64x64xbf16>
@@ -82,9 +82,10 @@ def Npu_WeightOp : Npu_MemberOp<"weight", [Symbol]> {
     ```
   }];
   let arguments = (ins SymbolNameAttr:$sym_name, Npu_PieceList:$pieces, OptionalAttr<I64Attr>:$stack,
+                       OptionalAttr<StrArrayAttr>:$equal,
                        EnumAttr<Npu_Dialect, Npu_Packing, "packing">:$packing, TypeAttrOf<AnyStaticShapeTensor>:$type);
   let assemblyFormat = [{
-    $sym_name `from` custom<Pieces>($pieces) (`stack` custom<PlainInt>($stack)^)? `packing` `` $packing attr-dict `:` $type
+    $sym_name `from` custom<Pieces>($pieces) (`equal` $equal^)? (`stack` custom<PlainInt>($stack)^)? `packing` `` $packing attr-dict `:` $type
   }];
   let extraClassDeclaration = [{
     ::mlir::RankedTensorType getTensorType() { return ::llvm::cast<::mlir::RankedTensorType>(getType()); }

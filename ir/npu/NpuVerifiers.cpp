@@ -96,7 +96,8 @@ LogicalResult WeightOp::verify() {
                            << "\"; legal is the name of a checkpoint tensor, with {} if and only "
                               "if it is a stack";
   }
-  if (failed(llm::verifyPieces(*this, getPieces(), getStack(), type)))
+  if (failed(llm::verifyPieces(*this, getPieces(), getStack(), type)) ||
+      failed(llm::verifyEqual(*this, getEqual(), getPieces(), getStack())))
     return failure();
   const bool matrix = getMatrixShape().size() == 2;
   if (getPacking() == Packing::Panel32 && (!matrix || type.getElementType().isInteger(32)))
@@ -165,6 +166,8 @@ static constexpr KeptConstant keptConstants[] = {
     {"rms_norm", "compute", llm::PrecisionRegion::Layernorm},
     {"add_rms_norm", "dtype", llm::PrecisionRegion::Compute},
     {"add_rms_norm", "compute", llm::PrecisionRegion::Layernorm},
+    {"rms_norm_quant", "dtype", llm::PrecisionRegion::Compute},
+    {"rms_norm_quant", "compute", llm::PrecisionRegion::Layernorm},
     {"rope_table", "dtype", llm::PrecisionRegion::Rotary},
     {"rope", "dtype", llm::PrecisionRegion::Compute},
     {"rope", "compute", llm::PrecisionRegion::Rotary},
@@ -179,7 +182,8 @@ static constexpr KeptConstant keptConstants[] = {
     {"append_qkv", "compute", llm::PrecisionRegion::Layernorm, "norm"},
     {"append_qkv", "rotary", llm::PrecisionRegion::Rotary, "rope"},
     {"matmul", "dtype", llm::PrecisionRegion::Compute},
-    {"grouped_matmul", "dtype", llm::PrecisionRegion::Compute}};
+    {"grouped_matmul", "dtype", llm::PrecisionRegion::Compute},
+    {"grouped_matmul_swiglu", "dtype", llm::PrecisionRegion::Compute}};
 
 /// The type of this name, or null.
 static Type elementType(MLIRContext *context, StringRef name) {

@@ -1,6 +1,7 @@
 #include "passes/fusion/Concat.h"
 
 #include "ir/llm/Pieces.h"
+#include "passes/fusion/Fusion.h"
 
 #include "mlir/IR/Builders.h"
 
@@ -34,13 +35,6 @@ RowOperands rowOperands(Operation *op) {
         return RowOperands{2, 4};
       })
       .Default([](Operation *) { return RowOperands{}; });
-}
-
-/// Two weights that declare the same tensors.
-bool sameDeclared(Value a, Value b) {
-  auto first = a.getDefiningOp<llm::WeightOp>(), second = b.getDefiningOp<llm::WeightOp>();
-  return first && second && first.getPieces() == second.getPieces() &&
-         first.getStack() == second.getStack() && a.getType() == b.getType();
 }
 
 /// Equal for certain: one value, or quantised alike.
@@ -117,7 +111,8 @@ Value joinWeights(OpBuilder &builder, ArrayRef<llm::WeightOp> weights, const std
   }
   return builder.create<llm::WeightOp>(first.getLoc(), llm::tensorOf(elementType(first), shape),
                                        builder.getStringAttr(uniqueName(*builder.getBlock(), name)),
-                                       builder.getArrayAttr(pieces), first.getStackAttr());
+                                       builder.getArrayAttr(pieces), first.getStackAttr(),
+                                       ArrayAttr());
 }
 
 } // namespace
@@ -135,6 +130,8 @@ std::optional<std::string> whyNotJoined(ArrayRef<Operation *> projections) {
     for (Value weight : projection->getOperands().slice(begin, end - begin)) {
       if (!weight.getDefiningOp<llm::WeightOp>())
         return "a weight is not declared by llm.weight";
+      if (weight.getDefiningOp<llm::WeightOp>().getEqual())
+        return "a weight is declared to be equal to other tensors";
       if (!weight.hasOneUse())
         return "something else reads one of the weights";
     }

@@ -48,6 +48,13 @@ void replaceSplit(llm::SplitQkvOp split, Operation *query, Operation *key, llm::
   split.erase();
 }
 
+bool sameDeclared(Value a, Value b) {
+  auto first = a.getDefiningOp<llm::WeightOp>(), second = b.getDefiningOp<llm::WeightOp>();
+  return first && second && first.getPieces() == second.getPieces() &&
+         first.getStack() == second.getStack() && first.getEqual() == second.getEqual() &&
+         a.getType() == b.getType();
+}
+
 bool makeAvailable(Value value, Operation *op) {
   Operation *def = value.getDefiningOp();
   if (!def || def->isBeforeInBlock(op))

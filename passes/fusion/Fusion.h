@@ -38,6 +38,9 @@ template <typename Op> bool isReadBy(mlir::Value value) {
 void replaceSplit(llm::SplitQkvOp split, mlir::Operation *query, mlir::Operation *key,
                   llm::SplitQkvOp fused);
 
+/// Two weights that declare the same tensors.
+bool sameDeclared(mlir::Value a, mlir::Value b);
+
 /// True if `value` is there before `op`, at which it may be moved: a weight that is declared later.
 bool makeAvailable(mlir::Value value, mlir::Operation *op);
 

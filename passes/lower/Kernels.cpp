@@ -201,6 +201,29 @@ FailureOr<Kernel> kernel(llm::AddRmsNormOp op) {
   return norm(builder, op).build();
 }
 
+/// What an op quantises by, or that the rows have scales of their own; after its other inputs.
+template <typename Op> KernelBuilder &quantises(KernelBuilder &builder, Op op) {
+  if (op.getQuantScale())
+    builder.readsWeight(op.getQuantScale()).readsWeight(op.getQuantOffset());
+  return builder.set("dynamic", op.getScale() ? 1 : 0);
+}
+
+FailureOr<Kernel> kernel(llm::RmsNormQuantOp op) {
+  KernelBuilder builder(op);
+  builder.writes(op->getResults()).reads(op.getInput());
+  if (op.getResidual())
+    builder.reads(op.getResidual());
+  builder.readsWeight(op.getWeight());
+  return quantises(builder, op)
+      .dtype(op.getInput())
+      .type("compute", op.getCompute())
+      .set("n", size(op.getWeight(), 0))
+      .set("eps", op.getEps())
+      .set("residual", op.getResidual() ? 1 : 0)
+      .set("rows", llm::toString(shape(op.getInput())[0]))
+      .build();
+}
+
 FailureOr<Kernel> kernel(llm::MatmulOp op) {
   llm::DimExpr rows = shape(op.getInput())[0];
   KernelBuilder builder(op);
@@ -343,6 +366,20 @@ FailureOr<Kernel> kernel(llm::SwigluOp op) {
       .build();
 }
 
+FailureOr<Kernel> kernel(llm::SwigluQuantOp op) {
+  int64_t perToken = 0;
+  KernelBuilder builder(op);
+  builder.rowsPerTokenTimes(op.getResult(), perToken).writes(op->getResults()).reads(op.getGate());
+  if (op.getUp())
+    builder.reads(op.getUp());
+  return quantises(builder, op)
+      .dtype(op.getGate())
+      .set("n", size(op.getResult(), 1))
+      .set("rows_per_token", perToken)
+      .set("two_operands", op.getUp() ? 1 : 0)
+      .build();
+}
+
 FailureOr<Kernel> kernel(llm::GatherRowsOp op) {
   return KernelBuilder(op)
       .rowsPer(Tokens, op.getInput())
@@ -458,26 +495,40 @@ FailureOr<Kernel> kernel(llm::WeightedSumOp op) {
       .build();
 }
 
-FailureOr<Kernel> kernel(llm::GroupedMatmulOp op) {
+/// The results and constants of products by experts.
+template <typename Op> KernelBuilder &grouped(KernelBuilder &builder, Op op) {
   // Pairs of a token and a choice have rows; with `gather` the input has one for each token.
   int64_t pairs = 0, perToken = 1;
-  KernelBuilder builder(op);
   builder.rowsPerTokenTimes(op.getRowOf(), pairs);
   if (op.getGather())
     builder.rowsPerTokenTimes(op.getInput(), perToken);
-  return builder.writes(op.getResult())
+  return builder.writes(op->getResults())
+      .set("n", size(op.getResult(), 1))
+      .set("k", size(op.getWeight(), 2))
+      .set("num_experts", size(op.getWeight(), 0))
+      .set("rows_per_token", perToken)
+      .set("top_k", pairs / perToken)
+      .set("gather", op.getGather() ? 1 : 0);
+}
+
+/// What those on floats read.
+template <typename Op> FailureOr<Kernel> groupedMatmul(Op op) {
+  KernelBuilder builder(op);
+  return grouped(builder, op)
       .reads(op.getInput())
       .reads(op.getRowOf())
       .reads(op.getExpertOffsets())
       .readsWeight(op.getWeight(), Packing::Panel32)
       .dtype(op.getInput())
-      .set("n", size(op.getWeight(), 1))
-      .set("k", size(op.getWeight(), 2))
-      .set("num_experts", size(op.getWeight(), 0))
-      .set("rows_per_token", perToken)
-      .set("top_k", pairs / perToken)
-      .set("gather", op.getGather() ? 1 : 0)
       .build();
+}
+
+FailureOr<Kernel> kernel(llm::GroupedMatmulOp op) {
+  return groupedMatmul(op);
+}
+
+FailureOr<Kernel> kernel(llm::GroupedMatmulSwigluOp op) {
+  return groupedMatmul(op);
 }
 
 FailureOr<Kernel> kernel(llm::MoeCombineOp op) {
@@ -552,28 +603,26 @@ FailureOr<Kernel> kernel(llm::DynamicQuantMatmulOp op) {
   return builder.build();
 }
 
-FailureOr<Kernel> kernel(llm::GroupedDynamicQuantMatmulOp op) {
-  // Pairs of a token and a choice have rows; with `gather` the input has one for each token.
-  int64_t pairs = 0, perToken = 1;
+/// What products by experts on int8 read; `type` is what they round to.
+template <typename Op> FailureOr<Kernel> groupedQuantMatmul(Op op, Type type) {
   KernelBuilder builder(op);
-  builder.rowsPerTokenTimes(op.getRowOf(), pairs);
-  if (op.getGather())
-    builder.rowsPerTokenTimes(op.getInput(), perToken);
-  return builder.writes(op.getResult())
+  return grouped(builder, op)
       .reads(op.getInput())
       .reads(op.getScale())
       .reads(op.getRowOf())
       .reads(op.getExpertOffsets())
       .readsWeight(op.getWeight(), Packing::Panel32)
       .readsWeight(op.getWeightScale())
-      .dtype(op.getResult())
-      .set("n", size(op.getWeight(), 1))
-      .set("k", size(op.getWeight(), 2))
-      .set("num_experts", size(op.getWeight(), 0))
-      .set("rows_per_token", perToken)
-      .set("top_k", pairs / perToken)
-      .set("gather", op.getGather() ? 1 : 0)
+      .type("dtype", type)
       .build();
+}
+
+FailureOr<Kernel> kernel(llm::GroupedDynamicQuantMatmulOp op) {
+  return groupedQuantMatmul(op, op.getResult().getType().getElementType());
+}
+
+FailureOr<Kernel> kernel(llm::GroupedMatmulSwigluQuantOp op) {
+  return groupedQuantMatmul(op, op.getElementType());
 }
 
 } // namespace
@@ -581,10 +630,11 @@ FailureOr<Kernel> kernel(llm::GroupedDynamicQuantMatmulOp op) {
 FailureOr<Kernel> kernelFor(Operation *op, llm::LimitsAttr limits) {
   return llvm::TypeSwitch<Operation *, FailureOr<Kernel>>(op)
       .Case<llm::EmbeddingOp, llm::JoinColumnsOp, llm::RopeTableOp, llm::RmsNormOp,
-            llm::AddRmsNormOp, llm::MatmulOp, llm::RopeOp, llm::RopeQkOp, llm::SplitQkvOp,
-            llm::SwigluOp, llm::GatherRowsOp, llm::TopKOp, llm::MoeRouteOp,
-            llm::InversePermutationOp, llm::PermuteTokensOp, llm::GroupedMatmulOp,
-            llm::UnpermuteTokensOp, llm::WeightedSumOp, llm::MoeCombineOp, llm::QuantizeOp,
+            llm::AddRmsNormOp, llm::RmsNormQuantOp, llm::MatmulOp, llm::RopeOp, llm::RopeQkOp,
+            llm::SplitQkvOp, llm::SwigluOp, llm::SwigluQuantOp, llm::GatherRowsOp, llm::TopKOp,
+            llm::MoeRouteOp, llm::InversePermutationOp, llm::PermuteTokensOp, llm::GroupedMatmulOp,
+            llm::GroupedMatmulSwigluOp, llm::GroupedMatmulSwigluQuantOp, llm::UnpermuteTokensOp,
+            llm::WeightedSumOp, llm::MoeCombineOp, llm::QuantizeOp,
             llm::DynamicQuantizeOp, llm::QuantMatmulOp, llm::DynamicQuantMatmulOp,
             llm::GroupedDynamicQuantMatmulOp>([](auto typed) { return kernel(typed); })
       .Case<llm::KvAppendOp, llm::AppendQkvOp, llm::AttentionOp>(

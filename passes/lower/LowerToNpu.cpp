@@ -49,7 +49,7 @@ class LowerToNpu : public impl::LowerToNpuBase<LowerToNpu> {
   std::optional<Storage> storage_;
   NameTable names_;
   DenseMap<Operation *, LoweredBody> lowered_;
-  /// The npu.weight for (pieces, type, stack and packing).
+  /// The npu.weight for (pieces, type, stack, packing and equal tensors).
   DenseMap<std::pair<Attribute, Attribute>, FlatSymbolRefAttr> weights_;
 };
 
@@ -212,18 +212,31 @@ LogicalResult LowerToNpu::lowerBody(llm::BodyOp body, OpBuilder &builder) {
   return success();
 }
 
+/// The name of a tensor with the layer filled in.
+StringAttr sourceFor(StringAttr name, std::optional<int64_t> layer) {
+  std::string source = name.str();
+  if (size_t at = source.find("{layer}"); at != std::string::npos)
+    source.replace(at, StringRef("{layer}").size(), std::to_string(*layer));
+  return StringAttr::get(name.getContext(), source);
+}
+
 /// The pieces with the layer filled in.
 ArrayAttr piecesFor(llm::WeightOp weight, std::optional<int64_t> layer) {
-  Builder builder(weight.getContext());
   SmallVector<Attribute> pieces;
-  for (llm::PieceAttr piece : weight.getPieceList()) {
-    std::string source = piece.getSource().str();
-    if (size_t at = source.find("{layer}"); at != std::string::npos)
-      source.replace(at, StringRef("{layer}").size(), std::to_string(*layer));
-    pieces.push_back(llm::PieceAttr::get(weight.getContext(), builder.getStringAttr(source),
+  for (llm::PieceAttr piece : weight.getPieceList())
+    pieces.push_back(llm::PieceAttr::get(weight.getContext(), sourceFor(piece.getSource(), layer),
                                          piece.getShape(), piece.getShards()));
-  }
-  return builder.getArrayAttr(pieces);
+  return ArrayAttr::get(weight.getContext(), pieces);
+}
+
+/// The tensors that are equal to it, likewise; null if there are none.
+ArrayAttr equalFor(llm::WeightOp weight, std::optional<int64_t> layer) {
+  SmallVector<Attribute> equal;
+  if (!weight.getEqual())
+    return {};
+  for (auto name : weight.getEqualAttr().getAsRange<StringAttr>())
+    equal.push_back(sourceFor(name, layer));
+  return ArrayAttr::get(weight.getContext(), equal);
 }
 
 Attribute LowerToNpu::bind(const Parameter &parameter, std::optional<int64_t> layer) {
@@ -231,11 +244,12 @@ Attribute LowerToNpu::bind(const Parameter &parameter, std::optional<int64_t> la
     return npu::BindingAttr::get(&getContext(), *layer);
   llm::WeightOp weight = parameter.weight;
   Builder builder(&getContext());
-  ArrayAttr pieces = piecesFor(weight, layer);
+  ArrayAttr pieces = piecesFor(weight, layer), equal = equalFor(weight, layer);
   Attribute shape =
       builder.getArrayAttr({TypeAttr::get(weight.getResult().getType()),
                             builder.getI64IntegerAttr(static_cast<int64_t>(parameter.packing)),
-                            builder.getBoolAttr(weight.getStack().has_value())});
+                            builder.getBoolAttr(weight.getStack().has_value()),
+                            equal ? equal : builder.getArrayAttr({})});
   FlatSymbolRefAttr &symbol = weights_[{pieces, shape}];
   if (!symbol) {
     std::string name = weight.isLayered()
@@ -243,7 +257,7 @@ Attribute LowerToNpu::bind(const Parameter &parameter, std::optional<int64_t> la
                            : weight.getSymName().str();
     symbol = FlatSymbolRefAttr::get(&getContext(), names_.unique(name));
     weightBuilder_->create<npu::WeightOp>(weight.getLoc(), symbol.getValue(), pieces,
-                                          weight.getStackAttr(), parameter.packing,
+                                          weight.getStackAttr(), equal, parameter.packing,
                                           weight.getResult().getType());
   }
   return npu::BindingAttr::get(symbol);

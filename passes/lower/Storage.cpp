@@ -80,24 +80,35 @@ LogicalResult Storage::join(ArrayRef<llm::EntryOp> entries) {
 
 //===- Locations ------------------------------------------------------------------------------===//
 
+/// What the name of a result has behind that of its op's first result.
+static StringRef suffixOf(OpResult result) {
+  Operation *op = result.getOwner();
+  if (result.getResultNumber() == 0)
+    return "";
+  if (auto norm = dyn_cast<llm::RmsNormQuantOp>(op))
+    return result == norm.getSum() ? ".sum" : ".scale";
+  if (isa<llm::AddRmsNormOp>(op))
+    return ".sum";
+  return isa<llm::DynamicQuantizeOp, llm::SwigluQuantOp, llm::GroupedMatmulSwigluQuantOp>(op)
+             ? ".scale"
+             : "";
+}
+
 /// "q_proj" for the matmul with that weight, else the op's name: what a reader would call the
 /// result.
 static std::string resultName(OpResult result) {
   Operation *op = result.getOwner();
-  if (isa<llm::QuantizeOp>(op))
-    return "quantize"; // its scale has the name of one of the linears that may read the result
-  if (isa<llm::DynamicQuantizeOp>(op))
-    return result.getResultNumber() == 0 ? "dynamic_quantize" : "dynamic_quantize.scale";
+  // The scale that is quantised by has the name of one of the linears that may read the result.
+  if (isa<llm::QuantizeOp, llm::DynamicQuantizeOp, llm::SwigluQuantOp>(op))
+    return (op->getName().stripDialect() + suffixOf(result)).str();
   static constexpr StringLiteral split[] = {"query", "key", "value"};
   if (isa<llm::SplitQkvOp>(op))
     return split[result.getResultNumber()].str();
   if (isa<llm::AppendQkvOp>(op))
     return "query";
   for (Value operand : op->getOperands())
-    if (auto weight = operand.getDefiningOp<llm::WeightOp>()) {
-      bool sum = isa<llm::AddRmsNormOp>(op) && result.getResultNumber() == 1;
-      return (weight.getSymName() + (sum ? ".sum" : "")).str();
-    }
+    if (auto weight = operand.getDefiningOp<llm::WeightOp>())
+      return (weight.getSymName() + suffixOf(result)).str();
   if (isa<llm::RopeQkOp>(op))
     return result.getResultNumber() == 0 ? "rope_qk.query" : "rope_qk.key";
   static constexpr StringLiteral best[] = {"top_k.values", "top_k.indices"};

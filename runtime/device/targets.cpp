@@ -11,8 +11,8 @@ static constexpr NpuTarget table[] = {
     {"host", "the machine that Vinci runs on"},
     {"310p3",
      "one of the two chips of an Atlas 300I Duo: no bfloat16, no collectives on vector cores, no "
-     "fused add and norm, no fused gating, no Triton",
-     false, false, false, false, false, 7, false},
+     "fused add and norm, no fused gating, no Triton, nothing that quantises on the way",
+     false, false, false, false, false, 7, false, 0, false, false, false},
     {"910b3", "Atlas 800T A2", true, true, true, true, false, 40, true, 1024},
     {"a3", "one of the two dies of an Atlas A3 card", true, true, true, true, false, 48, true,
      1024},

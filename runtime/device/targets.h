@@ -18,6 +18,12 @@ struct NpuTarget {
   int vectorCores = 0;        ///< 0: no kernel depends on them
   bool moeGating = true;      ///< has a kernel for softmax and top-k in one (moe_gating_top_k)
   int moeGatingExperts = 0;   ///< the most that it chooses from; 0: any number
+  bool normQuant =
+      true; ///< rms_norm and add_rms_norm as int8: add_rms_norm_quant, .._dynamic_quant
+  bool swigluQuant = true; ///< swiglu as int8: swiglu_quant, dequant_swiglu_quant
+  /// A product by experts with the swiglu of gate and up, on int8 with the next quantisation:
+  /// grouped_matmul_swiglu, grouped_matmul_swiglu_quant.
+  bool groupedMatmulSwiglu = true;
 };
 
 /// host, 310p3, 910b3, a3.

@@ -57,6 +57,13 @@ private:
     std::vector<std::string> weightNames;
     bool rankConstant = false;
 
+    /// True if it quantises by scales of the rows' own what another op would have made.
+    bool quantisesRows() const {
+      return op == "dynamic_quantize" || op == "grouped_matmul_swiglu_quant" ||
+             (op == "swiglu_quant" && weightNames.empty()) ||
+             (op == "rms_norm_quant" && weightNames.size() == 1);
+    }
+
     /// Which part of queries, keys and values this output of a split is; null: of no split.
     const Part *split(uint32_t output) const {
       const bool splits = op == "split_qkv" || op == "append_qkv";
@@ -73,6 +80,7 @@ private:
   Reading read(const fb::Call &call, const fb::Command &command);
   Value outputOf(const Reading &reading, uint32_t output);
   void nameOutput(const Reading &reading, uint32_t output, Value &value) const;
+  bool nameGatedOrQuantised(const Reading &reading, uint32_t output, Value &value) const;
   void placeOutput(const Reading &reading, uint32_t output, Value &value) const;
   void setSizes(const fb::Operand &operand, PlanTensor &tensor) const;
 
@@ -185,6 +193,69 @@ std::vector<Part> partsOf(const fb::Weight &weight) {
   return parts;
 }
 
+/// Names the output of a norm, a product or a swiglu that goes on to the next op of the chain;
+/// false for those of other ops, and for the sum before a norm.
+bool Describer::nameGatedOrQuantised(const Reading &reading, uint32_t output, Value &value) const {
+  const std::string_view op = reading.op;
+  if (op == "rms_norm_quant") {
+    const bool hasSum = reading.values.size() == 2;
+    if (hasSum && output + 1 == reading.kernel.outputs())
+      return false;
+    value.name = reading.weightNames[0];
+  } else if (op == "swiglu_quant") {
+    value.layer = reading.values[0]->layer;
+    value.name = reading.values[0]->name + ".swiglu";
+  } else if (op.starts_with("grouped_matmul_swiglu")) {
+    value.name = partsOf(*reading.weight)[0].name + ".swiglu";
+  } else {
+    return false;
+  }
+  if (reading.quantisesRows())
+    value.name += output == 0 ? ".dynamic_quantize" : ".dynamic_quantize.1";
+  else if (op.ends_with("_quant"))
+    value.name += ".quantize";
+  return true;
+}
+
+/// The names are those of the unfused computation where a fused op computes the same.
+void Describer::nameOutput(const Reading &reading, uint32_t output, Value &value) const {
+  const std::string_view op = reading.op;
+  auto derive = [&](const Value &from, std::string_view suffix) {
+    value.layer = from.layer;
+    value.name = fmt::format("{}.{}", from.name, suffix);
+  };
+  if (const Part *part = reading.split(output)) {
+    // Norms and rotations, where they are fused, are of queries and keys.
+    const bool normed = output<reading.weightNames.size(), rotated = reading.values.size()> 1;
+    value.name = normed ? reading.weightNames[output] : part->name;
+    value.name += rotated && output < 2 ? ".rope" : "";
+    return;
+  }
+  if (nameGatedOrQuantised(reading, output, value))
+    return;
+  // A quantisation is named by what it reads: its scale belongs to any one of the linears after it.
+  if (reading.weight && output == 0 && op != "quantize") {
+    value.name = reading.weightNames[0];
+    return;
+  }
+  if (reading.values.empty() || op == "attention") {
+    value.name = op;
+  } else if (onlyMoves(reading.kernel)) {
+    value.layer = reading.values[0]->layer;
+    value.name = reading.values[0]->name;
+  } else if (op == "add" || op == "add_rms_norm" || op == "rms_norm_quant") {
+    derive(reading.latest(), "sum");
+  } else if (op == "rope_qk") {
+    derive(*reading.values[output], "rope");
+  } else if (op == "mul" && reading.values[0]->name.ends_with(".silu")) {
+    derive(*reading.values[0], "");
+    value.name.replace(value.name.size() - std::string_view(".silu.").size(), std::string::npos,
+                       ".swiglu");
+  } else {
+    derive(*reading.values[0], output == 0 ? std::string(op) : fmt::format("{}.{}", op, output));
+  }
+}
+
 /// Follows the shards of the weights through the program.
 void Describer::placeOutput(const Reading &reading, uint32_t output, Value &value) const {
   for (const Value *input : reading.values) {
@@ -198,7 +269,7 @@ void Describer::placeOutput(const Reading &reading, uint32_t output, Value &valu
   }
   if (reading.op == "rope_qk") // keys may be cut into fewer parts than queries
     value.shard = reading.values[output]->shard;
-  if (reading.op == "dynamic_quantize" && value.shard)
+  if (reading.quantisesRows() && value.shard)
     value.form = TensorForm::OtherOrder;
   if (const fb::Collective *collective = reading.kernel.collective()) {
     const bool gathers = collective->kind() == fb::CollectiveKind::AllGather;
@@ -234,6 +305,8 @@ void Describer::placeOutput(const Reading &reading, uint32_t output, Value &valu
     isPartialOver(columns);
   }
   isPartialOver(shardOf(piece, fb::ShardKind::Stack)); // once the experts are combined
+  if (reading.quantisesRows() && value.shard)
+    value.form = TensorForm::OtherOrder;
 }
 
 Value Describer::outputOf(const Reading &reading, uint32_t output) {

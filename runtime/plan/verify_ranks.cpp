@@ -68,6 +68,24 @@ std::vector<uint64_t> verifyPiece(const Context &context, const fb::WeightPiece 
   return held;
 }
 
+/// Plans before 2.1 have no such field.
+void verifyEqual(const Context &context, const fb::Weight *weight, const std::string &where) {
+  if (!weight->equal() || weight->equal()->size() == 0)
+    return;
+  context.require(weight->equal(), where, "equal");
+  context.requireRange(weight->equal()->size(), 1, maxPiecesPerWeight, where,
+                       "the number of equal tensors");
+  if (weight->count() != 0 || weight->pieces()->size() != 1 ||
+      weight->pieces()->Get(0)->shards()->size() != 0)
+    context.fail(where, "names equal tensors, but is not one whole tensor itself");
+  for (uint32_t i = 0; i < weight->equal()->size(); ++i) {
+    std::string tensor = fmt::format("{}, equal tensor {}", where, i);
+    std::string_view name = context.requireName(weight->equal()->Get(i), tensor, "name");
+    if (name == weight->pieces()->Get(0)->source()->string_view())
+      context.fail(tensor, "is {}, the weight itself", quote(name));
+  }
+}
+
 } // namespace
 
 void verifyMesh(const Context &context) {
@@ -102,6 +120,7 @@ void verifyPieces(const Context &context, const fb::Weight *weight, const std::s
   if (!std::ranges::equal(shape, held))
     context.fail(where, "shape is [{}], its pieces and shards make [{}]", fmt::join(shape, ", "),
                  fmt::join(held, ", "));
+  verifyEqual(context, weight, where);
 }
 
 void verifyCollective(const Context &context, const fb::Kernel *kernel, const std::string &where) {

@@ -185,18 +185,23 @@ std::string describeSource(std::string_view tensor, std::string_view required) {
 std::vector<RequiredTensor> requiredTensors(const fb::Plan &plan) {
   std::vector<RequiredTensor> required;
   std::map<std::string, std::vector<uint64_t>> shapes;
-  for (const fb::Weight *weight : *plan.weights())
+  auto require = [&](const std::string &name, const fb::WeightPiece &piece, fb::DType dtype) {
+    std::vector<uint64_t> shape(piece.shape()->begin(), piece.shape()->end());
+    auto [known, isNew] = shapes.emplace(name, shape);
+    if (isNew)
+      required.push_back({name, shape, toDType(dtype)});
+    else if (known->second != shape)
+      fail("two weights of the plan make tensor {} of shape {} and of {}", quote(name),
+           shapeToString(known->second), shapeToString(shape));
+  };
+  for (const fb::Weight *weight : *plan.weights()) {
     for (const fb::WeightPiece *piece : *weight->pieces())
-      for (uint64_t i = 0; i < tensorCount(*weight, *piece); ++i) {
-        std::string name = stackSource(piece->source()->string_view(), i);
-        std::vector<uint64_t> shape(piece->shape()->begin(), piece->shape()->end());
-        auto [known, isNew] = shapes.emplace(name, shape);
-        if (isNew)
-          required.push_back({name, shape, toDType(weight->dtype())});
-        else if (known->second != shape)
-          fail("two weights of the plan make tensor {} of shape {} and of {}", quote(name),
-               shapeToString(known->second), shapeToString(shape));
-      }
+      for (uint64_t i = 0; i < tensorCount(*weight, *piece); ++i)
+        require(stackSource(piece->source()->string_view(), i), *piece, weight->dtype());
+    if (weight->equal())
+      for (const flatbuffers::String *name : *weight->equal())
+        require(name->str(), *weight->pieces()->Get(0), weight->dtype());
+  }
   return required;
 }
 
@@ -266,9 +271,35 @@ WeightSources checkWeights(std::span<const RequiredTensor> required, uint64_t ke
        paragraph("not zero, as offsets of int8 weights must be", asymmetric));
 }
 
+/// The tensor as a plan packs it.
+static std::vector<std::byte> packed(const fb::Weight &weight, const WeightSource &source) {
+  std::vector<std::byte> bytes(weight.bytes());
+  packTensor(source.slice, bytes.data(), toDType(weight.dtype()), weight.packing());
+  return bytes;
+}
+
+/// Fails at the first tensor that is not equal to the one that a weight reads in its place.
+static void checkEqual(const fb::Plan &plan, const WeightSources &sources,
+                       const Checkpoint &checkpoint) {
+  for (const fb::Weight *weight : *plan.weights()) {
+    if (!weight->equal() || weight->equal()->size() == 0)
+      continue;
+    const std::string first = weight->pieces()->Get(0)->source()->str();
+    const std::vector<std::byte> expected = packed(*weight, sources.at(first));
+    for (const flatbuffers::String *name : *weight->equal())
+      if (packed(*weight, sources.at(name->str())) != expected)
+        fail(SourcePosition{checkpoint.name()},
+             "the checkpoint does not fit the plan: {} and {} differ, and the plan reads the one "
+             "for both; compile it with --passes -merge-quantize",
+             quote(first), quote(name->string_view()));
+  }
+}
+
 WeightSources checkWeights(const Plan &plan, const Checkpoint &checkpoint) {
-  return checkWeights(requiredTensors(*plan.root()), plan.root()->model()->num_key_value_heads(),
-                      checkpoint);
+  WeightSources sources = checkWeights(requiredTensors(*plan.root()),
+                                       plan.root()->model()->num_key_value_heads(), checkpoint);
+  checkEqual(*plan.root(), sources, checkpoint);
+  return sources;
 }
 
 } // namespace vinci

@@ -51,6 +51,9 @@ std::vector<RequiredTensor> requiredTensors(const fb::Plan &plan);
 /// quant_bias hold them already.
 WeightSources checkWeights(std::span<const RequiredTensor> required, uint64_t keyValueHeads,
                            const Checkpoint &checkpoint);
+
+/// For all that the ranks of a plan pack. Also throws, naming both, if tensors differ that the plan
+/// takes to be equal (Weight.equal).
 WeightSources checkWeights(const Plan &plan, const Checkpoint &checkpoint);
 
 /// A source for messages: `"model.norm_out.weight" for "model.norm.weight"`, or one name if they

@@ -66,6 +66,9 @@ uint64_t hashHeld(const fb::Plan &plan, uint32_t rank) {
                             shard->parts());
       text += '\n';
     }
+    if (weight->equal())
+      for (const flatbuffers::String *name : *weight->equal())
+        text += fmt::format("= {}\n", quote(name->string_view()));
   }
   return hashBytes(std::as_bytes(std::span(text.data(), text.size())));
 }

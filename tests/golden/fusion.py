@@ -3,6 +3,7 @@ and all of them."""
 import concurrent.futures
 import json
 import pathlib
+import re
 import sys
 import unittest
 
@@ -17,6 +18,10 @@ WORKERS = 2
 
 def all_dynamic(linear):
     return quantise.DYNAMIC
+
+
+def all_static(linear):
+    return quantise.STATIC
 
 
 class Fusion(VinciTest):
@@ -59,14 +64,45 @@ class Fusion(VinciTest):
         for name in ("austen-qwen2", "austen-qwen3-moe"):  # with biases and without norms of heads; with experts
             self.expect_equal(MODELS / name, [f"+all,-{fusion}" for fusion in self.fusions] + ["+all"])
 
+    def quantised(self, name, scheme_of):
+        """The folder of a quantised model; made once."""
+        folder = self.scratch / f"{name}-{scheme_of.__name__}"
+        return folder if folder.exists() else quantise.quantise(MODELS / name, folder, scheme_of)
+
+    def fused_launches(self, model, *options):
+        """The kernels of a fused plan."""
+        ir = self.succeed("compile", model, "-o", "-", "--stop-after", "lower", "--no-weights", *options).stdout
+        return set(re.findall(r'npu.launch "(\w+)"', ir))
+
     def test_quantised(self):
-        gather = ["-all,+fuse-grouped-matmul-gather", "+all,-fuse-grouped-matmul-gather"]
-        for source, scheme_of, more in ((MODELS / "austen-qwen3-moe", quantise.as_published, gather),
-                                        (MODELS / "austen-qwen2", all_dynamic, [])):
-            model = quantise.quantise(source, self.scratch / f"{source.name}-{scheme_of.__name__}", scheme_of)
-            self.expect_equal(model, ["+all", *more])
-            if more:  # experts among ranks
-                self.expect_equal(model, ["+all"], "--tp", 2, "--ep", 2)
+        quantising = [f for f in self.fusions if f in ("merge-quantize", "fuse-norm-quant", "fuse-grouped-matmul-swiglu", "fuse-swiglu-quant")]
+        self.assertEqual(len(quantising), 4)
+        for name, scheme_of, kernels in (
+                ("austen-qwen3-moe", quantise.as_published, {"rms_norm_quant", "grouped_matmul_swiglu_quant"}),
+                ("austen-qwen3", all_static, {"rms_norm_quant", "swiglu_quant"}),
+                ("austen-qwen2", all_dynamic, {"rms_norm_quant", "swiglu_quant"})):
+            model = self.quantised(name, scheme_of)
+            self.assertLessEqual(kernels, self.fused_launches(model))
+            here = quantising + (["fuse-grouped-matmul-gather"] if "moe" in name else [])
+            self.expect_equal(model, ["+all"] + [f"-all,+{fusion}" for fusion in here] + [f"+all,-{fusion}" for fusion in here])
+
+    def test_quantised_ranks(self):
+        # Heads and the width of experts in two; experts among ranks; a dense MLP in two.
+        for name, scheme_of, options in (("austen-qwen3-moe", quantise.as_published, ("--tp", 2)),
+                                         ("austen-qwen3-moe", quantise.as_published, ("--tp", 2, "--ep", 2)),
+                                         ("austen-qwen3", all_static, ("--tp", 2)),
+                                         ("austen-qwen2", all_dynamic, ("--tp", 2))):
+            model = self.quantised(name, scheme_of)
+            self.assertIn("rms_norm_quant", self.fused_launches(model, *options))
+            self.expect_equal(model, ["+all"], *options)
+
+    def test_quantised_on_targets(self):
+        # What quantises on the way does so on the NPUs that can.
+        for target, fuses in (("310p3", False), ("910b3", True), ("a3", True)):
+            model = self.quantised("austen-qwen3-moe", quantise.as_published)
+            kernels = self.fused_launches(model, "--target", target)
+            self.assertEqual({"rms_norm_quant", "grouped_matmul_swiglu_quant"} <= kernels, fuses, kernels)
+            self.expect_equal(model, ["+all"], "--target", target)
 
     def test_ranks(self):
         # Fewer KV heads than ranks, and experts spread over them.

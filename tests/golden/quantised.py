@@ -7,6 +7,7 @@ leaves room for other last bits, not for a wrong scale.
 import json
 import pathlib
 import shutil
+import struct
 import sys
 import unittest
 
@@ -130,6 +131,18 @@ class Quantised(VinciTest):
             for options, found in runs:
                 with self.subTest(model=source.name, options=options):
                     self.assertEqual(found, runs[0][1])
+
+    def test_scales_that_differ_are_refused_and_can_be_kept_apart(self):
+        folder = self.copy_model(self.quantised(DENSE, all_static))
+        path = folder / "quant_model_weights.safetensors"
+        tensors = quantise.read_checkpoint(folder)
+        tensors["model.layers.2.self_attn.k_proj.input_scale"] = ("F32", [1], struct.pack("<f", 0.125))
+        path.unlink()
+        quantise.write_checkpoint(path, tensors)
+        arguments = ("run", folder, "--prompt-ids", "1,2", "--max-tokens", 1)
+        self.expect_error(arguments, 1, "the checkpoint does not fit the plan", "layers.2.self_attn.q_proj.input_scale",
+                          "layers.2.self_attn.k_proj.input_scale", "--passes -merge-quantize")
+        self.succeed(*arguments, "--passes=-merge-quantize")
 
     def test_it_writes_text(self):
         result = self.succeed("run", self.quantised(MOE, as_published), "--prompt", "It is a truth", "--max-tokens", 12)

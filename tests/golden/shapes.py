@@ -18,7 +18,7 @@ COUNT = int(os.environ.get("VINCI_SHAPES", "4"))
 FIRST = int(os.environ.get("VINCI_FIRST_SHAPE", "0"))
 TOLERANCE = 1e-4
 FUSIONS = ["fuse-swiglu", "concat-gate-up", "concat-qkv", "fuse-qk-rms-norm", "fuse-qk-norm-rope", "fuse-kv-append", "fuse-rope",
-           "fuse-add-rms-norm"]
+           "fuse-add-rms-norm", "fuse-grouped-matmul-swiglu"]
 
 
 class Shape:

@@ -53,6 +53,9 @@ std::string sourcesText(const fb::Weight &weight) {
     }
     sources.push_back(text);
   }
+  if (weight.equal())
+    for (const flatbuffers::String *name : *weight.equal())
+      sources.back() += fmt::format(" = {}", name->string_view());
   return fmt::format("{}", fmt::join(sources, ", "));
 }
 

@@ -21,7 +21,7 @@ std::string shapeText(fb::DType type, const flatbuffers::Vector<const fb::Dim *>
 std::string operandText(const fb::Plan *plan, const fb::Body *body, const fb::Operand *operand);
 
 /// The tensors that the weight is made of, and how ranks share them:
-/// "a.weight by rows/4, b.weight".
+/// "a.weight by rows/4, b.weight"; tensors that must be equal: "a.input_scale = b.input_scale".
 std::string sourcesText(const fb::Weight &weight);
 
 } // namespace vinci

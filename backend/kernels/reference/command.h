@@ -4,6 +4,8 @@
 #include "backend/codegen/kernel_spec.h"
 #include "backend/kernels/reference/elements.h"
 
+#include <vector>
+
 namespace vinci::reference {
 
 struct Command {
@@ -15,6 +17,10 @@ struct Command {
     return static_cast<uint64_t>(spec.integer(constant));
   }
   uint64_t tokens() const { return dims[VINCI_DIM_TOKENS]; }
+  /// What the constant `rows` counts.
+  uint64_t rows() const { return dims[spec.rows().symbol] * spec.rows().scale; }
+  /// The index of the buffer of this name in the catalogue, for kernels with optional ones.
+  int index(std::string_view operand) const;
 
   /// Buffer `index` with elements of the kernel's dtype, or as float32, int32 or int8.
   Elements typed(int index) const { return {buffers[index], spec.dtype()}; }
@@ -24,6 +30,12 @@ struct Command {
   int8_t *bytes(int index) const { return static_cast<int8_t *>(buffers[index]); }
 };
 
+/// The gated linear unit, its activation rounded to `type`.
+double gated(DType type, double gate, double up);
+/// Quantises row `row` as the constant `dynamic` says: by operands `scale` and `offset`, or by a
+/// scale of its own that goes to `out_scale`.
+void quantizeRow(const Command &c, uint64_t row, const std::vector<double> &values);
+
 void embedding(const Command &c);
 void gatherRows(const Command &c);
 void joinColumns(const Command &c);
@@ -32,6 +44,7 @@ void rope(const Command &c);
 void ropeQk(const Command &c);
 void rmsNorm(const Command &c);
 void addRmsNorm(const Command &c);
+void rmsNormQuant(const Command &c);
 void matmul(const Command &c);
 void splitQkv(const Command &c);
 void appendQkv(const Command &c);
@@ -44,6 +57,7 @@ void swiglu(const Command &c);
 void softmax(const Command &c);
 void topK(const Command &c);
 void normalizeRows(const Command &c);
+void swigluQuant(const Command &c);
 void moeRoute(const Command &c);
 void argsort(const Command &c);
 void inversePermutation(const Command &c);
@@ -53,11 +67,13 @@ void permuteTokens(const Command &c);
 void groupedMatmul(const Command &c);
 void unpermuteTokens(const Command &c);
 void weightedSum(const Command &c);
+void groupedMatmulSwiglu(const Command &c);
 void moeCombine(const Command &c);
 void quantize(const Command &c);
 void dynamicQuantize(const Command &c);
 void quantMatmul(const Command &c);
 void dynamicQuantMatmul(const Command &c);
 void groupedDynamicQuantMatmul(const Command &c);
+void groupedMatmulSwigluQuant(const Command &c);
 
 } // namespace vinci::reference

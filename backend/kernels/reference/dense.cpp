@@ -78,27 +78,31 @@ void ropeQk(const Command &c) {
   rotate(c, c.typed(1), c.typed(3), table, c.size("kv_heads"));
 }
 
-/// What the constant `rows` counts.
-static uint64_t rowsOf(const Command &c) {
-  return c.dims[c.spec.rows().symbol] * c.spec.rows().scale;
+/// A row of `x`, normalised.
+static std::vector<double> normalised(const Command &c, const Elements &x, uint64_t row,
+                                      const Elements &weight) {
+  const uint64_t n = c.size("n");
+  const auto rounded = [region = c.spec.dtype("compute")](double value) {
+    return roundedTo(region, value);
+  };
+  double squares = 0;
+  for (uint64_t i = 0; i < n; ++i)
+    squares += rounded(std::pow(x.get(row * n + i), 2));
+  const double mean = rounded(squares / static_cast<double>(n));
+  const double factor = rounded(1 / std::sqrt(rounded(mean + rounded(c.spec.real("eps")))));
+  std::vector<double> result(n);
+  for (uint64_t i = 0; i < n; ++i)
+    result[i] = roundedTo(x.type(), x.get(row * n + i) * factor) * weight.get(i); // as HF does
+  return result;
 }
 
 /// Normalises the rows of `x` into buffer 0.
 static void normalise(const Command &c, const Elements &x, const Elements &weight) {
-  const uint64_t n = c.size("n"), rows = rowsOf(c) * c.size("groups");
-  const auto rounded = [region = c.spec.dtype("compute")](double value) {
-    return roundedTo(region, value);
-  };
-  for (uint64_t row = 0; row < rows; ++row) {
-    double squares = 0;
+  const uint64_t n = c.size("n");
+  for (uint64_t row = 0; row < c.rows() * c.size("groups"); ++row) {
+    const std::vector<double> values = normalised(c, x, row, weight);
     for (uint64_t i = 0; i < n; ++i)
-      squares += rounded(std::pow(x.get(row * n + i), 2));
-    const double mean = rounded(squares / static_cast<double>(n));
-    const double factor = rounded(1 / std::sqrt(rounded(mean + rounded(c.spec.real("eps")))));
-    for (uint64_t i = 0; i < n; ++i) {
-      c.typed(0).set(row * n + i, x.get(row * n + i) * factor); // rounded, as HF does
-      c.typed(0).set(row * n + i, c.typed(0).get(row * n + i) * weight.get(i));
-    }
+      c.typed(0).set(row * n + i, values[i]);
   }
 }
 
@@ -107,15 +111,27 @@ void rmsNorm(const Command &c) {
 }
 
 void addRmsNorm(const Command &c) {
-  for (uint64_t i = 0; i < rowsOf(c) * c.size("groups") * c.size("n"); ++i)
+  for (uint64_t i = 0; i < c.rows() * c.size("groups") * c.size("n"); ++i)
     c.typed(1).set(i, c.typed(2).get(i) + c.typed(3).get(i));
   normalise(c, c.typed(1), c.typed(4));
+}
+
+void rmsNormQuant(const Command &c) {
+  Elements x = c.typed(c.index("x"));
+  if (c.size("residual") != 0) {
+    const Elements sum = c.typed(c.index("sum")), residual = c.typed(c.index("residual"));
+    for (uint64_t i = 0; i < c.rows() * c.size("n"); ++i)
+      sum.set(i, x.get(i) + residual.get(i));
+    x = sum;
+  }
+  for (uint64_t row = 0; row < c.rows(); ++row)
+    quantizeRow(c, row, normalised(c, x, row, c.typed(c.index("weight"))));
 }
 
 void matmul(const Command &c) {
   const uint64_t n = c.size("n"), k = c.size("k");
   const bool bias = c.size("bias") != 0;
-  for (uint64_t row = 0; row < rowsOf(c); ++row)
+  for (uint64_t row = 0; row < c.rows(); ++row)
     for (uint64_t column = 0; column < n; ++column)
       c.typed(0, c.spec.dtype("out_dtype"))
           .set(row * n + column, dot(c.typed(1), row, c.typed(2), 0, column, k, c.spec.dtype()) +
@@ -123,25 +139,44 @@ void matmul(const Command &c) {
 }
 
 void joinColumns(const Command &c) {
-  const uint64_t n = c.size("n"), part = c.size("part"), rows = rowsOf(c);
+  const uint64_t n = c.size("n"), part = c.size("part"), rows = c.rows();
   for (uint64_t row = 0; row < rows; ++row)
     for (uint64_t column = 0; column < n; ++column)
       c.typed(0).set(row * n + column,
                      c.typed(1).get((column / part * rows + row) * part + column % part));
 }
 
-void groupedMatmul(const Command &c) {
-  const uint64_t n = c.size("n"), k = c.size("k"), topK = c.size("top_k");
+/// Calls body(row, product) for the sorted rows; product(column) is of a weight of `n` columns.
+template <typename Body> static void forExperts(const Command &c, uint64_t n, Body body) {
+  const uint64_t k = c.size("k"), topK = c.size("top_k");
   for (uint64_t expert = 0; expert < c.size("num_experts"); ++expert)
     for (int32_t row = c.ints(3)[expert]; row < c.ints(3)[expert + 1]; ++row) {
       const auto sorted = static_cast<uint64_t>(row);
       const uint64_t source =
           c.size("gather") != 0 ? static_cast<uint64_t>(c.ints(2)[row]) / topK : sorted;
-      for (uint64_t column = 0; column < n; ++column)
-        c.typed(0).set(sorted * n + column, dot(c.typed(1), source, c.typed(4),
-                                                expert * panelElements(n, k, c.spec.dtype()),
-                                                column, k, c.spec.dtype()));
+      body(sorted, [&](uint64_t column) {
+        return dot(c.typed(1), source, c.typed(4), expert * panelElements(n, k, c.spec.dtype()),
+                   column, k, c.spec.dtype());
+      });
     }
+}
+
+void groupedMatmul(const Command &c) {
+  const uint64_t n = c.size("n");
+  forExperts(c, n, [&](uint64_t row, auto product) {
+    for (uint64_t column = 0; column < n; ++column)
+      c.typed(0).set(row * n + column, product(column));
+  });
+}
+
+void groupedMatmulSwiglu(const Command &c) {
+  const uint64_t n = c.size("n");
+  const DType type = c.spec.dtype();
+  forExperts(c, 2 * n, [&](uint64_t row, auto product) {
+    for (uint64_t column = 0; column < n; ++column)
+      c.typed(0).set(row * n + column, gated(type, roundedTo(type, product(column)),
+                                             roundedTo(type, product(n + column))));
+  });
 }
 
 void add(const Command &c) {
@@ -162,16 +197,34 @@ void silu(const Command &c) {
     c.typed(0).set(i, sigmoidTimes(c.typed(1).get(i)));
 }
 
-void swiglu(const Command &c) {
-  const uint64_t n = c.size("n"), rows = c.tokens() * c.size("rows_per_token");
+double gated(DType type, double gate, double up) {
+  return roundedTo(type, sigmoidTimes(gate)) * up;
+}
+
+/// Calls body(row, values) with the rows of the gated linear unit.
+template <typename Body> static void forGatedRows(const Command &c, Body body) {
+  const uint64_t n = c.size("n");
   const bool two = c.size("two_operands") != 0;
-  for (uint64_t row = 0; row < rows; ++row)
-    for (uint64_t i = 0; i < n; ++i) {
-      const uint64_t at = row * n + i;
-      c.typed(0).set(at, sigmoidTimes(c.typed(1).get(two ? at : 2 * row * n + i))); // rounded
-      const double up = two ? c.typed(2).get(at) : c.typed(1).get((2 * row + 1) * n + i);
-      c.typed(0).set(at, c.typed(0).get(at) * up);
-    }
+  const Elements gate = c.typed(c.index("gate")), up = two ? c.typed(c.index("up")) : gate;
+  for (uint64_t row = 0; row < c.tokens() * c.size("rows_per_token"); ++row) {
+    std::vector<double> values(n);
+    for (uint64_t i = 0; i < n; ++i)
+      values[i] = gated(c.spec.dtype(), gate.get(two ? row * n + i : 2 * row * n + i),
+                        up.get(two ? row * n + i : (2 * row + 1) * n + i));
+    body(row, values);
+  }
+}
+
+void swiglu(const Command &c) {
+  forGatedRows(c, [&](uint64_t row, const std::vector<double> &values) {
+    for (uint64_t i = 0; i < values.size(); ++i)
+      c.typed(0).set(row * values.size() + i, values[i]);
+  });
+}
+
+void swigluQuant(const Command &c) {
+  forGatedRows(
+      c, [&](uint64_t row, const std::vector<double> &values) { quantizeRow(c, row, values); });
 }
 
 } // namespace vinci::reference

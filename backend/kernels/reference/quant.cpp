@@ -24,7 +24,39 @@ int32_t dot(const int8_t *x, const Elements &weights, uint64_t base, uint64_t co
   return static_cast<int32_t>(sum);
 }
 
+float dynamicQuantizeRow(int8_t *out, const std::vector<float> &values) {
+  float largest = 0;
+  for (const float value : values) {
+    const float x = std::abs(value);
+    largest = std::isnan(x) || x > largest ? x : largest;
+  }
+  const float scale = largest / 127;
+  for (size_t i = 0; i < values.size(); ++i)
+    out[i] = scale == 0 ? 0 : toInt8(values[i] / scale);
+  return scale;
+}
+
+/// Values as they would be in memory.
+std::vector<float> stored(DType type, const std::vector<double> &values) {
+  std::vector<float> result;
+  for (const double value : values)
+    result.push_back(static_cast<float>(roundedTo(type, value)));
+  return result;
+}
+
 } // namespace
+
+void quantizeRow(const Command &c, uint64_t row, const std::vector<double> &values) {
+  const std::vector<float> x = stored(c.spec.dtype(), values);
+  int8_t *out = c.bytes(0) + row * x.size();
+  if (c.size("dynamic") != 0) {
+    c.floats(c.index("out_scale"))[row] = dynamicQuantizeRow(out, x);
+    return;
+  }
+  const float scale = c.floats(c.index("scale"))[0], offset = c.floats(c.index("offset"))[0];
+  for (size_t i = 0; i < x.size(); ++i)
+    out[i] = toInt8(x[i] / scale + offset);
+}
 
 void quantize(const Command &c) {
   const float scale = c.floats(2)[0], offset = c.floats(3)[0];
@@ -37,15 +69,10 @@ void quantize(const Command &c) {
 void dynamicQuantize(const Command &c) {
   const uint64_t n = c.size("n");
   for (uint64_t row = 0; row < c.tokens() * c.size("rows_per_token"); ++row) {
-    float largest = 0;
-    for (uint64_t i = row * n; i < (row + 1) * n; ++i) {
-      const auto x = static_cast<float>(std::abs(c.typed(2).get(i)));
-      largest = std::isnan(x) || x > largest ? x : largest;
-    }
-    const float scale = largest / 127;
-    c.floats(1)[row] = scale;
-    for (uint64_t i = row * n; i < (row + 1) * n; ++i)
-      c.bytes(0)[i] = scale == 0 ? 0 : toInt8(static_cast<float>(c.typed(2).get(i)) / scale);
+    std::vector<float> x(n);
+    for (uint64_t i = 0; i < n; ++i)
+      x[i] = static_cast<float>(c.typed(2).get(row * n + i));
+    c.floats(1)[row] = dynamicQuantizeRow(c.bytes(0) + row * n, x);
   }
 }
 
@@ -73,21 +100,44 @@ void dynamicQuantMatmul(const Command &c) {
     }
 }
 
-void groupedDynamicQuantMatmul(const Command &c) {
-  const uint64_t n = c.size("n"), k = c.size("k"), topK = c.size("top_k");
+/// Calls body(row, product) for the sorted rows; product(column) is of a weight of `n` columns.
+template <typename Body> static void forExperts(const Command &c, uint64_t n, Body body) {
+  const uint64_t k = c.size("k"), topK = c.size("top_k");
+  const int x = c.index("x"), weight = c.index("w");
+  const float *scale = c.floats(c.index("x_scale")), *weightScale = c.floats(c.index("w_scale"));
+  const int32_t *rowOf = c.ints(c.index("row_of")), *offsets = c.ints(c.index("expert_offsets"));
   for (uint64_t expert = 0; expert < c.size("num_experts"); ++expert)
-    for (auto row = static_cast<uint64_t>(c.ints(4)[expert]);
-         row < static_cast<uint64_t>(c.ints(4)[expert + 1]); ++row) {
+    for (auto row = static_cast<uint64_t>(offsets[expert]);
+         row < static_cast<uint64_t>(offsets[expert + 1]); ++row) {
       const uint64_t source =
-          c.size("gather") != 0 ? static_cast<uint64_t>(c.ints(3)[row]) / topK : row;
-      for (uint64_t column = 0; column < n; ++column) {
+          c.size("gather") != 0 ? static_cast<uint64_t>(rowOf[row]) / topK : row;
+      body(row, [&](uint64_t column) {
         const auto sum =
-            static_cast<float>(dot(c.bytes(1) + source * k, c.typed(5, DType::Int8),
+            static_cast<float>(dot(c.bytes(x) + source * k, c.typed(weight, DType::Int8),
                                    expert * panelElements(n, k, DType::Int8), column, k));
-        c.typed(0).set(row * n + column,
-                       sum * c.floats(2)[source] * c.floats(6)[expert * n + column]);
-      }
+        return sum * scale[source] * weightScale[expert * n + column];
+      });
     }
+}
+
+void groupedDynamicQuantMatmul(const Command &c) {
+  const uint64_t n = c.size("n");
+  forExperts(c, n, [&](uint64_t row, auto product) {
+    for (uint64_t column = 0; column < n; ++column)
+      c.typed(0).set(row * n + column, product(column));
+  });
+}
+
+void groupedMatmulSwigluQuant(const Command &c) {
+  const uint64_t n = c.size("n");
+  const DType type = c.spec.dtype();
+  forExperts(c, 2 * n, [&](uint64_t row, auto product) {
+    std::vector<double> values;
+    for (uint64_t column = 0; column < n; ++column)
+      values.push_back(
+          gated(type, roundedTo(type, product(column)), roundedTo(type, product(n + column))));
+    c.floats(1)[row] = dynamicQuantizeRow(c.bytes(0) + row * n, stored(type, values));
+  });
 }
 
 } // namespace vinci::reference

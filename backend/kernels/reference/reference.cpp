@@ -3,7 +3,14 @@
 #include "backend/kernels/reference/command.h"
 #include "runtime/support/error.h"
 
+#include <algorithm>
+
 namespace vinci {
+
+int reference::Command::index(std::string_view operand) const {
+  const std::vector<std::string_view> names = operandNames(spec);
+  return static_cast<int>(std::ranges::find(names, operand) - names.begin());
+}
 
 void runReference(const KernelSpec &spec, void *const *buffers, const uint64_t *dims) {
   static const std::map<std::string, void (*)(const reference::Command &), std::less<>> kernels = {
@@ -15,6 +22,7 @@ void runReference(const KernelSpec &spec, void *const *buffers, const uint64_t *
       {"rope_qk", reference::ropeQk},
       {"rms_norm", reference::rmsNorm},
       {"add_rms_norm", reference::addRmsNorm},
+      {"rms_norm_quant", reference::rmsNormQuant},
       {"matmul", reference::matmul},
       {"split_qkv", reference::splitQkv},
       {"append_qkv", reference::appendQkv},
@@ -27,6 +35,7 @@ void runReference(const KernelSpec &spec, void *const *buffers, const uint64_t *
       {"softmax", reference::softmax},
       {"top_k", reference::topK},
       {"normalize_rows", reference::normalizeRows},
+      {"swiglu_quant", reference::swigluQuant},
       {"moe_route", reference::moeRoute},
       {"argsort", reference::argsort},
       {"inverse_permutation", reference::inversePermutation},
@@ -36,12 +45,14 @@ void runReference(const KernelSpec &spec, void *const *buffers, const uint64_t *
       {"grouped_matmul", reference::groupedMatmul},
       {"unpermute_tokens", reference::unpermuteTokens},
       {"weighted_sum", reference::weightedSum},
+      {"grouped_matmul_swiglu", reference::groupedMatmulSwiglu},
       {"moe_combine", reference::moeCombine},
       {"quantize", reference::quantize},
       {"dynamic_quantize", reference::dynamicQuantize},
       {"quant_matmul", reference::quantMatmul},
       {"dynamic_quant_matmul", reference::dynamicQuantMatmul},
       {"grouped_dynamic_quant_matmul", reference::groupedDynamicQuantMatmul},
+      {"grouped_matmul_swiglu_quant", reference::groupedMatmulSwigluQuant},
   };
   validate(spec);
   const auto kernel = kernels.find(spec.op);

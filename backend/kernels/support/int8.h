@@ -45,6 +45,33 @@ inline void storeUpTo(int8_t *to, Ints values, uint64_t count) {
       to[i] = bytes[i];
 }
 
+/// A row of activations as int8; valueAt(i, count) gives the elements from i on, rounded as they
+/// would be in memory. It is called once or twice for each.
+template <typename ValueAt>
+inline void quantizeRow(int8_t *out, uint64_t n, float scale, float offset, ValueAt valueAt) {
+  forLanes(n, [&](uint64_t i, uint64_t count) {
+    storeUpTo(out + i, roundToInt8(valueAt(i, count) / splat(scale) + splat(offset)), count);
+  });
+}
+
+/// Gives the scale of the row.
+template <typename ValueAt>
+inline float dynamicQuantizeRow(int8_t *out, uint64_t n, ValueAt valueAt) {
+  // As integers, absolute values are ordered with infinity above all numbers and NaN above that.
+  Ints largest = 0;
+  forLanes(n, [&](uint64_t i, uint64_t count) {
+    const Ints bits = __builtin_bit_cast(Ints, valueAt(i, count)) & 0x7fffffff;
+    const Ints inRow = laneNumbers() < int32_t(count);
+    largest = __builtin_elementwise_max(largest, bits & inRow);
+  });
+  const float scale = __builtin_bit_cast(float, __builtin_reduce_max(largest)) / 127.0f;
+  if (scale == 0.0f)
+    forLanes(n, [&](uint64_t i, uint64_t count) { storeUpTo(out + i, Ints(0), count); });
+  else
+    quantizeRow(out, n, scale, 0.0f, valueAt);
+  return scale;
+}
+
 /// The first `count` integers; the other lanes are zero and their memory is not touched.
 inline Ints loadUpTo(const int32_t *from, uint64_t count) {
   return __builtin_bit_cast(Ints, loadUpTo((const float *)from, count));

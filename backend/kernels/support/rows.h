@@ -4,9 +4,9 @@
 
 #include "support/vector.h"
 
-/// Computes in C: float32, or T, in which every result is rounded (but for the running sum).
-template <typename T, typename C>
-inline void rmsNormRow(T *out, const T *x, const T *weight, uint64_t n, float eps) {
+/// What the norm of a row multiplies its elements with. Computes in C: float32, or T, in which
+/// every result is rounded (but for the running sum).
+template <typename T, typename C> inline Floats rmsFactor(const T *x, uint64_t n, float eps) {
   Floats squares = splat(0.0f);
   forLanes(n, [&](uint64_t i, uint64_t count) {
     const Floats v = loadUpTo(x + i, count);
@@ -14,12 +14,21 @@ inline void rmsNormRow(T *out, const T *x, const T *weight, uint64_t n, float ep
   });
   const float mean = roundTo<C>(sumLanes(squares) / float(n));
   const float sum = roundTo<C>(mean + roundTo<C>(eps));
-  const Floats factor = splat(roundTo<C>(1.0f / __builtin_elementwise_sqrt(sum)));
-  // Hugging Face rounds the normalised value to the element type before it multiplies with the
-  // weight.
+  return splat(roundTo<C>(1.0f / __builtin_elementwise_sqrt(sum)));
+}
+
+/// Elements from `i` on of the normalised row, to be rounded. Hugging Face rounds the normalised
+/// value to the element type before it multiplies with the weight.
+template <typename T>
+inline Floats normalised(const T *x, const T *weight, Floats factor, uint64_t i, uint64_t count) {
+  return roundTo<T>(loadUpTo(x + i, count) * factor) * loadUpTo(weight + i, count);
+}
+
+template <typename T, typename C>
+inline void rmsNormRow(T *out, const T *x, const T *weight, uint64_t n, float eps) {
+  const Floats factor = rmsFactor<T, C>(x, n, eps);
   forLanes(n, [&](uint64_t i, uint64_t count) {
-    const Floats normalised = roundTo<T>(loadUpTo(x + i, count) * factor);
-    storeUpTo(out + i, normalised * loadUpTo(weight + i, count), count);
+    storeUpTo(out + i, normalised(x, weight, factor, i, count), count);
   });
 }
 

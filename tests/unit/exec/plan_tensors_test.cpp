@@ -110,6 +110,30 @@ TEST(PlanTensors, AreSeveralWhereAWeightIsConcatenated) {
   EXPECT_EQ(k.output, 0u);
 }
 
+TEST(PlanTensors, OfFusedOpsAreNamedAsInTheChain) {
+  struct Fused {
+    sample::Kernel kernel; ///< that gets another op
+    const char *op;
+    uint32_t command;
+    const char *key;
+  };
+  for (const auto &[kernel, op, command, key] :
+       {Fused{sample::RmsNorm, "rms_norm_quant", sample::Norm, "0:norm.dynamic_quantize"},
+        {sample::RopeQ, "swiglu_quant", sample::RotateQ, "0:q.swiglu.dynamic_quantize"},
+        {sample::MatmulQ, "grouped_matmul_swiglu", sample::ProjectQ, "0:q.swiglu"},
+        {sample::MatmulQ, "grouped_matmul_swiglu_quant", sample::ProjectQ,
+         "0:q.swiglu.dynamic_quantize"}}) {
+    fb::PlanT plan = sample::rankedPlan({2});
+    plan.kernels[kernel]->op = op;
+    const Tensors tensors(plan);
+    const PlanTensor &tensor = tensors.at(first + command);
+    EXPECT_EQ(tensor.key(), key);
+    // Each rank has scales of its own, but of what all of them have.
+    const bool scales = std::string_view(op).ends_with("_quant") && command != sample::Norm;
+    EXPECT_EQ(tensor.form, scales ? TensorForm::OtherOrder : TensorForm::Plain) << op;
+  }
+}
+
 TEST(PlanTensors, ArePartsOfASumUntilItIsMade) {
   fb::PlanT plan = sample::rankedPlan({2, 2}); // divided along axis 1
   auto forms = [&] {

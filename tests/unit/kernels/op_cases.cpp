@@ -28,10 +28,31 @@ uint64_t cacheElements(const KernelSpec &spec, uint64_t blocks) {
 
 constexpr uint64_t cacheBlocks = 24;
 
+/// Of rms_norm_quant.
+Shape normQuantShapeOf(const KernelSpec &s, std::string_view name, const Dims &dims) {
+  const uint64_t rows = dims[s.rows().symbol] * s.rows().scale, n = size(s, "n");
+  if (name.ends_with("scale") || name == "offset")
+    return {DType::Float32, name == "out_scale" ? rows : 1};
+  if (name == "out")
+    return {DType::Int8, rows * n};
+  return {s.dtype(), name == "weight" ? n : rows * n};
+}
+
+/// Of swiglu_quant.
+Shape swigluQuantShapeOf(const KernelSpec &s, std::string_view name, uint64_t tokens) {
+  const uint64_t rows = tokens * size(s, "rows_per_token"), n = size(s, "n");
+  if (name.ends_with("scale") || name == "offset")
+    return {DType::Float32, name == "out_scale" ? rows : 1};
+  if (name == "out")
+    return {DType::Int8, rows * n};
+  return {s.dtype(), rows * n * (size(s, "two_operands") == 0 ? 2 : 1)};
+}
+
 /// Of quantize, dynamic_quantize and the matmuls on int8.
 Shape quantShapeOf(const KernelSpec &s, std::string_view name, uint64_t tokens) {
   const uint64_t n = size(s, "n"), k = s.constants.contains("k") ? size(s, "k") : n;
   const bool grouped = s.op.starts_with("grouped"), matmul = s.op.ends_with("matmul");
+  const bool gates = s.op == "grouped_matmul_swiglu_quant"; // the weight has 2n columns
   const uint64_t slices = grouped ? size(s, "num_experts") : 1;
   if (grouped)
     tokens *= size(s, "rows_per_token");
@@ -42,16 +63,17 @@ Shape quantShapeOf(const KernelSpec &s, std::string_view name, uint64_t tokens) 
   if (name == "out")
     return {matmul ? s.dtype() : DType::Int8, outRows * n};
   if (name == "x")
-    return {matmul ? DType::Int8 : s.dtype(), inRows * k};
+    return {matmul || gates ? DType::Int8 : s.dtype(), inRows * k};
   if (name == "w")
-    return {DType::Int8, slices * reference::panelElements(n, k, DType::Int8)};
+    return {DType::Int8, slices * reference::panelElements(gates ? 2 * n : n, k, DType::Int8)};
   if (name == "quant_bias")
     return {DType::Int32, n};
   if (name == "bias")
     return {s.dtype(), n};
-  const uint64_t scales = name == "w_scale" || name == "deq_scale"   ? slices * n
-                          : name == "x_scale" || name == "out_scale" ? inRows
-                                                                     : 1;
+  const uint64_t scales = name == "w_scale" || name == "deq_scale" ? slices * n * (gates ? 2 : 1)
+                          : name == "x_scale"                      ? inRows
+                          : name == "out_scale"                    ? outRows
+                                                                   : 1;
   return {DType::Float32, scales};
 }
 
@@ -118,6 +140,10 @@ Shape shapeOf(const KernelSpec &s, std::string_view name, const Dims &dims) {
   if (op == "kv_append")
     return typed(tokens * size(s, "kv_heads") * size(s, "head_dim"));
   const uint64_t n = size(s, "n");
+  if (op == "rms_norm_quant")
+    return normQuantShapeOf(s, name, dims);
+  if (op == "swiglu_quant")
+    return swigluQuantShapeOf(s, name, tokens);
   if (s.op.find("quant") != std::string::npos)
     return quantShapeOf(s, name, tokens);
   if (op == "rms_norm" || op == "add_rms_norm")
@@ -132,9 +158,11 @@ Shape shapeOf(const KernelSpec &s, std::string_view name, const Dims &dims) {
       return typed(n);
     return name == "out" ? Shape{s.dtype("out_dtype"), rows * n} : typed(rows * size(s, "k"));
   }
-  if (op == "grouped_matmul") {
+  if (op.starts_with("grouped_matmul")) {
+    const uint64_t pairs = rows * size(s, "top_k"), columns = op == "grouped_matmul" ? n : 2 * n;
     if (name == "w")
-      return typed(size(s, "num_experts") * reference::panelElements(n, size(s, "k"), s.dtype()));
+      return typed(size(s, "num_experts") *
+                   reference::panelElements(columns, size(s, "k"), s.dtype()));
     if (name == "out")
       return typed(pairs * n);
     return typed((size(s, "gather") != 0 ? rows : pairs) * size(s, "k"));
@@ -155,7 +183,8 @@ Shape shapeOf(const KernelSpec &s, std::string_view name, const Dims &dims) {
 
 /// Packed weights: random where the matrix is, zero in the padding.
 void fillPanels(Random &random, const KernelSpec &s, DType type, const Buffer &buffer) {
-  const uint64_t n = size(s, "n"), k = size(s, "k"), slice = reference::panelElements(n, k, type);
+  const uint64_t n = size(s, "n") * (s.op.starts_with("grouped_matmul_swiglu") ? 2 : 1);
+  const uint64_t k = size(s, "k"), slice = reference::panelElements(n, k, type);
   const uint64_t slices = s.op.starts_with("grouped") ? size(s, "num_experts") : 1;
   for (uint64_t i = 0; i < slices; ++i)
     for (uint64_t row = 0; row < n; ++row)
@@ -249,6 +278,10 @@ void fillInput(Random &random, const KernelSpec &s, std::string_view name, const
     buffer.floats()[0] = -7;
   else if (shape.type != DType::Int32)
     random.fill(buffer.elements(shape.type), shape.count);
+  // Gates of a few units, for which the activation is neither zero nor the gate itself.
+  if (s.op == "grouped_matmul_swiglu_quant" && name.ends_with("_scale"))
+    for (uint64_t i = 0; i < shape.count; ++i)
+      buffer.floats()[i] *= 0.01f;
 }
 
 } // namespace
@@ -316,6 +349,16 @@ static void addRegionSpecs(std::vector<KernelSpec> &specs, const std::string &dt
                                         {"groups", int64_t{2}},
                                         {"eps", 1e-6},
                                         {"rows", rows}}));
+  for (const int64_t residual : {0, 1})
+    for (const int64_t dynamic : {0, 1})
+      for (const int64_t n : {7, 300})
+        specs.push_back(makeSpec("rms_norm_quant", {{"dtype", dtype},
+                                                    {"compute", region},
+                                                    {"n", n},
+                                                    {"eps", 1e-6},
+                                                    {"residual", residual},
+                                                    {"dynamic", dynamic},
+                                                    {"rows", n == 7 ? "logit_rows"s : "tokens"s}}));
   struct Heads {
     int64_t heads, kvHeads, headDim, blockSize;
   };
@@ -403,6 +446,13 @@ std::vector<KernelSpec> allSpecs() {
       add("quantize", {{"dtype", dtype}, {"n", n}});
       add("dynamic_quantize", {{"dtype", dtype}, {"n", n}, {"rows_per_token", i(3)}});
     }
+    for (const int64_t dynamic : {0, 1})
+      for (const int64_t two : {0, 1})
+        add("swiglu_quant", {{"dtype", dtype},
+                             {"n", i(77)},
+                             {"rows_per_token", i(3)},
+                             {"two_operands", two},
+                             {"dynamic", dynamic}});
     for (const auto &[n, k] : {std::pair{300, 176}, {80, 64}, {1, 5}, {33, 131}}) {
       add("quant_matmul", {{"dtype", dtype}, {"n", i(n)}, {"k", i(k)}});
       add("dynamic_quant_matmul",
@@ -416,6 +466,15 @@ std::vector<KernelSpec> allSpecs() {
                                            {"num_experts", i(12)},
                                            {"top_k", i(3)},
                                            {"gather", gather}});
+    for (const char *op : {"grouped_matmul_swiglu", "grouped_matmul_swiglu_quant"})
+      for (const int64_t gather : {0, 1}) // one panel and a pair; pairs alone
+        add(op, {{"dtype", dtype},
+                 {"rows_per_token", i(1 + gather)},
+                 {"n", i(96 + 32 * gather)},
+                 {"k", i(81)},
+                 {"num_experts", i(12)},
+                 {"top_k", i(3)},
+                 {"gather", gather}});
     addQkvSpecs(specs, dtype);
     addRegionSpecs(specs, dtype, "float32");
     if (dtype != "float32")

@@ -244,6 +244,24 @@ const Case weightCases[] = {
        addPiece(*p.weights[2], {3, 32});
      },
      "weight 2 \"layers.0.q\": shape is [32, 32], its pieces and shards make [35, 32]"},
+    {"EqualToNoName",
+     [](PlanT &p) {
+       p.weights[1]->equal = {"a", ""};
+     },
+     "weight 1 \"layers.0.norm\", equal tensor 1: name is empty"},
+    {"EqualToItself", [](PlanT &p) { p.weights[1]->equal = {p.weights[1]->pieces[0]->source}; },
+     ", equal tensor 0: is \"model.layers.0.norm.weight\", the weight itself"},
+    {"EqualTooMany", [](PlanT &p) { p.weights[1]->equal.resize(65, "a"); },
+     "weight 1 \"layers.0.norm\": the number of equal tensors is 65, legal are 1 to 64"},
+    {"EqualStack", [](PlanT &p) { p.weights.back()->equal = {"a"}; },
+     "names equal tensors, but is not one whole tensor itself"},
+    {"EqualPieces",
+     [](PlanT &p) {
+       addPiece(*p.weights[2], {3, 32});
+       p.weights[2]->shape = {35, 32};
+       p.weights[2]->equal = {"a"};
+     },
+     "weight 2 \"layers.0.q\": names equal tensors, but is not one whole tensor itself"},
     {"PanelOfVector", [](PlanT &p) { p.weights[1]->packing = fb::Packing::Panel32; },
      "packing Panel32 needs a matrix, its rank is 1"},
     {"Bytes", [](PlanT &p) { p.weights[1]->bytes = 65; },

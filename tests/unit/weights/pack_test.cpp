@@ -285,6 +285,39 @@ TEST_F(Packs, TensorsOfAQuantisedLinear) {
   }
 }
 
+TEST_F(Packs, TensorsThatMustBeEqual) {
+  fb::PlanT tables = sample::plan();
+  fb::WeightT &scale = *tables.weights[1];
+  scale.pieces[0]->source = "q.input_scale";
+  scale.pieces[0]->shape = scale.shape = {1};
+  scale.dtype = fb::DType::Float32;
+  scale.bytes = 4;
+  scale.equal = {"k.input_scale", "v.input_scale"};
+  plan = Plan::parse(serializePlan(tables, sample::segments()), "equal.plan");
+  auto packedWith = [&](float v) {
+    std::vector<TestTensor> tensors;
+    for (const RequiredTensor &required : requiredTensors(*plan.root()))
+      if (!required.name.ends_with("scale"))
+        tensors.push_back({required.name, "BF16", required.shape,
+                           std::string(*elementCount(required.shape) * 2, '\0')});
+    const std::vector<float> same = {0.5f}, other = {v};
+    tensors.push_back({"q.input_scale", "F32", {1}, bytesOf(same)});
+    tensors.push_back({"k.input_scale", "BF16", {1}, std::string("\0\x3f", 2)}); // 0.5
+    tensors.push_back({"v.input_scale", "F32", {1}, bytesOf(other)});
+    write("model.safetensors", safetensors(tensors));
+    return messageOf([&] { pack(); });
+  };
+  EXPECT_EQ(packedWith(0.5f), "");
+  EXPECT_EQ(packedWith(0.25f),
+            folder.string() +
+                ": error: the checkpoint does not fit the plan: \"q.input_scale\" and "
+                "\"v.input_scale\" differ, and the plan reads the one for both; compile it with "
+                "--passes -merge-quantize");
+  // They are required like any other, and packs of plans that differ in them are not exchanged.
+  write("model.safetensors", safetensors({{"q.input_scale", "F32", {1}, std::string(4, 0)}}));
+  EXPECT_CONTAINS(messageOf([&] { pack(); }), "\"k.input_scale\"");
+}
+
 TEST_F(Packs, OneTensorInTwoShapes) {
   fb::PlanT tables = sample::plan();
   for (auto &weight : tables.weights)

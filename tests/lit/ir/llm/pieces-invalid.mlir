@@ -116,3 +116,59 @@ llm.body @b() {
   %0 = llm.weight @w from "a" [8, 4] rows 0 over [0] : tensor<4x4xf32>
   llm.return
 }
+
+// -----
+
+llm.body @b() {
+  // expected-error@+1 {{names 0 equal tensors; legal are 1 and more of a weight that is one whole tensor}}
+  %0 = llm.weight @w from "a" equal [] : tensor<1xf32>
+  llm.return
+}
+
+// -----
+
+llm.body @b() {
+  // expected-error@+1 {{names 1 equal tensors; legal are 1 and more of a weight that is one whole tensor}}
+  %0 = llm.weight @w from "a" [1], "b" [1] equal ["c"] : tensor<2xf32>
+  llm.return
+}
+
+// -----
+
+llm.body @b() {
+  // expected-error@+1 {{names 1 equal tensors; legal are 1 and more of a weight that is one whole tensor}}
+  %0 = llm.weight @w from "a.{}" equal ["b.{}"] stack 2 : tensor<2x1x1xf32>
+  llm.return
+}
+
+// -----
+
+llm.body @b() {
+  // expected-error@+1 {{has the equal tensor ""; legal is the name of another tensor, of a layer if "a" is}}
+  %0 = llm.weight @w from "a" equal [""] : tensor<1xf32>
+  llm.return
+}
+
+// -----
+
+llm.body @b() {
+  // expected-error@+1 {{has the equal tensor "a"; legal is the name of another tensor, of a layer if "a" is}}
+  %0 = llm.weight @w from "a" equal ["a"] : tensor<1xf32>
+  llm.return
+}
+
+// -----
+
+llm.body @b() {
+  // expected-error@+1 {{has the equal tensor "b"; legal is the name of another tensor, of a layer if "{layer}.a" is}}
+  %0 = llm.weight @w from "{layer}.a" equal ["b"] : tensor<1xf32>
+  llm.return
+}
+
+// -----
+
+llm.body @b() {
+  // expected-error@+1 {{has the equal tensor "b.{}"; legal is the name of another tensor, of a layer if "a" is}}
+  %0 = llm.weight @w from "a" equal ["b.{}"] : tensor<1xf32>
+  llm.return
+}

@@ -15,6 +15,8 @@ module attributes {llm.mesh = #llm.mesh<axes = [2, 4]>} {
     %3 = llm.weight @down from "e.{}" [8, 12] columns 4 over [1] experts 2 over [0] stack 3 : tensor<3x8x3xbf16>
     // CHECK: llm.weight @bias from "b" [8] first_only over [1] : tensor<8xf32>
     %4 = llm.weight @bias from "b" [8] first_only over [1] : tensor<8xf32>
+    // CHECK: llm.weight @scale from "{layer}.q.scale" equal ["{layer}.k.scale", "{layer}.v.scale"] : tensor<1xf32>
+    %5 = llm.weight @scale from "{layer}.q.scale" equal ["{layer}.k.scale", "{layer}.v.scale"] : tensor<1xf32>
     llm.return
   }
 }

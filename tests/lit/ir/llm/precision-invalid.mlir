@@ -252,3 +252,36 @@ module attributes {llm.precision = #llm.precision<compute = bf16, layernorm = bf
     llm.return
   }
 }
+
+// -----
+
+#tokens = #llm.dims<["tokens"]>
+module attributes {llm.precision = #llm.precision<compute = bf16, layernorm = bf16, softmax = f32, rotary = f32, parameters = bf16, keep_origin = true>} {
+  llm.body @b(%x: tensor<?x8xbf16, #tokens>, %w: tensor<8xbf16>) {
+    // expected-error@+1 {{'llm.rms_norm_quant' op computes in 'f32', but llm.precision keeps layernorm = 'bf16'}}
+    %0, %1 = llm.rms_norm_quant %x, %w eps 1.0e-06 : (tensor<?x8xbf16, #tokens>, tensor<8xbf16>) -> tensor<?x8xi8, #tokens> scale tensor<?xf32, #tokens>
+    llm.return
+  }
+}
+
+// -----
+
+#tokens = #llm.dims<["tokens"]>
+module attributes {llm.precision = #llm.precision<compute = bf16, layernorm = bf16, softmax = f32, rotary = f32, parameters = bf16, keep_origin = true>} {
+  llm.body @b(%x: tensor<?x8xf32, #tokens>, %w: tensor<8xf32>) {
+    // expected-error@+1 {{'llm.rms_norm_quant' op normalises 'f32', but llm.precision keeps compute = 'bf16'}}
+    %0, %1 = llm.rms_norm_quant %x, %w eps 1.0e-06 : (tensor<?x8xf32, #tokens>, tensor<8xf32>) -> tensor<?x8xi8, #tokens> scale tensor<?xf32, #tokens>
+    llm.return
+  }
+}
+
+// -----
+
+#tokens = #llm.dims<["tokens"]>
+module attributes {llm.precision = #llm.precision<compute = bf16, layernorm = bf16, softmax = f32, rotary = f32, parameters = bf16, keep_origin = true>} {
+  llm.body @b(%x: tensor<?x4xf32, #tokens>, %w: tensor<8x64x4xf32>, %r: tensor<?xi32, #tokens>, %o: tensor<9xi32>) {
+    // expected-error@+1 {{'llm.grouped_matmul_swiglu' op multiplies 'f32', but llm.precision keeps compute = 'bf16'}}
+    %0 = llm.grouped_matmul_swiglu %x, %w rows %r offsets %o : (tensor<?x4xf32, #tokens>, tensor<8x64x4xf32>, tensor<?xi32, #tokens>, tensor<9xi32>) -> tensor<?x32xf32, #tokens>
+    llm.return
+  }
+}

@@ -503,3 +503,12 @@ module attributes {llm.limits = #llm.limits<max_seq_len = 20, max_tokens_per_ste
     }
   }
 }
+
+// -----
+
+module attributes {llm.limits = #llm.limits<max_seq_len = 20, max_tokens_per_step = 64, max_batch = 2, kv_blocks = 4, block_size = 16>} {
+  npu.program {
+    // expected-error@+1 {{has the equal tensor "l.{layer}.b"; legal is the name of another tensor, of a layer if "a" is}}
+    npu.weight @w from "a" equal ["l.{layer}.b"] packing rows : tensor<1xf32>
+  }
+}

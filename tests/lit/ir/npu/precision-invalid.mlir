@@ -197,3 +197,45 @@ module attributes {
     }
   }
 }
+
+// -----
+
+module attributes {
+  llm.limits = #llm.limits<max_seq_len = 20, max_tokens_per_step = 64, max_batch = 2, kv_blocks = 4, block_size = 16>,
+  llm.precision = #llm.precision<compute = bf16, layernorm = bf16, softmax = f32, rotary = f32, parameters = bf16, keep_origin = true>} {
+  npu.program {
+    npu.buffer @x : tensor<8xbf16>
+    npu.body @f() {
+      // expected-error@+1 {{'npu.launch' op of rms_norm_quant has compute 'f32', but llm.precision keeps layernorm = 'bf16'}}
+      npu.launch "rms_norm_quant" writes(arena @x) reads(arena @x) {compute = "float32", dtype = "bfloat16"}
+    }
+  }
+}
+
+// -----
+
+module attributes {
+  llm.limits = #llm.limits<max_seq_len = 20, max_tokens_per_step = 64, max_batch = 2, kv_blocks = 4, block_size = 16>,
+  llm.precision = #llm.precision<compute = bf16, layernorm = bf16, softmax = f32, rotary = f32, parameters = bf16, keep_origin = true>} {
+  npu.program {
+    npu.buffer @x : tensor<8xbf16>
+    npu.body @f() {
+      // expected-error@+1 {{'npu.launch' op of rms_norm_quant has dtype 'f16', but llm.precision keeps compute = 'bf16'}}
+      npu.launch "rms_norm_quant" writes(arena @x) reads(arena @x) {compute = "bfloat16", dtype = "float16"}
+    }
+  }
+}
+
+// -----
+
+module attributes {
+  llm.limits = #llm.limits<max_seq_len = 20, max_tokens_per_step = 64, max_batch = 2, kv_blocks = 4, block_size = 16>,
+  llm.precision = #llm.precision<compute = bf16, layernorm = bf16, softmax = f32, rotary = f32, parameters = bf16, keep_origin = true>} {
+  npu.program {
+    npu.buffer @x : tensor<8xbf16>
+    npu.body @f() {
+      // expected-error@+1 {{'npu.launch' op of grouped_matmul_swiglu has dtype 'f32', but llm.precision keeps compute = 'bf16'}}
+      npu.launch "grouped_matmul_swiglu" writes(arena @x) reads(arena @x) {dtype = "float32"}
+    }
+  }
+}
