@@ -10,6 +10,8 @@
 #include "runtime/device/device_spec.h"
 #include "runtime/plan/cost.h"
 
+#include <limits>
+
 namespace vinci {
 
 /// What takes the most of the time.
