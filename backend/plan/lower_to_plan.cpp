@@ -102,7 +102,8 @@ private:
 
 class Lowering {
 public:
-  Lowering(mlir::ModuleOp module, const CpuTarget &cpu) : module_(module), cpu_(cpu) {}
+  Lowering(mlir::ModuleOp module, const CpuTarget &cpu, KernelCache *cache)
+      : module_(module), cpu_(cpu), cache_(cache) {}
   LoweredPlan run();
 
 private:
@@ -123,6 +124,7 @@ private:
 
   mlir::ModuleOp module_;
   const CpuTarget &cpu_;
+  KernelCache *cache_;
   npu::ProgramOp program_;
   fb::PlanT plan_;
   std::vector<std::byte> constantBytes_;
@@ -483,7 +485,7 @@ LoweredPlan Lowering::run() {
     lowerEntry(entry);
 
   LoweredPlan result;
-  result.segments.push_back({fb::SegmentKind::Object, compileKernels(specs_, cpu_)});
+  result.segments.push_back({fb::SegmentKind::Object, compileKernels(specs_, cpu_, cache_)});
   if (!constantBytes_.empty())
     result.segments.push_back({fb::SegmentKind::Constants, std::move(constantBytes_)});
   result.tables = std::move(plan_);
@@ -492,8 +494,8 @@ LoweredPlan Lowering::run() {
 
 } // namespace
 
-LoweredPlan lowerToPlan(mlir::ModuleOp module, const CpuTarget &cpu) {
-  return Lowering(module, cpu).run();
+LoweredPlan lowerToPlan(mlir::ModuleOp module, const CpuTarget &cpu, KernelCache *cache) {
+  return Lowering(module, cpu, cache).run();
 }
 
 } // namespace vinci

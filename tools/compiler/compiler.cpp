@@ -66,7 +66,12 @@ static CompileResult finish(mlir::ModuleOp module, const ParallelDegrees &degree
     result.ir = print(module, options.irLocations);
     return result;
   }
-  LoweredPlan lowered = lowerToPlan(module, resolveCpu(options.cpu));
+  std::optional<KernelCache> kernels;
+  if (!options.kernelCacheDirectory.empty())
+    kernels.emplace(options.kernelCacheDirectory);
+  LoweredPlan lowered = lowerToPlan(module, resolveCpu(options.cpu), kernels ? &*kernels : nullptr);
+  if (kernels)
+    result.warnings = kernels->warnings();
   result.plan = serializePlan(lowered.tables, lowered.segments);
   return result;
 }

@@ -43,6 +43,8 @@ struct CompileOptions {
   std::string stopAfter;                 ///< a phase of `phases()`; empty: all of them
   bool irLocations = true;               ///< whether CompileResult::ir says where each op came from
   std::filesystem::path dumpIrDirectory; ///< one numbered file per pass; empty: none
+  std::filesystem::path kernelCacheDirectory; ///< of compiled kernels; empty: no cache. The plan is
+                                              ///< the same either way
 };
 
 struct CompileResult {
@@ -128,7 +130,7 @@ public:
 namespace vinci {
 /// Raise with every change of this header: the binary and the library come from one build, and a
 /// mix must not run.
-inline constexpr uint32_t compilerInterface = 4;
+inline constexpr uint32_t compilerInterface = 5;
 } // namespace vinci
 
 /// The library's entry point; the object lives as long as the library. Null if it was built for
