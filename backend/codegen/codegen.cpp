@@ -1,18 +1,21 @@
 #include "backend/codegen/codegen.h"
 
 #include "backend/codegen/catalogue.h"
+#include "backend/codegen/merge_objects.h"
 #include "backend/kernels/template_bitcode.h"
+#include "runtime/plan/plan_file.h"
 #include "runtime/support/error.h"
 
+#include "llvm-c/Core.h"
 #include "llvm/ADT/SmallVector.h"
 #include "llvm/ADT/StringExtras.h"
 #include "llvm/Bitcode/BitcodeReader.h"
 #include "llvm/IR/IRBuilder.h"
+#include "llvm/IR/InstIterator.h"
 #include "llvm/IR/LLVMContext.h"
 #include "llvm/IR/LegacyPassManager.h"
 #include "llvm/IR/Module.h"
 #include "llvm/IR/Verifier.h"
-#include "llvm/Linker/Linker.h"
 #include "llvm/MC/TargetRegistry.h"
 #include "llvm/Passes/PassBuilder.h"
 #include "llvm/Support/MemoryBuffer.h"
@@ -21,7 +24,6 @@
 #include "llvm/Target/TargetMachine.h"
 #include "llvm/Target/TargetOptions.h"
 #include "llvm/TargetParser/Triple.h"
-#include "llvm/Transforms/IPO/GlobalDCE.h"
 
 #include <set>
 
@@ -58,25 +60,45 @@ std::unique_ptr<llvm::TargetMachine> createTargetMachine(const CpuTarget &target
       llvm::CodeModel::Small, llvm::CodeGenOptLevel::Aggressive));
 }
 
-/// The templates of all families that `specs` need, linked into one module.
-std::unique_ptr<llvm::Module> loadTemplates(llvm::LLVMContext &context,
-                                            const std::map<std::string, KernelSpec> &specs) {
-  std::set<std::string_view> families;
-  for (const auto &[symbol, spec] : specs)
-    families.insert(catalogueEntry(spec.op).family);
-  auto module = std::make_unique<llvm::Module>("vinci-kernels", context);
-  llvm::Linker linker(*module);
-  for (const std::string_view family : families) {
-    const auto bitcode = templateBitcode(family);
-    if (!bitcode)
-      failInternal("kernel family \"{}\" has no template", family);
-    auto parsed = llvm::parseBitcodeFile({*bitcode, llvm::StringRef(family)}, context);
-    if (!parsed)
-      failInternal("kernel family \"{}\": {}", family, llvm::toString(parsed.takeError()));
-    if (linker.linkInModule(std::move(*parsed)))
-      failInternal("kernel family \"{}\" cannot be linked with the others", family);
+/// The templates of a family, their bodies still in the bitcode.
+std::unique_ptr<llvm::Module> loadTemplates(llvm::LLVMContext &context, std::string_view family) {
+  const auto bitcode = templateBitcode(family);
+  if (!bitcode)
+    failInternal("kernel family \"{}\" has no template", family);
+  auto module = llvm::getLazyBitcodeModule({*bitcode, llvm::StringRef(family)}, context);
+  if (!module)
+    failInternal("kernel family \"{}\": {}", family, llvm::toString(module.takeError()));
+  return std::move(*module);
+}
+
+void checkRead(llvm::Error error, const std::string &symbol) {
+  if (error)
+    failInternal("kernel {}: its template cannot be read: {}", symbol,
+                 llvm::toString(std::move(error)));
+}
+
+/// Reads the bodies of `root` and of all that it calls, and drops the others: most of a family.
+void keepOnly(llvm::Function &root, const std::string &symbol) {
+  llvm::Module &module = *root.getParent();
+  std::vector<llvm::Function *> pending = {&root};
+  std::set<llvm::Function *> reached = {&root};
+  while (!pending.empty()) {
+    llvm::Function &function = *pending.back();
+    pending.pop_back();
+    checkRead(function.materialize(), symbol);
+    for (llvm::Instruction &instruction : llvm::instructions(function))
+      for (llvm::Value *operand : instruction.operand_values())
+        if (auto *called = llvm::dyn_cast<llvm::Function>(operand);
+            called && reached.insert(called).second)
+          pending.push_back(called);
   }
-  return module;
+  for (llvm::Function &function : llvm::make_early_inc_range(module))
+    if (!reached.contains(&function)) {
+      function.deleteBody();
+      if (function.use_empty())
+        function.eraseFromParent();
+    }
+  checkRead(module.materializeAll(), symbol);
 }
 
 /// Fixes the constants that templates take from the target.
@@ -126,12 +148,9 @@ constantArguments(llvm::IRBuilder<> &builder, const KernelSpec &spec, const CpuT
   return arguments;
 }
 
-/// void <symbol>(buffers, dims, tile): calls the template with the constants of `spec`.
-void addWrapper(llvm::Module &module, const std::string &symbol, const KernelSpec &spec,
-                const CpuTarget &target) {
-  llvm::Function *callee = module.getFunction(templateName(spec));
-  if (!callee)
-    failInternal("kernel {}: its family has no template {}", symbol, templateName(spec));
+/// void <symbol>(buffers, dims, tile): calls the template `callee` with the constants of `spec`.
+void addWrapper(llvm::Module &module, llvm::Function *callee, const std::string &symbol,
+                const KernelSpec &spec, const CpuTarget &target) {
   llvm::LLVMContext &context = module.getContext();
   llvm::IRBuilder<> builder(context);
   auto *type = llvm::FunctionType::get(
@@ -167,11 +186,7 @@ void optimise(llvm::Module &module, llvm::TargetMachine &machine) {
   builder.registerFunctionAnalyses(functions);
   builder.registerLoopAnalyses(loops);
   builder.crossRegisterProxies(loops, functions, callGraph, modules);
-  llvm::ModulePassManager pipeline;
-  // Most templates are not called: drop them before anything looks at them.
-  pipeline.addPass(llvm::GlobalDCEPass());
-  pipeline.addPass(builder.buildPerModuleDefaultPipeline(llvm::OptimizationLevel::O3));
-  pipeline.run(module, modules);
+  builder.buildPerModuleDefaultPipeline(llvm::OptimizationLevel::O3).run(module, modules);
 }
 
 std::vector<std::byte> emitObject(llvm::Module &module, llvm::TargetMachine &machine) {
@@ -185,28 +200,64 @@ std::vector<std::byte> emitObject(llvm::Module &module, llvm::TargetMachine &mac
   return {first, first + object.size()};
 }
 
+/// The object of one kernel. Its bytes do not depend on what else is compiled.
+std::vector<std::byte> compileKernel(const std::string &symbol, const KernelSpec &spec,
+                                     const CpuTarget &target, llvm::TargetMachine &machine) {
+  llvm::LLVMContext context;
+  const auto module = loadTemplates(context, catalogueEntry(spec.op).family);
+  llvm::Function *callee = module->getFunction(templateName(spec));
+  if (!callee)
+    failInternal("kernel {}: its family has no template {}", symbol, templateName(spec));
+  keepOnly(*callee, symbol);
+  module->setDataLayout(machine.createDataLayout());
+  module->setTargetTriple(targetTriple);
+  defineTargetConstants(*module, target);
+  prepareTemplates(*module, target);
+  addWrapper(*module, callee, symbol, spec, target);
+  std::string problems;
+  llvm::raw_string_ostream stream(problems);
+  if (llvm::verifyModule(*module, &stream))
+    failInternal("kernel {} is not valid: {}", symbol, problems);
+  optimise(*module, machine);
+  return emitObject(*module, machine);
+}
+
+/// All that the object of a kernel depends on, as text.
+std::string cacheKey(const std::string &symbol, const KernelSpec &spec, const CpuTarget &target) {
+  static constexpr const char *generator =
+#include "generator_id.inc"
+      ;
+  unsigned major = 0, minor = 0, patch = 0;
+  LLVMGetVersion(&major, &minor, &patch);
+  const std::string_view family = catalogueEntry(spec.op).family;
+  const std::string_view bitcode = templateBitcode(family).value_or("");
+  return fmt::format("{}\ngenerator {}\nllvm {}.{}.{}\ntemplates {} {:016x}\ntarget {} {}\n",
+                     symbol, generator, major, minor, patch, family,
+                     hashBytes(std::as_bytes(std::span(bitcode))), featureString(target),
+                     target.vectorBytes);
+}
+
 } // namespace
 
-std::vector<std::byte> compileKernels(std::span<const KernelSpec> specs, const CpuTarget &target) {
+std::vector<std::byte> compileKernels(std::span<const KernelSpec> specs, const CpuTarget &target,
+                                      KernelCache *cache) {
   std::map<std::string, KernelSpec> bySymbol;
   for (const KernelSpec &spec : specs)
     bySymbol.emplace(symbolName(spec), spec);
 
   const auto machine = createTargetMachine(target);
-  llvm::LLVMContext context;
-  const auto module = loadTemplates(context, bySymbol);
-  module->setDataLayout(machine->createDataLayout());
-  module->setTargetTriple(targetTriple);
-  defineTargetConstants(*module, target);
-  prepareTemplates(*module, target);
-  for (const auto &[symbol, spec] : bySymbol)
-    addWrapper(*module, symbol, spec, target);
-  std::string problems;
-  llvm::raw_string_ostream stream(problems);
-  if (llvm::verifyModule(*module, &stream))
-    failInternal("kernel module is not valid: {}", problems);
-  optimise(*module, *machine);
-  return emitObject(*module, *machine);
+  std::vector<std::vector<std::byte>> objects;
+  for (const auto &[symbol, spec] : bySymbol) {
+    const std::string key = cache ? cacheKey(symbol, spec, target) : std::string();
+    auto object = cache ? cache->find(key) : std::nullopt;
+    if (!object) {
+      object = compileKernel(symbol, spec, target, *machine);
+      if (cache)
+        cache->store(key, *object);
+    }
+    objects.push_back(std::move(*object));
+  }
+  return mergeObjects(objects);
 }
 
 } // namespace vinci

@@ -103,7 +103,8 @@ private:
 
 class Lowering {
 public:
-  Lowering(mlir::ModuleOp module, const CpuTarget &cpu) : module_(module), cpu_(cpu) {}
+  Lowering(mlir::ModuleOp module, const CpuTarget &cpu, KernelCache *cache)
+      : module_(module), cpu_(cpu), cache_(cache) {}
   LoweredPlan run(bool kernels);
 
 private:
@@ -124,6 +125,7 @@ private:
 
   mlir::ModuleOp module_;
   const CpuTarget &cpu_;
+  KernelCache *cache_;
   npu::ProgramOp program_;
   std::optional<LaunchCosts> costs_;
   fb::PlanT plan_;
@@ -510,10 +512,8 @@ LoweredPlan Lowering::run(bool kernels) {
     lowerEntry(entry);
 
   LoweredPlan result;
-  result.segments.push_back(
-      {fb::SegmentKind::Object,
-       compileKernels(kernels ? std::span<const KernelSpec>(specs_) : std::span<const KernelSpec>(),
-                      cpu_)});
+  const auto specs = kernels ? std::span<const KernelSpec>(specs_) : std::span<const KernelSpec>();
+  result.segments.push_back({fb::SegmentKind::Object, compileKernels(specs, cpu_, cache_)});
   if (!constantBytes_.empty())
     result.segments.push_back({fb::SegmentKind::Constants, std::move(constantBytes_)});
   result.tables = std::move(plan_);
@@ -522,8 +522,9 @@ LoweredPlan Lowering::run(bool kernels) {
 
 } // namespace
 
-LoweredPlan lowerToPlan(mlir::ModuleOp module, const CpuTarget &cpu, bool kernels) {
-  return Lowering(module, cpu).run(kernels);
+LoweredPlan lowerToPlan(mlir::ModuleOp module, const CpuTarget &cpu, KernelCache *cache,
+                        bool kernels) {
+  return Lowering(module, cpu, cache).run(kernels);
 }
 
 } // namespace vinci

@@ -3,6 +3,7 @@
 #pragma once
 
 #include "backend/codegen/cpu_target.h"
+#include "backend/codegen/kernel_cache.h"
 #include "backend/plan/plan_writer.h"
 
 #include "mlir/IR/BuiltinOps.h"
@@ -18,9 +19,10 @@ struct LoweredPlan {
 
 /// Walks the one `npu.program` of `module`, table by table, and compiles its kernels for `cpu`. The
 /// program must have been through schedule-commands and plan-memory. Deterministic: everything is
-/// in the order of the IR. Throws an internal Error for IR that those passes would not make; the
-/// result still has to verify (serializePlan). Without `kernels` none is compiled: the plan is good
-/// for times, not for values.
-LoweredPlan lowerToPlan(mlir::ModuleOp module, const CpuTarget &cpu, bool kernels = true);
+/// in the order of the IR, and the same with and without a cache of kernels. Without `kernels` none
+/// is compiled: the plan is good for times, not for values. Throws an internal Error for IR that
+/// those passes would not make; the result still has to verify (serializePlan).
+LoweredPlan lowerToPlan(mlir::ModuleOp module, const CpuTarget &cpu, KernelCache *cache = nullptr,
+                        bool kernels = true);
 
 } // namespace vinci

@@ -1,11 +1,12 @@
 """IR files that are no IR, or not ours: one error line with the place, for inspect and compile alike."""
 import pathlib
 import re
+import subprocess
 import sys
 import unittest
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
-from harness import DATA, VinciTest, vinci  # noqa: E402
+from harness import DATA, VINCI, VinciTest, vinci  # noqa: E402
 
 MODEL = DATA / "llama-plain"
 
@@ -70,6 +71,38 @@ class Ir(VinciTest):
             with self.subTest(bracket):
                 self.refused("module " + bracket * 200000, "bad.mlir:1:", "nested more than")
         self.refused("module {\n" * 100000, "bad.mlir:", "nested more than")
+
+    def test_brackets_in_strings_and_comments_close_nothing(self):
+        bomb = "".join(("[", '"]", ', "[ // ]]]\n", "[ // -> ->\n") * 1000)
+        self.refused("module attributes {a = " + bomb + "}\n", "bad.mlir:", "nested more than")
+        self.refused('module attributes {a = ' + '[\"\\\"]\", ' * 300, "bad.mlir:1:", "nested more than")
+        # Nor do they open anything.
+        fine = re.sub('llm.model<name = "', lambda match: match.group() + "[" * 300 + '\\\\', self.good, count=1)
+        self.assertNotEqual(fine, self.good)
+        path = self.scratch / "fine.mlir"
+        path.write_text("// " + "(" * 300 + "\n" + fine)
+        self.succeed("inspect", path)
+
+    def test_affine_maps(self):
+        self.refused("module attributes {llm.a = affine_map<() -> (" + "-" * 2000000 + "1)>} {}\n",
+                     "bad.mlir:1:28: error: the IR has an affine map or set")
+        self.refused('module attributes {llm.b = "affine_map", llm.a = affine_set<() : (' + "1 + " * 500000 + "1 >= 0)>} {}\n",
+                     "bad.mlir:1:50: error: the IR has an affine map or set")
+
+    def test_vinci_opt_looks_at_the_text_too(self):
+        opt = pathlib.Path(VINCI).with_name("vinci-opt")
+        for text, words in (("module " + "[" * 200000, "<stdin>:1:208: error: the IR is nested more than 200 brackets deep"),
+                            ('module {\n  "llm.return"(%x#2147483647) : (i32) -> ()\n}\n',
+                             "<stdin>:2:24: error: the IR uses a result numbered in more than 5 digits")):
+            result = subprocess.run([opt], input=text, capture_output=True, text=True, timeout=60)
+            self.assertEqual((result.returncode, result.stdout, result.stderr), (1, "", words + "\n"))
+        path = self.scratch / "good.mlir"
+        path.write_text(self.good)
+        for source in ([path], ["-"]):
+            result = subprocess.run([opt, *source], input=self.good, capture_output=True, text=True, timeout=60)
+            self.assertEqual(result.returncode, 0, result.stderr)
+            self.assertIn("llm.entry @prefill", result.stdout)
+        self.assertEqual(subprocess.run([opt, self.scratch / "no.mlir"], capture_output=True, timeout=60).returncode, 1)
 
     def test_illegal_limits(self):
         self.refused(self.changed("max_batch = 16", "max_batch = 0"), "bad.mlir:", "max_batch", "0")

@@ -111,6 +111,11 @@ def main(vinci, out):
     write(out, "import", "resolved", b"f.json\n" + settings.stdout)
     mindie = json.loads((ROOT / "models/qwq-32b-mindie/mindie_config.json").read_text())
     write_dictionary(out, "import", [json.loads(settings.stdout), mindie, {word: [] for word in IMPORT_WORDS}])
+    for path in sorted((ROOT / "tests/lit").rglob("*.mlir")):
+        for number, text in enumerate(path.read_text(encoding="utf-8").split("// -----")):
+            write(out, "ir", f"{path.stem}-{number}", text.encode())
+    for path in sorted((FUZZ / "ir" / "corpus").iterdir()):
+        write(out, "ir", path.name, path.read_bytes())
     configs, tokenizers = [], []
     for model in MODELS:
         write(out, "config", model.name, config_seed(model))

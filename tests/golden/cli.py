@@ -212,7 +212,7 @@ class Cache(VinciTest):
             self.assertEqual(result.returncode, 0, result.stderr)
         self.assertEqual(len({str(json.loads(result.stdout)["output_ids"]) for result in results}), 1)
         left = [path.name for path in (self.scratch / "shared").rglob("*") if path.is_file()]
-        self.assertFalse([name for name in left if not re.fullmatch(r"[0-9a-f-]+\.(plan|pack)", name)], left)
+        self.assertFalse([name for name in left if not re.fullmatch(r"[0-9a-f-]+\.(plan|pack|kernel)", name)], left)
 
     def test_a_cache_that_cannot_be_written_is_only_a_pity(self):
         env = {"VINCI_CACHE_DIR": "/proc/nowhere"}
@@ -220,7 +220,43 @@ class Cache(VinciTest):
         plan = self.scratch / "uncached.plan"
         compiled = self.succeed("compile", PLAIN, "-o", plan, env=env)
         self.assertIn(f"warning: running this plan will take --model {PLAIN}", compiled.stderr)
+        self.assertEqual(compiled.stderr.count("warning: the compiled kernels are not cached"), 1)
         self.succeed("run", plan, "--model", PLAIN, *self.RUN[2:], env=env)
+
+    def test_kernels_are_compiled_once(self):
+        cache, env = self.scratch / "kernels-once", {"VINCI_CACHE_DIR": str(self.scratch / "kernels-once")}
+        plan = self.scratch / "once.plan"
+
+        def compiled(*options):
+            self.succeed("compile", PLAIN, "-o", plan, *options, env=env)
+            return plan.read_bytes()
+        cold, entries = compiled(), sorted((cache / "kernels").iterdir())
+        written = [entry.stat().st_mtime_ns for entry in entries]
+        self.assertEqual(compiled(), cold)
+        self.assertEqual(compiled("--no-cache"), cold)
+        self.assertEqual([entry.stat().st_mtime_ns for entry in entries], written)
+        # Other options, another plan: most of its kernels are there.
+        other = compiled("--max-tokens-per-step", 64)
+        self.assertNotEqual(other, cold)
+        self.assertEqual(sorted((cache / "kernels").iterdir()), entries)
+        self.assertEqual(compiled("--max-tokens-per-step", 64, "--no-cache"), other)
+
+    def test_a_damaged_kernel_is_compiled_again(self):
+        cache, env = self.scratch / "kernels-damaged", {"VINCI_CACHE_DIR": str(self.scratch / "kernels-damaged")}
+        plan = self.scratch / "damaged.plan"
+        self.succeed("compile", PLAIN, "-o", plan, env=env)
+        before, entry = plan.read_bytes(), min((cache / "kernels").iterdir())
+        good = entry.read_bytes()
+        for bad in (b"", good[:100], good[:-1] + bytes([good[-1] ^ 1]), good + b"x"):
+            entry.write_bytes(bad)
+            again = self.succeed("compile", PLAIN, "-o", plan, env=env)
+            self.assertIn(f"warning: compiling a kernel again, the cached one is damaged: {entry}", again.stderr)
+            self.assertEqual(plan.read_bytes(), before)
+            self.assertEqual(entry.read_bytes(), good)
+        entry.unlink()
+        entry.mkdir()
+        self.assertIn("warning: ", self.succeed("compile", PLAIN, "-o", plan, env=env).stderr)
+        self.assertEqual(plan.read_bytes(), before)
 
     def test_a_damaged_plan_is_compiled_again(self):
         env = {"VINCI_CACHE_DIR": str(self.scratch / "damaged")}

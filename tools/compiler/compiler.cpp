@@ -71,7 +71,13 @@ static CompileResult finish(mlir::ModuleOp module, const ParallelDegrees &degree
     result.ir = print(module, options.irLocations);
     return result;
   }
-  LoweredPlan lowered = lowerToPlan(module, resolveCpu(options.cpu), options.kernels);
+  std::optional<KernelCache> kernels;
+  if (!options.kernelCacheDirectory.empty())
+    kernels.emplace(options.kernelCacheDirectory);
+  LoweredPlan lowered = lowerToPlan(module, resolveCpu(options.cpu), kernels ? &*kernels : nullptr,
+                                     options.kernels);
+  if (kernels)
+    result.warnings = kernels->warnings();
   result.plan = serializePlan(lowered.tables, lowered.segments);
   return result;
 }

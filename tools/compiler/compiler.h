@@ -46,6 +46,8 @@ struct CompileOptions {
   bool kernels = true;                   ///< compile them; a plan without is good for times only
   bool irLocations = true;               ///< whether CompileResult::ir says where each op came from
   std::filesystem::path dumpIrDirectory; ///< one numbered file per pass; empty: none
+  std::filesystem::path kernelCacheDirectory; ///< of compiled kernels; empty: no cache. The plan is
+                                              ///< the same either way
 };
 
 struct CompileResult {

@@ -10,12 +10,6 @@
 
 namespace vinci {
 
-/// Largest IR text, in bytes, and deepest nesting of brackets that are handed to MLIR's parser,
-/// which recurses.
-inline constexpr size_t maxIrBytes = size_t(64) << 20;
-inline constexpr unsigned maxIrNesting = 200;
-inline constexpr unsigned maxResultDigits = 5;
-
 /// Parses and verifies. Throws Error with the place for everything that is wrong, including files
 /// that are too large or nested too deep to be given to the parser.
 mlir::OwningOpRef<mlir::ModuleOp> readIrFile(mlir::MLIRContext &context,

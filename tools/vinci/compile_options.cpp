@@ -1,6 +1,7 @@
 #include "tools/vinci/compile_options.h"
 #include "runtime/support/error.h"
 #include "tools/vinci/compiler_library.h"
+#include "tools/vinci/resources.h"
 
 #include <fmt/ranges.h>
 
@@ -89,7 +90,7 @@ void addCompileFlags(CLI::App &command, CompileFlags &flags) {
       ->group(group);
   command
       .add_flag("--no-cache", flags.noCache,
-                "Neither read nor write the cache of plans and packed weights")
+                "Neither read nor write the cache of plans, kernels and packed weights")
       ->group(group);
 }
 
@@ -183,6 +184,8 @@ CompileOptions toCompileOptions(const CompileFlags &flags) {
   options.kvBlocks = flags.kvBlocks;
   options.blockSize = flags.blockSize;
   options.degrees = flags.degrees;
+  if (const auto cache = findCacheDirectory(); !flags.noCache && !cache.empty())
+    options.kernelCacheDirectory = cache / "kernels";
   return options;
 }
 

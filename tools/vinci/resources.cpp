@@ -29,7 +29,7 @@ std::vector<std::string> shippedModels() {
   return names;
 }
 
-fs::path cacheDirectory() {
+fs::path findCacheDirectory() {
   auto variable = [](const char *name) {
     const char *value = std::getenv(name);
     return std::string(value ? value : "");
@@ -40,6 +40,12 @@ fs::path cacheDirectory() {
     return fs::path(xdg) / "vinci";
   if (auto home = variable("HOME"); !home.empty())
     return fs::path(home) / ".cache" / "vinci";
+  return {};
+}
+
+fs::path cacheDirectory() {
+  if (auto found = findCacheDirectory(); !found.empty())
+    return found;
   fail("there is no cache folder: set VINCI_CACHE_DIR or HOME, or pass --no-cache");
 }
 

@@ -19,8 +19,10 @@ std::vector<std::string> shippedModels();
 /// The model that is used where none is named.
 inline constexpr const char *defaultModel = "austen-qwen3";
 
-/// `$VINCI_CACHE_DIR`, else `$XDG_CACHE_HOME/vinci`, else `$HOME/.cache/vinci`. Throws Error if
-/// none of them is set.
+/// `$VINCI_CACHE_DIR`, else `$XDG_CACHE_HOME/vinci`, else `$HOME/.cache/vinci`; empty if none of
+/// them is set.
+std::filesystem::path findCacheDirectory();
+/// The same; throws Error if none of them is set.
 std::filesystem::path cacheDirectory();
 
 /// The folder that `file` is in; `.` for a bare name.

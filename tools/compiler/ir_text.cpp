@@ -1,0 +1,75 @@
+#include "tools/compiler/ir_text.h"
+
+#include "runtime/support/error.h"
+
+namespace vinci {
+namespace {
+
+/// Tells what stands in strings and comments from what is IR.
+class TextState {
+public:
+  /// True if `c` is IR; `previous` is the character before it.
+  bool isCode(char previous, char c) {
+    if (c == '\n') { // neither strings nor comments go beyond a line
+      kind_ = Kind::Code;
+      return false;
+    }
+    if (kind_ == Kind::String) {
+      kind_ = c == '"' && !escaped_ ? Kind::Code : Kind::String;
+      escaped_ = c == '\\' && !escaped_;
+      return false;
+    }
+    if (kind_ == Kind::Code && c == '/' && previous == '/')
+      kind_ = Kind::Comment;
+    if (kind_ == Kind::Code && c == '"') {
+      kind_ = Kind::String;
+      escaped_ = false;
+      return false;
+    }
+    return kind_ == Kind::Code;
+  }
+
+private:
+  enum class Kind { Code, String, Comment } kind_ = Kind::Code;
+  bool escaped_ = false;
+};
+
+} // namespace
+
+void checkIrText(std::string_view text, const std::string &file) {
+  if (text.size() > maxIrBytes)
+    fail(SourcePosition{file}, "the IR has {} bytes, more than {}", text.size(), maxIrBytes);
+  if (text.starts_with("ML\xefR")) // bytecode
+    return;
+  unsigned depth = 0;
+  unsigned resultDigits = 0; // digits that follow a '#'
+  bool afterHash = false;
+  char previous = 0;
+  TextState state;
+  SourcePosition position{file, 1, 0};
+  for (size_t at = 0; at < text.size(); ++at) {
+    const char c = text[at];
+    ++position.column;
+    const bool isCode = state.isCode(previous, c);
+    afterHash = c == '#' || (afterHash && c >= '0' && c <= '9');
+    resultDigits = afterHash ? resultDigits + (c != '#') : 0;
+    if (resultDigits > maxResultDigits)
+      fail(position, "the IR uses a result numbered in more than {} digits", maxResultDigits);
+    if (c == '\n')
+      position = {file, position.line + 1, 0};
+    if (const auto rest = text.substr(at);
+        isCode && (rest.starts_with("affine_map") || rest.starts_with("affine_set")))
+      fail(position, "the IR has an affine map or set; the IR of models has none");
+    const bool isOperator = c == '>' && (previous == '-' || text.substr(at + 1).starts_with('='));
+    if (isCode && (c == '(' || c == '[' || c == '{' || c == '<')) {
+      if (++depth > maxIrNesting)
+        fail(position, "the IR is nested more than {} brackets deep", maxIrNesting);
+    } else if (isCode && depth > 0 && !isOperator &&
+               (c == ')' || c == ']' || c == '}' || c == '>')) {
+      --depth;
+    }
+    previous = c;
+  }
+}
+
+} // namespace vinci
