@@ -7,6 +7,7 @@
 
 #include "frontend/import/request.h"
 #include "frontend/precision.h"
+#include "runtime/reference/reference_config.h"
 
 #include <cstddef>
 #include <cstdint>
@@ -94,6 +95,8 @@ public:
   virtual CompileResult compileIr(const std::filesystem::path &irFile,
                                   const CompileOptions &options) = 0;
   virtual ModelSummary summarize(const ImportRequest &request) = 0;
+  /// The hyperparameters of the model, for the reference.
+  virtual ReferenceConfig referenceConfig(const ImportRequest &request) = 0;
   /// What the files of `request` resolve to, in the form of deployment.json.
   virtual std::string importFiles(const ImportRequest &request) = 0;
   /// Parses, verifies and prints an IR file.
@@ -128,7 +131,7 @@ public:
 namespace vinci {
 /// Raise with every change of this header: the binary and the library come from one build, and a
 /// mix must not run.
-inline constexpr uint32_t compilerInterface = 4;
+inline constexpr uint32_t compilerInterface = 5;
 } // namespace vinci
 
 /// The library's entry point; the object lives as long as the library. Null if it was built for
