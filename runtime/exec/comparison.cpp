@@ -26,17 +26,42 @@ double toleranceOf(fb::DType type) {
 
 } // namespace
 
-void requireSameModel(const fb::Model &a, const fb::Model &b) {
-  if (a.architecture()->string_view() != b.architecture()->string_view())
-    fail("A is a {} and B a {}; only plans of one model can be compared",
-         a.architecture()->string_view(), b.architecture()->string_view());
-  auto require = [](const char *name, uint64_t ofA, uint64_t ofB) {
+namespace {
+
+/// What the plans of a model have in common, and what messages call the side.
+struct Identity {
+  const char *side;
+  std::string_view architecture;
+  uint64_t vocabSize, hiddenSize, layers;
+};
+
+Identity identityOf(const char *side, const fb::Model &model) {
+  return {side, model.architecture()->string_view(), model.vocab_size(), model.hidden_size(),
+          model.num_hidden_layers()};
+}
+
+void requireSame(const Identity &a, const Identity &b, const char *legal) {
+  if (a.architecture != b.architecture)
+    fail("{} is a {} and {} a {}; {}", a.side, a.architecture, b.side, b.architecture, legal);
+  auto require = [&](const char *name, uint64_t ofA, uint64_t ofB) {
     if (ofA != ofB)
-      fail("A has {} {} and B {}; only plans of one model can be compared", name, ofA, ofB);
+      fail("{} has {} {} and {} {}; {}", a.side, name, ofA, b.side, ofB, legal);
   };
-  require("vocab_size", a.vocab_size(), b.vocab_size());
-  require("hidden_size", a.hidden_size(), b.hidden_size());
-  require("num_hidden_layers", a.num_hidden_layers(), b.num_hidden_layers());
+  require("vocab_size", a.vocabSize, b.vocabSize);
+  require("hidden_size", a.hiddenSize, b.hiddenSize);
+  require("num_hidden_layers", a.layers, b.layers);
+}
+
+} // namespace
+
+void requireSameModel(const fb::Model &a, const fb::Model &b) {
+  requireSame(identityOf("A", a), identityOf("B", b), "only plans of one model can be compared");
+}
+
+void requireSameModel(const ReferenceConfig &reference, const fb::Model &plan) {
+  requireSame({"the reference", reference.architecture, reference.vocabSize, reference.hiddenSize,
+               reference.numHiddenLayers},
+              identityOf("the plan", plan), "it must be the plan's model");
 }
 
 double defaultTolerance(const fb::Plan &a, const fb::Plan &b) {
@@ -53,10 +78,42 @@ double defaultTolerance(const fb::Plan &a, const fb::Plan &b) {
 Comparison::Comparison(LoadedModel &a, LoadedModel &b, double tolerance)
     : models_{&a, &b}, tolerance_(tolerance) {}
 
+Comparison::Comparison(LoadedModel &b, double tolerance)
+    : models_{nullptr, &b}, tolerance_(tolerance) {}
+
 std::span<const float> Comparison::step(EntryKind kind, const StepInputs &a, const StepInputs &b) {
   taken_.clear();
   const std::span<const float> logits = runSide(SideA, kind, a);
-  const std::span<const float> others = runSide(SideB, kind, b);
+  runB(kind, b, logits);
+  return logits;
+}
+
+/// The last `count` rows: those of the tokens of a step.
+static WholeTensor lastRows(const Matrix &matrix, uint64_t count) {
+  WholeTensor whole;
+  whole.rows = count;
+  whole.columns = matrix.columns;
+  whole.values.assign(matrix.values.end() - ptrdiff_t(count * matrix.columns), matrix.values.end());
+  return whole;
+}
+
+void Comparison::step(EntryKind kind, const ReferencePass &a, const StepInputs &b) {
+  taken_.clear();
+  const uint64_t tokens = b.tokenIds.size();
+  const uint64_t withLogits = kind == EntryKind::Prefill ? b.logitIndices.size() : tokens;
+  for (const ReferenceTensor &tensor : a.tensors) {
+    PlanTensor named;
+    named.name = tensor.name;
+    named.layer = tensor.layer;
+    const bool isLastNorm = tensor.layer < 0 && tensor.name == "norm";
+    taken_.insert_or_assign(
+        named.key(), Taken{named, lastRows(tensor.values, isLastNorm ? withLogits : tokens)});
+  }
+  runB(kind, b, std::span(a.logits.values).last(withLogits * a.logits.columns));
+}
+
+void Comparison::runB(EntryKind kind, const StepInputs &inputs, std::span<const float> logitsOfA) {
+  const std::span<const float> logits = runSide(SideB, kind, inputs);
   for (const auto &[key, taken] : taken_)
     if (!taken.compared) {
       ++notCompared_[SideA].unmatched;
@@ -68,9 +125,8 @@ std::span<const float> Comparison::step(EntryKind kind, const StepInputs &a, con
           .back();
   tensor.name = "logits";
   tensor.layer = -1;
-  record(tensor, errorBetween(logits, others));
+  record(tensor, errorBetween(logitsOfA, logits));
   ++step_;
-  return logits;
 }
 
 std::span<const float> Comparison::runSide(Side side, EntryKind kind, const StepInputs &inputs) {

@@ -1,6 +1,7 @@
 """`vinci compare`: plans of one model agree tensor by tensor, and one damaged weight is found where it is.
 
-What agrees: ranks with one device within rounding, fused with unfused plans to the bit.
+What agrees: ranks with one device within rounding, fused with unfused plans to the bit, all of them with the reference within
+rounding.
 """
 import json
 import pathlib
@@ -12,15 +13,16 @@ import unittest
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
 import quantise  # noqa: E402
-from harness import DATA, MODELS, TRAINED, VinciTest, vinci  # noqa: E402
+from harness import DATA, MODELS, RANDOM, TRAINED, VinciTest, read_json, vinci  # noqa: E402
 
 AUSTEN = MODELS / "austen-qwen3"
 MOE = MODELS / "austen-qwen3-moe"
 
 
 def erase_row(folder, tensor):
-    """Zeros the first row of this tensor in a model of one file."""
-    path = folder / "model.safetensors"
+    """Zeros the first row of this tensor."""
+    index = folder / "model.safetensors.index.json"
+    path = folder / (read_json(index)["weight_map"][tensor] if index.exists() else "model.safetensors")
     raw = bytearray(path.read_bytes())
     (length,) = struct.unpack("<Q", raw[:8])
     entry = json.loads(raw[8:8 + length])[tensor]
@@ -30,7 +32,7 @@ def erase_row(folder, tensor):
     path.write_bytes(raw)
 
 
-class Compare(VinciTest):
+class Comparing(VinciTest):
     def report(self, *arguments):
         return json.loads(self.succeed("compare", *arguments, "--format", "json").stdout)
 
@@ -46,6 +48,8 @@ class Compare(VinciTest):
         self.succeed("compile", AUSTEN, "-o", plan, "--dtype", "float32", *options)
         return plan
 
+
+class Compare(Comparing):
     def expect_agreement(self, report, a_ranks, b_ranks):
         self.assertEqual((report["a_ranks"], report["b_ranks"]), (a_ranks, b_ranks))
         self.assertEqual(report["tolerance"], 1e-4)
@@ -182,6 +186,139 @@ class Compare(VinciTest):
             (other / "config.json").write_text(json.dumps({**config, name: value}))
             (other / "model.safetensors").unlink()
             self.expect_error(("compare", AUSTEN, other), 1, expected, only)
+
+
+class Reference(Comparing):
+    def expect_agreement(self, model, *options):
+        """With the reference in float32: the residual stream after every layer and the logits of every token among all."""
+        report = self.report(model, "--reference", "--dtype", "float32", "--worst", 1000, *options)
+        self.assertEqual(report["a"], "reference")
+        self.assertEqual(report["tolerance"], 1e-4)
+        self.assertEqual((report["beyond_tolerance"], report["first_beyond"]), (0, None))
+        self.assertNotIn("replicas", report)
+        self.assertEqual([row["step"] for row in report["logits"]], report["steps"])
+        self.assertTrue(all(row["max_error"] < 1e-4 for row in report["logits"]))
+        # Sums in double never have all the bits of sums in float32, so that what was compared is in the table.
+        residuals = {row["layer"] for row in report["worst"] if row["step"].startswith("score")
+                     and row["tensor"] in ("down_proj.sum", "down_proj.moe_combine.sum")}
+        layers = read_json(model / "config.json")["num_hidden_layers"]
+        self.assertEqual(residuals, {str(layer) for layer in range(layers)})
+        return report
+
+    def test_every_family_agrees(self):
+        for model in RANDOM:
+            if model.name == "qwen3-tiny":  # so small that bits may be the same by chance
+                continue
+            with self.subTest(model=model.name):
+                report = self.expect_agreement(model, "--prompt-ids", "5,3,8,1,9,2,6", "--decode", 2)
+                self.assertEqual(report["steps"], ["score 0..6", "prefill 0..6", "decode 7..7", "decode 8..8"])
+
+    def test_ranks_and_fusions_agree(self):
+        for model, ranks, options in (
+                (AUSTEN, 1, ["--passes=-all"]), (AUSTEN, 4, ["--tp", 4]), (AUSTEN, 8, ["--tp", 8, "--passes=-all"]),
+                (MODELS / "austen-qwen2", 2, ["--tp", 2, "--passes=+all"]), (MOE, 4, ["--tp", 4, "--ep", 4]),
+                (MOE, 4, ["--world", 4, "--attn-tp", 2, "--ep", 4, "--passes=+all"]), (MOE, 2, ["--tp", 2, "--passes=-all"])):
+            with self.subTest(model=model.name, options=options):
+                report = self.expect_agreement(model, *options)
+                self.assertEqual(report["b_ranks"], ranks)
+                self.assertEqual("router_margin" in report, model == MOE)
+
+    def test_chunks_of_a_prompt(self):
+        report = self.expect_agreement(AUSTEN, "--prompt-ids", "5,3,8,1,9", "--max-tokens-per-step", 4, "--max-batch", 2, "--decode", 0)
+        self.assertEqual(report["steps"], ["score 0..3", "prefill 0..3", "score 4..4", "prefill 4..4"])
+        self.assertEqual(report["ids"], [5, 3, 8, 1, 9])
+
+    def test_decodes_the_most_likely_tokens_of_transformers(self):
+        golden = read_json(MODELS / "austen-qwen3" / "golden.json")["cases"][0]
+        report = self.expect_agreement(AUSTEN, "--prompt-ids", ",".join(map(str, golden["ids"])), "--decode", 4)
+        self.assertEqual(report["ids"], golden["ids"] + golden["greedy"][:4])
+
+    def test_router_margin(self):
+        report = self.report(MOE, "--reference", "--dtype", "float32", "--decode", 0)
+        self.assertGreater(report["router_margin"], 0)
+        self.assertLess(report["router_margin"], 0.1)
+        self.assertRegex(report["router_margin_at"], r"^layer [0-3], token ([0-9]|1[0-5])$")
+
+    def test_tolerance_follows_the_types(self):
+        for dtype, tolerance in (("float16", 1e-2), ("bfloat16", 5e-2)):
+            report = self.report(AUSTEN, "--reference", "--dtype", dtype)
+            self.assertEqual((report["tolerance"], report["beyond_tolerance"]), (tolerance, 0))
+        _, message = self.difference(AUSTEN, "--reference", "--dtype", "bfloat16", "--tolerance", 1e-4)
+        self.assertIn("the reference and the plan differ from ", message)
+        self.assertIn("0.0001 is tolerated", message)
+
+    def test_quantised_models_agree(self):
+        def static_attention_dynamic_mlp(linear):
+            return quantise.as_published(linear)
+
+        def all_static(linear):
+            return quantise.STATIC
+
+        for source, scheme_of, options in ((AUSTEN, all_static, []), (MODELS / "austen-qwen2", all_static, ["--tp", 2]),
+                                           (AUSTEN, static_attention_dynamic_mlp, []), (MOE, static_attention_dynamic_mlp, [])):
+            with self.subTest(model=source.name, scheme=scheme_of.__name__):
+                model = self.scratch / f"{source.name}-{scheme_of.__name__}"
+                quantise.quantise(source, model, scheme_of)
+                report = self.report(model, "--reference", "--dtype", "float32", *options)
+                self.assertEqual((report["tolerance"], report["beyond_tolerance"]), (0.1, 0))
+                # Int8 rounds alike on both sides but for ties, so that far less is left than the tolerance.
+                self.assertTrue(all(row["relative"] < 0.02 for row in report["logits"]), report["logits"])
+
+    def expect_first(self, message, report, tensor, layer, op):
+        first = report["first_beyond"]
+        self.assertEqual((first["tensor"], first["layer"], first["op"], first["step"]), (tensor, layer, op, "score 0..15"))
+        self.assertIn(f"the reference and the plan differ from {tensor} of layer {layer} ({op}, ", message)
+        self.assertIn("max error ", message)
+        self.assertIn(", mean ", message)
+
+    def test_damaged_weight_is_found_in_its_layer(self):
+        damaged = self.copy_model(AUSTEN)
+        erase_row(damaged, "model.layers.2.mlp.up_proj.weight")
+        for options in ([], ["--passes=-all"], ["--tp", 4]):
+            with self.subTest(options=options):
+                report, message = self.difference(damaged, "--reference", "--reference-model", AUSTEN, "--dtype", "float32", *options)
+                self.expect_first(message, report, "up_proj", "2", "llm.matmul")
+        # The other way round, with a finished plan.
+        plan = self.compile("whole.plan", "--tp", 2)
+        report, message = self.difference(plan, "--model", AUSTEN, "--reference", "--reference-model", damaged)
+        self.expect_first(message, report, "up_proj", "2", "llm.matmul")
+        # And found by itself where the plan was compiled from.
+        self.assertEqual(self.report(plan, "--reference")["beyond_tolerance"], 0)
+
+    def test_damaged_expert_and_norm_are_found(self):
+        damaged = self.copy_model(MOE)
+        for expert in range(read_json(MOE / "config.json")["num_experts"]):
+            erase_row(damaged, f"model.layers.1.mlp.experts.{expert}.down_proj.weight")
+        for options, op in (([], "llm.moe_combine"), (["--tp", 4, "--ep", 4], "llm.all_reduce")):
+            with self.subTest(options=options):
+                report, message = self.difference(damaged, "--reference", "--reference-model", MOE, "--dtype", "float32", *options)
+                self.expect_first(message, report, "down_proj.moe_combine", "1", op)
+        damaged = self.copy_model(MODELS / "austen-qwen2")
+        erase_row(damaged, "model.layers.3.input_layernorm.weight")
+        report, message = self.difference(damaged, "--reference", "--reference-model", MODELS / "austen-qwen2", "--dtype", "float32",
+                                          "--passes=-all")
+        self.expect_first(message, report, "input_layernorm", "3", "llm.rms_norm")
+
+    def test_what_the_reference_cannot_be_of(self):
+        plan = self.compile("austen.plan", "--tp", 2)
+        packed = self.scratch / "packed"
+        self.succeed("pack", plan, "--model", AUSTEN, "-o", packed)
+        self.expect_error(("compare", plan, "--model", packed, "--reference"), 1, f"{packed}: error: the weights here are packed for "
+                          "a plan; name the folder of the model with --reference-model")
+        report = self.report(plan, "--model", packed, "--reference", "--reference-model", AUSTEN)
+        self.assertEqual(report["beyond_tolerance"], 0)
+        self.expect_error(("compare", plan, "--model", AUSTEN, "--reference", "--reference-model", plan), 1,
+                          f"{plan}: error: --reference-model takes a model: the reference reads its config and its checkpoint")
+        self.expect_error(("compare", AUSTEN, "--reference", "--reference-model", MOE), 1,
+                          "the reference is a qwen3_moe and the plan a qwen3; it must be the plan's model")
+        self.expect_error(("compare", DATA / "qwen3-head80", "--reference", "--reference-model", AUSTEN), 1, "the reference has vocab_size "
+                          "4096 and the plan ", "it must be the plan's model")
+        without = self.copy_model(AUSTEN, "without")
+        (without / "model.safetensors").unlink()
+        self.expect_error(("compare", AUSTEN, "--reference", "--reference-model", without), 1, str(without), "safetensors")
+        empty = self.scratch / "empty"
+        empty.mkdir()
+        self.expect_error(("compare", AUSTEN, "--reference", "--reference-model", empty), 1, str(empty), "config.json")
 
 
 if __name__ == "__main__":

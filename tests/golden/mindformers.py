@@ -34,6 +34,14 @@ class MindFormers(VinciTest):
                     with self.subTest(model=model.name, layout=layout, **options):
                         self.assertEqual(self.generate(self.convert(model, layout, **options)), expected)
 
+    def test_the_reference_reads_them(self):
+        model = DATA / "qwen3moe-13"
+        for layout in LAYOUTS:
+            with self.subTest(layout=layout):
+                result = self.succeed("compare", model, "--reference", "--reference-model", self.convert(model, layout), "--dtype",
+                                      "float32", "--prompt-ids", "1,20,3,47,5", "--format", "json")
+                self.assertEqual(json.loads(result.stdout)["beyond_tolerance"], 0)
+
     def test_one_file_with_a_name_map(self):
         for layout in LAYOUTS:
             with self.subTest(layout=layout):

@@ -1,9 +1,12 @@
-"""Random models on random degrees, with random fusions: greedy ids and logits are those of the unfused model on one device.
+"""Random models on random degrees, with random fusions: every tensor is that of the reference, and so are the greedy ids of whole
+runs on all threads.
 
-VINCI_SHAPES says how many (4); each is made from its number alone. To see one again: VINCI_SHAPES=1 VINCI_FIRST_SHAPE=17.
+VINCI_SHAPES says how many (4); each is made from its number alone. To see one again: VINCI_SHAPES=1 VINCI_FIRST_SHAPE=17. Models
+whose routers come too close to another choice of experts are skipped: rounding may then make it.
 """
 import array
 import json
+import math
 import os
 import pathlib
 import random
@@ -12,11 +15,13 @@ import sys
 import unittest
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
-from harness import VinciTest, read_npy  # noqa: E402
+from harness import VinciTest, vinci  # noqa: E402
 
 COUNT = int(os.environ.get("VINCI_SHAPES", "4"))
 FIRST = int(os.environ.get("VINCI_FIRST_SHAPE", "0"))
 TOLERANCE = 1e-4
+MARGIN = 1e-5  # of routers: the probability of the last expert that was chosen less that of the next
+TOKENS = 6  # to generate
 FUSIONS = ["fuse-swiglu", "concat-gate-up", "concat-qkv", "fuse-qk-rms-norm", "fuse-qk-norm-rope", "fuse-kv-append", "fuse-rope",
            "fuse-add-rms-norm", "fuse-grouped-matmul-swiglu"]
 
@@ -46,6 +51,9 @@ class Shape:
             self.experts = ep * r.randint(1, 4)
             self.expert_width = moe_tp * r.randint(2, 9)
             self.top_k = r.randint(1, min(4, self.experts))
+            self.sparse_step = r.choice([1, 1, 2])
+            self.dense_layers = [layer for layer in range(self.layers) if r.random() < 0.2]
+            self.normalise = r.random() < 0.5
             self.degrees += ["--world", self.world, "--ep", ep]
         self.degrees += ["--embed-tp", r.choice([1, self.attn_tp]), "--lm-head-tp", r.choice([1, self.attn_tp])]
         switched = [name for name in FUSIONS if r.random() < 0.3]
@@ -63,8 +71,12 @@ class Shape:
             config["head_dim"] = self.head_dim
         if self.kind == "qwen3_moe":
             config |= {"num_experts": self.experts, "num_experts_per_tok": self.top_k, "moe_intermediate_size": self.expert_width,
-                       "norm_topk_prob": self.random.random() < 0.5, "decoder_sparse_step": 1, "mlp_only_layers": []}
+                       "norm_topk_prob": self.normalise, "decoder_sparse_step": self.sparse_step,
+                       "mlp_only_layers": self.dense_layers}
         return config
+
+    def is_sparse(self, layer):
+        return self.kind == "qwen3_moe" and (layer + 1) % self.sparse_step == 0 and layer not in self.dense_layers
 
     def tensors(self):
         q, kv = self.heads * self.head_dim, self.kv_heads * self.head_dim
@@ -82,7 +94,7 @@ class Shape:
             yield f"{layer}input_layernorm.weight", [self.hidden]
             yield f"{layer}post_attention_layernorm.weight", [self.hidden]
             mlps = [(f"{layer}mlp.", self.width)]
-            if self.kind == "qwen3_moe":
+            if self.is_sparse(i):
                 yield f"{layer}mlp.gate.weight", [self.experts, self.hidden]
                 mlps = [(f"{layer}mlp.experts.{e}.", self.expert_width) for e in range(self.experts)]
             for prefix, width in mlps:
@@ -110,22 +122,36 @@ class Shape:
 
 
 class Shapes(VinciTest):
+    def compare_with_reference(self, folder, prompt, *options):
+        """The report and the error, which is empty if there is none. The plan is compiled here and cached for `generate`."""
+        result = vinci("compare", folder, "--reference", "--prompt-ids", ",".join(map(str, prompt)), "--decode", TOKENS,
+                       "--tolerance", TOLERANCE, "--format", "json", *options)
+        self.assertTrue(result.stdout, f"exit code {result.returncode}: {result.stderr}")
+        return json.loads(result.stdout), "" if result.returncode == 0 else result.stderr
+
     def generate(self, folder, prompt, *options):
-        logits = self.scratch / "logits.npy"
-        result = self.succeed("run", folder, "--prompt-ids", ",".join(map(str, prompt)), "--max-tokens", 6, "--ignore-eos",
-                              "--temperature", 0, "--block-size", 16, "--logits", logits, "--format", "json", *options)
-        return json.loads(result.stdout)["output_ids"], read_npy(logits)[1]
+        result = self.succeed("run", folder, "--prompt-ids", ",".join(map(str, prompt)), "--max-tokens", TOKENS, "--ignore-eos",
+                              "--temperature", 0, "--format", "json", *options)
+        return json.loads(result.stdout)["output_ids"]
 
     def test_shapes(self):
+        close = []
         for seed in range(FIRST, FIRST + COUNT):
             shape = Shape(seed)
             folder = self.scratch / f"shape-{seed}"
             shape.write(folder)
             with self.subTest(seed=seed, kind=shape.kind, degrees=shape.degrees, passes=shape.passes):
-                ids, logits = self.generate(folder, shape.prompt, "--passes=-all")
-                other_ids, other = self.generate(folder, shape.prompt, *shape.degrees, *shape.passes)
-                self.assertLess(max(abs(a - b) for a, b in zip(logits, other, strict=True)), TOLERANCE)
-                self.assertEqual(ids, other_ids)
+                options = ["--block-size", 16, *shape.degrees, *shape.passes]
+                report, error = self.compare_with_reference(folder, shape.prompt, *options)
+                if report.get("router_margin", math.inf) < MARGIN:
+                    close.append(seed)
+                    continue
+                self.assertEqual(error, "")
+                self.assertGreater(report["compared"], 10 * len(report["steps"]))
+                # On all threads: commands overlap, which they do not in a comparison.
+                self.assertEqual(shape.prompt + self.generate(folder, shape.prompt, *options), report["ids"])
+        print(f"{COUNT - len(close)} shapes compared, {len(close)} skipped for a close call of a router: {close}", file=sys.stderr)
+        self.assertLessEqual(len(close), max(1, COUNT // 10))
 
 
 if __name__ == "__main__":

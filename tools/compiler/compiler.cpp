@@ -13,6 +13,7 @@
 #include "tools/compiler/ir_dump.h"
 #include "tools/compiler/ir_file.h"
 #include "tools/compiler/ir_view.h"
+#include "tools/compiler/reference_config.h"
 
 #include "mlir/IR/MLIRContext.h"
 
@@ -26,6 +27,9 @@ public:
   CompileResult compile(const ImportRequest &request, const CompileOptions &options) override;
   CompileResult compileIr(const fs::path &irFile, const CompileOptions &options) override;
   ModelSummary summarize(const ImportRequest &request) override;
+  ReferenceConfig referenceConfig(const ImportRequest &request) override {
+    return toReferenceConfig(requireModel(vinci::importFiles(request), request));
+  }
   std::string importFiles(const ImportRequest &request) override {
     return writeDeploymentJson(vinci::importFiles(request));
   }

@@ -8,6 +8,7 @@
 #include "frontend/deployment_spec.h"
 #include "frontend/import/request.h"
 #include "frontend/precision.h"
+#include "runtime/reference/reference_config.h"
 #include "tools/compiler/program_view.h"
 
 #include <cstddef>
@@ -101,6 +102,8 @@ public:
   /// How the files of `request` say that the model is run.
   virtual DeploymentSpec resolve(const ImportRequest &request) = 0;
   virtual ModelSummary summarize(const ImportRequest &request) = 0;
+  /// The hyperparameters of the model, for the reference.
+  virtual ReferenceConfig referenceConfig(const ImportRequest &request) = 0;
   /// What the files of `request` resolve to, in the form of deployment.json.
   virtual std::string importFiles(const ImportRequest &request) = 0;
   /// Parses, verifies and prints an IR file.
@@ -138,7 +141,7 @@ public:
 namespace vinci {
 /// Raise with every change of this header: the binary and the library come from one build, and a
 /// mix must not run.
-inline constexpr uint32_t compilerInterface = 5;
+inline constexpr uint32_t compilerInterface = 6;
 } // namespace vinci
 
 /// The library's entry point; the object lives as long as the library. Null if it was built for

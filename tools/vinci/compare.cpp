@@ -1,7 +1,9 @@
-// `vinci compare`: runs two plans of one model side by side and says where they begin to differ.
-#include "runtime/exec/comparison.h"
+// `vinci compare`: runs two plans of one model side by side, or a plan and the reference, and says
+// where they begin to differ.
 #include "runtime/serving/step_batch.h"
 #include "runtime/support/error.h"
+#include "tools/vinci/compare_report.h"
+#include "tools/vinci/compiler_library.h"
 #include "tools/vinci/load.h"
 #include "tools/vinci/prompts.h"
 #include "tools/vinci/report.h"
@@ -9,7 +11,6 @@
 
 #include <algorithm>
 #include <numeric>
-#include <tuple>
 
 namespace vinci {
 
@@ -18,6 +19,8 @@ struct CompareArguments {
   std::string a, b;
   std::string aOptions, bOptions;
   std::string model;
+  bool reference = false; ///< in place of A; the plan is B
+  std::string referenceModel;
   CompileFlags compile;
   std::optional<std::string> prompt, promptIds;
   int64_t decode = 1;
@@ -82,6 +85,10 @@ static void checkPrompt(std::span<const int32_t> ids, int64_t decode, const Mode
          ids.size(), decode, longest);
 }
 
+static std::string nameOfStep(EntryKind kind, uint32_t first, uint32_t count) {
+  return fmt::format("{} {}..{}", toString(kind), first, first + count - 1);
+}
+
 /// Runs the prompt and then as many steps of decoding as asked for, with the tokens that A finds
 /// most likely. Names the steps.
 static std::vector<std::string> compareSteps(Comparison &comparison, std::vector<int32_t> ids,
@@ -94,7 +101,7 @@ static std::vector<std::string> compareSteps(Comparison &comparison, std::vector
   auto step = [&](EntryKind kind, uint32_t first, uint32_t count) {
     logits = comparison.step(kind, ofA.inputs(kind, ids, first, count),
                              ofB.inputs(kind, ids, first, count));
-    names.push_back(fmt::format("{} {}..{}", toString(kind), first, first + count - 1));
+    names.push_back(nameOfStep(kind, first, count));
   };
   const auto prompt = uint32_t(ids.size());
   for (uint32_t first = 0; first < prompt; first += most)
@@ -106,106 +113,61 @@ static std::vector<std::string> compareSteps(Comparison &comparison, std::vector
   return names;
 }
 
-static Report tensorRow(const ComparedTensor &compared, const std::vector<std::string> &steps) {
-  const PlanTensor &tensor = compared.tensor;
-  return {{"step", steps[compared.step]},
-          {"tensor", tensor.name},
-          {"layer", tensor.layer < 0 ? "-" : std::to_string(tensor.layer)},
-          {"op", tensor.op},
-          {"location", tensor.location},
-          {"max_error", compared.error.max},
-          {"mean_error", compared.error.mean},
-          {"relative", compared.error.relative()},
-          {"within", compared.within}};
-}
+namespace {
+struct ReferenceRun {
+  std::vector<std::string> steps;
+  std::vector<int32_t> ids; ///< the prompt and what was decoded
+  std::optional<RouterMargin> margin;
+};
+} // namespace
 
-static Report worstRows(const Comparison &comparison, const std::vector<std::string> &steps,
-                        int64_t count) {
-  std::vector<const ComparedTensor *> worst;
-  for (const ComparedTensor &tensor : comparison.tensors())
-    if (!tensor.error.sameBits)
-      worst.push_back(&tensor);
-  std::ranges::sort(worst, std::ranges::greater(), [&](const ComparedTensor *tensor) {
-    // Of equals, what was computed first.
-    return std::tuple(!tensor->within, tensor->error.relative(),
-                      comparison.tensors().data() - tensor);
-  });
-  worst.resize(std::min(worst.size(), size_t(count)));
-  Report rows = Report::array();
-  for (const ComparedTensor *tensor : worst)
-    rows.push_back(tensorRow(*tensor, steps));
-  return rows;
-}
-
-static Report logitRows(const Comparison &comparison, const std::vector<std::string> &steps) {
-  Report rows = Report::array();
-  for (const ComparedTensor &tensor : comparison.tensors())
-    if (tensor.tensor.name == "logits")
-      rows.push_back({{"step", steps[tensor.step]},
-                      {"max_error", tensor.error.max},
-                      {"mean_error", tensor.error.mean},
-                      {"relative", tensor.error.relative()},
-                      {"within", tensor.within}});
-  return rows;
-}
-
-static Report replicaRows(const Comparison &comparison, const std::vector<std::string> &steps) {
-  Report rows = Report::array();
-  for (const ReplicaFinding &finding : comparison.replicas())
-    rows.push_back(
-        {{"side", finding.side == SideA ? "a" : "b"},
-         {"step", steps[finding.step]},
-         {"tensor", finding.tensor.name},
-         {"layer", finding.tensor.layer < 0 ? "-" : std::to_string(finding.tensor.layer)},
-         {"op", finding.tensor.op},
-         {"location", finding.tensor.location},
-         {"rank", finding.replicas.rank},
-         {"other", finding.replicas.other},
-         {"max_error", finding.replicas.error.max}});
-  return rows;
-}
-
-static Report notComparedRows(const Comparison &comparison) {
-  Report rows = Report::array();
-  for (Side side : {SideA, SideB}) {
-    const NotCompared &counts = comparison.notCompared(side);
-    rows.push_back({{"side", side == SideA ? "a" : "b"},
-                    {"partial_sums", counts.partialSums},
-                    {"by_expert", counts.byExpert},
-                    {"other_order", counts.otherOrder},
-                    {"unmatched", counts.unmatched},
-                    {"unmatched_names", counts.unmatchedNames}});
+/// The same against the reference, which has no cache: it goes through the whole sequence for each
+/// step. The prompt runs as `score` for the logits of every token, and again as `prefill`.
+static ReferenceRun compareStepsWithReference(Comparison &comparison,
+                                              const ReferenceModel &reference,
+                                              std::vector<int32_t> ids, int64_t decode,
+                                              const ModelLimits &limits) {
+  Sequence sequence(limits);
+  std::vector<std::string> names;
+  ReferencePass pass;
+  const auto step = [&](EntryKind kind, uint32_t first, uint32_t count) {
+    comparison.step(kind, pass, sequence.inputs(kind, ids, first, count));
+    names.push_back(nameOfStep(kind, first, count));
+  };
+  const auto prompt = uint32_t(ids.size());
+  for (uint32_t first = 0; first < prompt; first += limits.maxTokensPerStep) {
+    const uint32_t count = std::min(prompt - first, limits.maxTokensPerStep);
+    pass = reference.forward(std::span(ids).first(first + count));
+    step(EntryKind::Score, first, count);
+    step(EntryKind::Prefill, first, count);
   }
-  return rows;
-}
-
-static std::string describe(const PlanTensor &tensor) {
-  return fmt::format("{}{} ({}{}{})", tensor.name,
-                     tensor.layer < 0 ? "" : fmt::format(" of layer {}", tensor.layer), tensor.op,
-                     tensor.location.empty() ? "" : ", ", tensor.location);
-}
-
-/// The difference that matters most as the command's error; returns if there is none.
-static void failIfDifferent(const Comparison &comparison, const std::vector<std::string> &steps,
-                            double tolerance) {
-  if (!comparison.replicas().empty()) {
-    const ReplicaFinding &finding = comparison.replicas().front();
-    fail("ranks {} and {} of {} should have the same {} in step {}, and differ by up to {:g}",
-         finding.replicas.rank, finding.replicas.other, finding.side == SideA ? "A" : "B",
-         describe(finding.tensor), steps[finding.step], finding.replicas.error.max);
+  for (int64_t i = 0; i < decode; ++i) {
+    const auto last = std::span(pass.logits.values).last(pass.logits.columns);
+    ids.push_back(int32_t(std::ranges::max_element(last) - last.begin()));
+    pass = reference.forward(ids);
+    step(EntryKind::Decode, uint32_t(ids.size()) - 1, 1);
   }
-  if (const ComparedTensor *first = comparison.firstBeyond())
-    fail("A and B differ from {} in step {} on: max error {:g}, mean {:g}, relative {:g} where "
-         "{:g} is tolerated",
-         describe(first->tensor), steps[first->step], first->error.max, first->error.mean,
-         first->error.relative(), tolerance);
+  return {names, ids, pass.routerMargin};
 }
 
-static void compare(const CompareArguments &arguments) {
+static void checkArguments(const CompareArguments &arguments) {
   if (arguments.tolerance && !(*arguments.tolerance >= 0))
     fail("--tolerance {} is not a relative error; 0 or more is legal", *arguments.tolerance);
   if (arguments.worst < 0)
     fail("--worst {} is not a number of tensors; 0 or more is legal", arguments.worst);
+}
+
+static void finish(const CompareArguments &arguments, Report report, const Comparison &comparison,
+                   const std::vector<std::string> &steps, double tolerance,
+                   const SideNames &names) {
+  report = comparisonReport(std::move(report), comparison, steps, tolerance, arguments.worst);
+  if (report["worst"].empty() && arguments.format == ReportFormat::Text)
+    report.erase("worst");
+  printReport(report, arguments.format);
+  failIfDifferent(comparison, steps, tolerance, names);
+}
+
+static void comparePlans(const CompareArguments &arguments) {
   const SideArguments sideA =
       sideArguments({arguments.a, arguments.model, arguments.compile}, "--a", arguments.aOptions);
   const SideArguments sideB = sideArguments(
@@ -222,41 +184,77 @@ static void compare(const CompareArguments &arguments) {
   checkPrompt(ids, arguments.decode, a->limits(), b->limits());
   const std::vector<std::string> steps =
       compareSteps(comparison, ids, arguments.decode, a->limits(), b->limits());
+  const Report sides = {
+      {"a", sideA.source}, {"a_ranks", a->ranks()}, {"b", sideB.source}, {"b_ranks", b->ranks()}};
+  finish(arguments, sides, comparison, steps, tolerance, {});
+}
 
-  const auto &tensors = comparison.tensors();
-  const ComparedTensor *first = comparison.firstBeyond();
-  Report report = {
-      {"a", sideA.source},
-      {"a_ranks", a->ranks()},
-      {"b", sideB.source},
-      {"b_ranks", b->ranks()},
-      {"steps", steps},
-      {"tolerance", tolerance},
-      {"compared", tensors.size()},
-      {"same_bits", std::ranges::count_if(tensors, [](auto &it) { return it.error.sameBits; })},
-      {"beyond_tolerance", std::ranges::count(tensors, false, &ComparedTensor::within)}};
-  report["first_beyond"] = first ? tensorRow(*first, steps) : Report();
-  report["not_compared"] = notComparedRows(comparison);
-  if (!comparison.replicas().empty())
-    report["replicas"] = replicaRows(comparison, steps);
-  report["logits"] = logitRows(comparison, steps);
-  report["worst"] = worstRows(comparison, steps, arguments.worst);
-  if (report["worst"].empty() && arguments.format == ReportFormat::Text)
-    report.erase("worst");
-  printReport(report, arguments.format);
-  failIfDifferent(comparison, steps, tolerance);
+/// What describes the reference's model and where its weights are: --reference-model, or what the
+/// plan was made from.
+static Source referenceSource(const CompareArguments &arguments, const ReadyPlan &plan) {
+  if (!arguments.referenceModel.empty()) {
+    const Source source = findSource(arguments.referenceModel);
+    if (source.kind != SourceKind::Model)
+      fail(SourcePosition{source.path.string()},
+           "--reference-model takes a model: the reference reads its config and its checkpoint");
+    return source;
+  }
+  if (Pack::arePacksIn(plan.modelDirectory))
+    fail(SourcePosition{plan.modelDirectory.string()},
+         "the weights here are packed for a plan; name the folder of the model with "
+         "--reference-model: the reference reads its config and its checkpoint");
+  const Source source = findSource(arguments.a);
+  return source.kind == SourceKind::Model ? source : Source{SourceKind::Model, plan.modelDirectory};
+}
+
+static void compareWithReference(const CompareArguments &arguments) {
+  ReadyPlan ready = preparePlan(arguments.a, arguments.model, arguments.compile);
+  const Source source = referenceSource(arguments, ready);
+  const ReferenceConfig config =
+      compiler().referenceConfig(toImportRequest(source.path, arguments.compile));
+  requireSameModel(config, *ready.plan.root()->model());
+  const ReferenceModel reference(config, Checkpoint::open(source.directory()));
+  const std::vector<int32_t> ids = promptOf(arguments, ready);
+  const auto plan = loadSide(std::move(ready));
+  const double tolerance =
+      arguments.tolerance.value_or(defaultTolerance(*plan->plan().root(), *plan->plan().root()));
+  Comparison comparison(*plan, tolerance);
+  checkPrompt(ids, arguments.decode, plan->limits(), plan->limits());
+  const ReferenceRun run =
+      compareStepsWithReference(comparison, reference, ids, arguments.decode, plan->limits());
+  Report sides = {
+      {"a", "reference"}, {"b", arguments.a}, {"b_ranks", plan->ranks()}, {"ids", run.ids}};
+  if (run.margin) {
+    sides["router_margin"] = run.margin->probability;
+    sides["router_margin_at"] =
+        fmt::format("layer {}, token {}", run.margin->layer, run.margin->token);
+  }
+  finish(arguments, sides, comparison, run.steps, tolerance, {"the reference", "the plan"});
 }
 
 void addCompareCommand(CLI::App &app) {
-  auto *command = app.add_subcommand(
-      "compare", "Run two plans of a model side by side: the first tensor that differs");
+  auto *command = app.add_subcommand("compare", "Run two plans of a model, or one and the "
+                                                "reference, side by side: the first tensor that "
+                                                "differs");
   auto arguments = std::make_shared<CompareArguments>();
   command->add_option("A", arguments->a, "A model directory, a plan, or a shipped model's name")
       ->required();
-  command->add_option("B", arguments->b, "What to compare it with (default: A)");
-  command->add_option("--a", arguments->aOptions,
-                      "Options for A alone: compile options and --model, as one text");
-  command->add_option("--b", arguments->bOptions, "Options for B alone");
+  auto *b = command->add_option("B", arguments->b, "What to compare it with (default: A)");
+  auto *ofA = command->add_option("--a", arguments->aOptions,
+                                  "Options for A alone: compile options and --model, as one text");
+  auto *ofB = command->add_option("--b", arguments->bOptions, "Options for B alone");
+  auto *reference =
+      command
+          ->add_flag("--reference", arguments->reference,
+                     "Compare A with the reference: the model's forward pass in float32 without a "
+                     "compiler, slowly")
+          ->excludes(b)
+          ->excludes(ofA)
+          ->excludes(ofB);
+  command
+      ->add_option("--reference-model", arguments->referenceModel,
+                   "The model that the reference reads (default: that of A)")
+      ->needs(reference);
   auto *prompt = command->add_option("--prompt", arguments->prompt, "Text to run");
   command
       ->add_option("--prompt-ids", arguments->promptIds,
@@ -277,9 +275,13 @@ void addCompareCommand(CLI::App &app) {
       "Exits with 1 if a tensor differs by more than the tolerance.\n"
       "Examples:\n"
       "  vinci compare austen-qwen3 --dtype float32 --b \"--tp 4\"\n"
+      "  vinci compare austen-qwen3-moe --reference --dtype float32 --tp 4 --ep 4\n"
       "  vinci compare austen-qwen3 --a \"--passes=-all\" --tolerance 0\n"
       "  vinci compare austen.plan --model models/austen-qwen3 --b \"--model damaged\"");
-  command->callback([arguments] { compare(*arguments); });
+  command->callback([arguments] {
+    checkArguments(*arguments);
+    arguments->reference ? compareWithReference(*arguments) : comparePlans(*arguments);
+  });
 }
 
 } // namespace vinci

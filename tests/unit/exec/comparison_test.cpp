@@ -67,5 +67,32 @@ TEST(Comparison, IsOfOneModel) {
   EXPECT_EQ(refusal(plan), "A is a llama and B a qwen3" + only);
 }
 
+TEST(Comparison, TheReferenceIsOfThePlansModel) {
+  const Packed plan(sample::plan());
+  ReferenceConfig config;
+  config.architecture = "llama";
+  config.vocabSize = 40;
+  config.hiddenSize = 32;
+  config.numHiddenLayers = 2;
+  const auto refusal = [&] {
+    try {
+      requireSameModel(config, *plan.root().model());
+    } catch (const Error &error) {
+      return error.message();
+    }
+    return std::string();
+  };
+  EXPECT_EQ(refusal(), "");
+  const std::string only = "; it must be the plan's model";
+  config.numHiddenLayers = 3;
+  EXPECT_EQ(refusal(), "the reference has num_hidden_layers 3 and the plan 2" + only);
+  config.hiddenSize = 8;
+  EXPECT_EQ(refusal(), "the reference has hidden_size 8 and the plan 32" + only);
+  config.vocabSize = 7;
+  EXPECT_EQ(refusal(), "the reference has vocab_size 7 and the plan 40" + only);
+  config.architecture = "qwen2";
+  EXPECT_EQ(refusal(), "the reference is a qwen2 and the plan a llama" + only);
+}
+
 } // namespace
 } // namespace vinci
