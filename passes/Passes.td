@@ -49,6 +49,37 @@ def Partition : Pass<"partition", "::mlir::ModuleOp"> {
     Option<"lmHeadTp", "lm-head-tp", "int64_t", /*default=*/"1", "Ranks that divide the head's vocabulary">];
 }
 
+def VerifyPartition : Pass<"verify-partition", "::mlir::ModuleOp"> {
+  let summary = "Prove that ranks compute what one device would";
+  let description = [{
+    Derives anew how every value is spread over the ranks - whole, sharded along a dimension, a part of a sum - and takes
+    nothing from the passes before it: it starts with the shards of the weights, the tables of rank constants and the data axes of the
+    mesh, and follows the ops' sharding rules. It refuses
+
+    - a part of a sum that reaches an op which is not linear in it, or a return;
+    - a sum of a part with a value that is none;
+    - a sum over ranks of what is no part of one: it would be multiplied;
+    - a gathering of what is not sharded: it would be repeated; columns that lie below each other and are not joined;
+    - a dimension that is sharded where the rule wants it whole, or over other axes than the same dimension of another operand;
+    - a bias that every rank adds to its part of a sum;
+    - a rank constant that tells other ranks apart than the weight that it goes with;
+    - calls that pass a body differently spread values, and logits that are not whole.
+
+    ```mlir
+    %1 = llm.matmul %0, %o_proj : …
+    %2 = llm.add %hidden, %1 : …
+    ```
+    is refused, where `%o_proj` is divided by columns, with
+    ```
+    error: 'llm.add' op adds operand #1, a part of a sum over axes [0], to operand #0, which is none
+    ```
+    That all ranks issue their collectives in one order needs no proof: they run one program without branches, and a body's
+    collectives wait for each other (`schedule-commands`).
+
+    It runs after `partition` always, and on any IR before fusion. Fused ops have no sharding rules.
+  }];
+}
+
 def FuseSwiglu : Pass<"fuse-swiglu", "::mlir::ModuleOp"> {
   let summary = "silu and mul: llm.swiglu";
   let description = [{

@@ -42,6 +42,7 @@ std::vector<Step> steps(const PipelineOptions &options) {
   steps.push_back(
       {Phase::Partition, createPartition({degrees.world, degrees.attentionTp, degrees.moeTp,
                                           degrees.embeddingTp, degrees.lmHeadTp})});
+  steps.push_back({Phase::Partition, createVerifyPartition()});
   for (const Fusion &fusion : fusions)
     steps.push_back({Phase::Fuse, fusion.create(), false, &fusion});
   steps.push_back({Phase::Fuse, createMarkPhase({std::string(toString(Phase::Fuse))})});

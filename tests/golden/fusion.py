@@ -78,7 +78,7 @@ class Fusion(VinciTest):
 
     def test_passes_are_listed_in_order(self):
         self.assertEqual([entry["phase"] for entry in self.passes if entry["default"] == "always"],
-                         ["partition", "fuse", "lower", "schedule", "memory"])
+                         ["partition", "partition", "fuse", "lower", "schedule", "memory"])
         for entry in self.passes:
             self.assertEqual(list(entry), ["pass", "phase", "default", "needs", "summary"])
             self.assertTrue(entry["summary"])
