@@ -38,7 +38,7 @@ void swiglu(const Tile &t, T *out, const T *gate, const T *up, uint64_t n, uint6
 } // namespace
 
 #define ADD(T, name)                                                                               \
-  extern "C" void vinci_add_##name(VINCI_COMMAND, uint64_t n, uint64_t, VINCI_TILES) {             \
+  extern "C" void vinci_add_##name(VINCI_COMMAND, uint64_t n, VINCI_TILES) {                       \
     map(tileOf(dims, tile, symbol, scale, rowBlock, columns), output<T>(buffers, 0),               \
         input<T>(buffers, 1), input<T>(buffers, 2), n, [](Floats a, Floats b) { return a + b; });  \
   }

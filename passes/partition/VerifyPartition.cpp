@@ -422,13 +422,15 @@ private:
   LogicalResult verifyEntry(llm::EntryOp entry);
   FailureOr<Spreads> follow(llm::BodyOp body, const Spreads &arguments);
 
-  /// Rows of a step are cut along the axes of data.
+  /// Rows of a step are cut along the axes of data, shares of them along all axes.
   Spread boundary(Type type) const {
     Spread spread;
     for (const llm::DimExpr &dim : llm::shapeOf(cast<RankedTensorType>(type))) {
       Axes &axes = spread.dims.emplace_back();
       if (!dim.isConstant())
         axes = Axes(mesh_.getData());
+      if (dim.symbol == llm::Symbol::TokenShares)
+        unite(axes, mesh_.getGroupAxes());
     }
     return spread;
   }

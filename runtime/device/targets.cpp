@@ -6,15 +6,15 @@ namespace vinci {
 
 // From the vendor's documents; a device is a die (a chip on the Duo card). Numbers of vector cores
 // are those of CANN's platform files: Ascend310P3.ini (beside 8 AI cores), Ascend910B3.ini, and
-// Ascend910_9392.ini for a die of the A3.
+// Ascend910_9392.ini for a die of the A3. Hosts have eight devices, those of the A3 eight cards.
 static constexpr NpuTarget table[] = {
     {"host", "the machine that Vinci runs on"},
     {"310p3",
      "one of the two chips of an Atlas 300I Duo: no bfloat16, no collectives on vector cores, no "
      "fused add and norm, no Triton",
-     false, false, false, false, false, 7},
-    {"910b3", "Atlas 800T A2", true, true, true, true, false, 40},
-    {"a3", "one of the two dies of an Atlas A3 card", true, true, true, true, false, 48},
+     false, false, false, false, false, 7, false, 8},
+    {"910b3", "Atlas 800T A2", true, true, true, true, false, 40, true, 8},
+    {"a3", "one of the two dies of an Atlas A3 card", true, true, true, true, false, 48, true, 16},
 };
 
 std::span<const NpuTarget> targets() {

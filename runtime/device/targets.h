@@ -11,11 +11,13 @@ struct NpuTarget {
   std::string_view name;
   std::string_view description;
   bool bfloat16 = true; ///< has arithmetic for it; a model in bfloat16 is run in float16 without
-  bool aivCollectives = true; ///< vector cores can run collectives
-  bool addRmsNorm = true;     ///< has a kernel for a residual add with the norm after it
-  bool triton = true;         ///< runs kernels written in Triton, as those on fused q, k and v are
-  bool qkvToCache = true;     ///< has a kernel that writes keys and values of a fused projection
-  int vectorCores = 0;        ///< 0: no kernel depends on them
+  bool aivCollectives = true;  ///< vector cores can run collectives
+  bool addRmsNorm = true;      ///< has a kernel for a residual add with the norm after it
+  bool triton = true;          ///< runs kernels written in Triton, as those on fused q, k and v are
+  bool qkvToCache = true;      ///< has a kernel that writes keys and values of a fused projection
+  int vectorCores = 0;         ///< 0: no kernel depends on them
+  bool matmulAllReduce = true; ///< has a kernel for a product with the sum of its parts
+  int ranksPerHost = 0;        ///< 0: all of them
 };
 
 /// host, 310p3, 910b3, a3.

@@ -19,6 +19,7 @@ FIRST = int(os.environ.get("VINCI_FIRST_SHAPE", "0"))
 TOLERANCE = 1e-4
 FUSIONS = ["fuse-swiglu", "concat-gate-up", "concat-qkv", "fuse-qk-rms-norm", "fuse-qk-norm-rope", "fuse-kv-append", "fuse-rope",
            "fuse-add-rms-norm"]
+OFF = ["fuse-matmul-all-reduce"]
 
 
 class Shape:
@@ -47,10 +48,14 @@ class Shape:
             self.expert_width = moe_tp * r.randint(2, 9)
             self.top_k = r.randint(1, min(4, self.experts))
             self.degrees += ["--world", self.world, "--ep", ep]
-        self.degrees += ["--embed-tp", r.choice([1, self.attn_tp]), "--lm-head-tp", r.choice([1, self.attn_tp])]
-        switched = [name for name in FUSIONS if r.random() < 0.3]
-        self.passes = ["--passes=" + ",".join("-" + name for name in switched)] if switched else []
+        embed_tp = r.choice([1, self.attn_tp])
+        self.degrees += ["--embed-tp", embed_tp, "--lm-head-tp", r.choice([1, self.attn_tp])]
+        switched = ["-" + name for name in FUSIONS if r.random() < 0.3]
         self.prompt = [r.randrange(self.vocab) for _ in range(r.randint(1, 20))]
+        if embed_tp == self.attn_tp > 1 and r.random() < 0.5:
+            self.degrees += ["--sequence-parallel"]
+        switched += ["+" + name for name in OFF if r.random() < 0.5]
+        self.passes = ["--passes=" + ",".join(switched)] if switched else []
 
     def config(self):
         config = {"model_type": self.kind, "architectures": [{"qwen2": "Qwen2ForCausalLM", "qwen3": "Qwen3ForCausalLM",

@@ -40,6 +40,7 @@ struct CompileOptions {
   std::optional<int64_t> blockSize;      ///< tokens per KV-cache block
   std::map<std::string, bool> passes;    ///< names of passes that are switched on or off
   RequestedDegrees degrees;              ///< none: the deployment's
+  std::optional<bool> sequenceParallel;  ///< absent: the deployment's, with its degrees
   std::string stopAfter;                 ///< a phase of `phases()`; empty: all of them
   bool irLocations = true;               ///< whether CompileResult::ir says where each op came from
   std::filesystem::path dumpIrDirectory; ///< one numbered file per pass; empty: none
@@ -128,7 +129,7 @@ public:
 namespace vinci {
 /// Raise with every change of this header: the binary and the library come from one build, and a
 /// mix must not run.
-inline constexpr uint32_t compilerInterface = 4;
+inline constexpr uint32_t compilerInterface = 5;
 } // namespace vinci
 
 /// The library's entry point; the object lives as long as the library. Null if it was built for

@@ -13,7 +13,7 @@ static std::string dtypeName(fb::DType type) {
 }
 
 static std::string symbolText(fb::Symbol symbol, uint64_t scale) {
-  static constexpr const char *names[] = {"", "tokens", "sequences", "logit_rows"};
+  static constexpr const char *names[] = {"", "tokens", "sequences", "logit_rows", "token_shares"};
   if (symbol == fb::Symbol::One)
     return std::to_string(scale);
   const char *name = names[static_cast<size_t>(symbol)];
@@ -121,6 +121,9 @@ static Report collectiveRows(const fb::Plan *plan) {
            {"ranks", Mesh(*plan).ranksAlong(axes)},
            {"dtype", dtypeName(collective->dtype())},
            {"count", symbolText(collective->count()->symbol(), collective->count()->scale())},
+           {"whole", collective->whole() ? Report(symbolText(collective->whole()->symbol(),
+                                                             collective->whole()->scale()))
+                                         : Report()},
            {"bytes", bytesOf(plan, collective)}});
     }
   return rows;
@@ -251,12 +254,14 @@ Report planKernels(const Plan &file) {
   Report rows = Report::array();
   for (size_t i = 0; i < uses.size(); ++i) {
     const fb::Kernel *kernel = plan->kernels()->Get(i);
-    rows.push_back({{"kernel", kernel->symbol()->str()},
-                    {"op", kernel->op()->str()},
-                    {"operands", kernel->operands()},
-                    {"outputs", kernel->outputs()},
-                    {"segment", kernel->collective() ? Report() : Report(kernel->segment())},
-                    {"commands", uses[i]}});
+    rows.push_back(
+        {{"kernel", kernel->symbol()->str()},
+         {"op", kernel->op()->str()},
+         {"operands", kernel->operands()},
+         {"outputs", kernel->outputs()},
+         {"segment",
+          kernel->collective() && !computesFirst(*kernel) ? Report() : Report(kernel->segment())},
+         {"commands", uses[i]}});
   }
   return rows;
 }

@@ -16,6 +16,7 @@ void runReference(const KernelSpec &spec, void *const *buffers, const uint64_t *
       {"rms_norm", reference::rmsNorm},
       {"add_rms_norm", reference::addRmsNorm},
       {"matmul", reference::matmul},
+      {"matmul_all_reduce", reference::matmul},
       {"split_qkv", reference::splitQkv},
       {"append_qkv", reference::appendQkv},
       {"kv_append", reference::kvAppend},

@@ -662,6 +662,31 @@ module attributes {llm.mesh = #llm.mesh<axes = [2, 2], data = [1]>} {
 
 // -----
 
+// Shares of the tokens are rows of all ranks.
+#tokens = #llm.dims<["tokens"]>
+#sequences = #llm.dims<["sequences"]>
+#token_shares = #llm.dims<["token_shares"]>
+module attributes {llm.mesh = #llm.mesh<axes = [2]>, llm.limits = #llm.limits<max_seq_len = 64, max_tokens_per_step = 16, max_batch = 4, kv_blocks = 4, block_size = 16, token_shares = 2>} {
+  llm.body @b(%x: tensor<?x64xbf16, #token_shares>) -> tensor<?x64xbf16, #token_shares> {
+    %up = llm.weight @up from "u" [64, 64] rows 2 over [0] : tensor<32x64xbf16>
+    %down = llm.weight @down from "d" [64, 64] columns 2 over [0] : tensor<64x32xbf16>
+    %0 = llm.all_gather %x over [0] : tensor<?x64xbf16, #token_shares> -> tensor<?x64xbf16, #tokens>
+    %1 = llm.matmul %0, %up : (tensor<?x64xbf16, #tokens>, tensor<32x64xbf16>) -> tensor<?x32xbf16, #tokens>
+    %2 = llm.matmul %1, %down : (tensor<?x32xbf16, #tokens>, tensor<64x32xbf16>) -> tensor<?x64xbf16, #tokens>
+    %3 = llm.reduce_scatter %2 over [0] : tensor<?x64xbf16, #tokens> -> tensor<?x64xbf16, #token_shares>
+    %4 = llm.add %x, %3 : tensor<?x64xbf16, #token_shares>
+    llm.return %4 : tensor<?x64xbf16, #token_shares>
+  }
+  llm.body @not_gathered(%x: tensor<?x64xbf16, #token_shares>) -> tensor<?x32xbf16, #token_shares> {
+    %up = llm.weight @up from "u" [64, 64] rows 2 over [0] : tensor<32x64xbf16>
+    // expected-error@+1 {{'llm.matmul' op has dimension 0 of operand #0 and dimension 0 of operand #1 both sharded over axes [0]: a rank would have a block of the result, not a part}}
+    %0 = llm.matmul %x, %up : (tensor<?x64xbf16, #token_shares>, tensor<32x64xbf16>) -> tensor<?x32xbf16, #token_shares>
+    llm.return %0 : tensor<?x32xbf16, #token_shares>
+  }
+}
+
+// -----
+
 // Pieces of one weight that are divided in different ways.
 #tokens = #llm.dims<["tokens"]>
 #sequences = #llm.dims<["sequences"]>
