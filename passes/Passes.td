@@ -49,6 +49,72 @@ def Partition : Pass<"partition", "::mlir::ModuleOp"> {
     Option<"lmHeadTp", "lm-head-tp", "int64_t", /*default=*/"1", "Ranks that divide the head's vocabulary">];
 }
 
+def ScatterTokens : Pass<"scatter-tokens", "::mlir::ModuleOp"> {
+  let summary = "Divide the residual stream by tokens (sequence parallelism)";
+  let description = [{
+    After `partition` the ranks of a group all hold the whole residual stream, add to it and normalise it, each the same. With
+    this pass a rank has its share of the tokens instead (`token_shares`, the vendor's FlashComm v1): the sum after a product by
+    columns goes to the ranks by rows, and the rows are gathered where an op wants all of them: before q, k and v, before gate, up
+    or the router, and before the head.
+
+    ```mlir
+    %2 = llm.all_reduce %1 over [0] : tensor<?x64xbf16, #tokens>
+    %3 = llm.add %hidden, %2 : tensor<?x64xbf16, #tokens>
+    %4 = llm.rms_norm %3, %norm eps 1.0e-06 : tensor<?x64xbf16, #tokens>, tensor<64xbf16>
+    %5 = llm.matmul %4, %up_proj : (tensor<?x64xbf16, #tokens>, tensor<32x64xbf16>) -> tensor<?x32xbf16, #tokens>
+    ```
+    becomes
+    ```mlir
+    %2 = llm.reduce_scatter %1 over [0] : tensor<?x64xbf16, #tokens> -> tensor<?x64xbf16, #token_shares>
+    %3 = llm.add %hidden, %2 : tensor<?x64xbf16, #token_shares>
+    %4 = llm.rms_norm %3, %norm eps 1.0e-06 : tensor<?x64xbf16, #token_shares>, tensor<64xbf16>
+    %g = llm.all_gather %4 over [0] : tensor<?x64xbf16, #token_shares> -> tensor<?x64xbf16, #tokens>
+    %5 = llm.matmul %g, %up_proj : (tensor<?x64xbf16, #tokens>, tensor<32x64xbf16>) -> tensor<?x32xbf16, #tokens>
+    ```
+    Sums, adds and norms are those of before, row by row, so the results are the same bits. As many bytes move; adds and norms
+    are of tokens / ranks rows, and what lives between layers takes as little memory. Rows whose logits are wanted are
+    gathered from normalised rows, not normalised after they are gathered.
+
+    A value is divided if it is an `all_reduce` over all axes along which ranks share a step, or a sum or a norm of such values, or
+    an argument that every call passes so. What layers pass on must be: the embedding's vocabulary has to be divided as
+    attention is. It is for prompts of more than a thousand tokens; single tokens only wait for one collective more. Off
+    unless asked for (`--sequence-parallel`); without a mesh, or with one rank for each step, there is nothing to divide, which
+    is an error.
+  }];
+  let dependentDialects = ["::vinci::llm::LlmDialect"];
+}
+
+def VerifyPartition : Pass<"verify-partition", "::mlir::ModuleOp"> {
+  let summary = "Prove that ranks compute what one device would";
+  let description = [{
+    Derives anew how every value is spread over the ranks - whole, sharded along a dimension, a part of a sum - and takes
+    nothing from the passes before it: it starts with the shards of the weights, the tables of rank constants and the data axes of the
+    mesh, and follows the ops' sharding rules. It refuses
+
+    - a part of a sum that reaches an op which is not linear in it, or a return;
+    - a sum of a part with a value that is none;
+    - a sum over ranks of what is no part of one: it would be multiplied;
+    - a gathering of what is not sharded: it would be repeated; columns that lie below each other and are not joined;
+    - a dimension that is sharded where the rule wants it whole, or over other axes than the same dimension of another operand;
+    - a bias that every rank adds to its part of a sum;
+    - a rank constant that tells other ranks apart than the weight that it goes with;
+    - calls that pass a body differently spread values, and logits that are not whole.
+
+    ```mlir
+    %1 = llm.matmul %0, %o_proj : …
+    %2 = llm.add %hidden, %1 : …
+    ```
+    is refused, where `%o_proj` is divided by columns, with
+    ```
+    error: 'llm.add' op adds operand #1, a part of a sum over axes [0], to operand #0, which is none
+    ```
+    That all ranks issue their collectives in one order needs no proof: they run one program without branches, and a body's
+    collectives wait for each other (`schedule-commands`).
+
+    It runs after `partition` always, and on any IR before fusion. Fused ops have no sharding rules.
+  }];
+}
+
 def FuseMoeGating : Pass<"fuse-moe-gating", "::mlir::ModuleOp"> {
   let summary = "softmax, top_k and the normalisation of their weights: llm.moe_route";
   let description = [{
@@ -132,6 +198,9 @@ def FuseMoeFinalize : Pass<"fuse-moe-finalize", "::mlir::ModuleOp"> {
     %2 = llm.moe_combine %y, %position_of, %weights : …
     ```
     Not if something else reads the rows of the choices.
+  }];
+}
+
 def MergeQuantize : Pass<"merge-quantize", "::mlir::ModuleOp"> {
   let summary = "Quantisations of one value: one, held to be equal by the checkpoint";
   let description = [{
@@ -300,6 +369,25 @@ def FuseRope : Pass<"fuse-rope", "::mlir::ModuleOp"> {
   }];
 }
 
+def FuseMatmulAllReduce : Pass<"fuse-matmul-all-reduce", "::mlir::ModuleOp"> {
+  let summary = "A projection and the sum of its parts over the ranks: llm.matmul_all_reduce";
+  let description = [{
+    ```mlir
+    %1 = llm.matmul %0, %o_proj : …
+    %2 = llm.all_reduce %1 over [0] : …
+    ```
+    becomes
+    ```mlir
+    %2 = llm.matmul_all_reduce %0, %o_proj over [0] : …
+    ```
+    One command less, and a device can send the first tiles while it computes the next: of long prompts some 20 %. A decode step has
+    a tile or two for each rank and gains nothing; therefore it is off unless asked for.
+
+    Nothing else may read the parts, the product is of floats, the target must have the kernel (the 310P3 has none), and the
+    ranks of a group must be in one host.
+  }];
+}
+
 def FuseAddRmsNorm : Pass<"fuse-add-rms-norm", "::mlir::ModuleOp"> {
   let summary = "A residual add and the norm of the sum: llm.add_rms_norm";
   let description = [{
@@ -458,7 +546,7 @@ def LowerToNpu : Pass<"lower-to-npu", "::mlir::ModuleOp"> {
       npu.launch "rms_norm" writes(arena @mlp.norm) reads(arena @hidden, parameter @norm)
           {dtype = "bfloat16", eps = 1.0e-06, groups = 1, n = 64, rows = "tokens"}
       npu.launch "add" writes(arena @hidden) reads(arena @hidden, arena @mlp.norm)
-          {dtype = "bfloat16", n = 64, rows_per_token = 1}
+          {dtype = "bfloat16", n = 64, rows = "tokens"}
     }
     ```
   }];

@@ -30,6 +30,7 @@ constexpr Fusion fusions[] = {
     {createFuseQkNormRope, true, "Triton, vector cores for the KV heads"},
     {createFuseKvAppend, true, "a kernel from projection to cache"},
     {createFuseRope, true, ""},
+    {createFuseMatmulAllReduce, false, "a product that sums its parts"},
     {createFuseAddRmsNorm, true, "a fused add and norm"},
     {createFuseNormQuant, true, "a norm that quantises"},
     {createFuseGroupedMatmulSwiglu, true, "a product by experts that gates"},
@@ -41,6 +42,7 @@ struct Step {
   std::unique_ptr<Pass> pass;
   bool onProgram = false; ///< works on the npu.program of the module
   const Fusion *fusion = nullptr;
+  const char *flag = nullptr; ///< which asks for it; null: it needs none
 };
 
 /// The pipeline, pass by pass.
@@ -50,6 +52,10 @@ std::vector<Step> steps(const PipelineOptions &options) {
   steps.push_back(
       {Phase::Partition, createPartition({degrees.world, degrees.attentionTp, degrees.moeTp,
                                           degrees.embeddingTp, degrees.lmHeadTp})});
+  if (options.sequenceParallel)
+    steps.push_back(
+        {Phase::Partition, createScatterTokens(), false, nullptr, "--sequence-parallel"});
+  steps.push_back({Phase::Partition, createVerifyPartition()});
   for (const Fusion &fusion : fusions)
     steps.push_back({Phase::Fuse, fusion.create(), false, &fusion});
   steps.push_back({Phase::Fuse, createMarkPhase({std::string(toString(Phase::Fuse))})});
@@ -63,10 +69,13 @@ std::vector<Step> steps(const PipelineOptions &options) {
 
 std::vector<PassInfo> compilePasses() {
   std::vector<PassInfo> infos;
-  for (const Step &step : steps({}))
+  for (const Step &step : steps({.sequenceParallel = true}))
     infos.push_back({step.pass->getArgument().str(), step.phase, step.fusion != nullptr,
-                     !step.fusion || step.fusion->onByDefault,
-                     step.fusion ? step.fusion->needs : "", step.pass->getDescription().str()});
+                     step.fusion ? step.fusion->onByDefault : !step.flag,
+                     step.fusion ? step.fusion->needs
+                     : step.flag ? step.flag
+                                 : "",
+                     step.pass->getDescription().str()});
   return infos;
 }
 

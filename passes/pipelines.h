@@ -18,8 +18,8 @@ struct PassInfo {
   std::string name; ///< its argument, as vinci-opt and --dump-ir have it
   Phase phase = Phase::Fuse;
   bool optional = false;   ///< can be switched on and off
-  bool onByDefault = true; ///< always, if it is not optional
-  std::string needs;       ///< what it asks of the target; empty: nothing
+  bool onByDefault = true; ///< without any switch or flag
+  std::string needs;       ///< what it asks of the target, or the flag that asks for it
   std::string summary;
 };
 
@@ -32,6 +32,8 @@ struct PipelineOptions {
   /// Passes of later phases are left out.
   Phase stopAfter = Phase::Plan;
   ParallelDegrees degrees;
+  /// Divide the tokens of a step among the ranks that share it (scatter-tokens).
+  bool sequenceParallel = false;
   /// Optional passes that are switched on or off against their default.
   std::map<std::string, bool> switches = {};
   /// Let buffers share memory.

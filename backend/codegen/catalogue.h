@@ -13,7 +13,8 @@ namespace vinci {
 enum class ConstantKind {
   ElementType, ///< the name of a dtype; part of the template function's name, not an argument
   RegionType,  ///< likewise; float32 or the kernel's `dtype`: what part of the kernel computes in
-  Rows,        ///< "tokens" or "logit_rows", or a multiple such as "tokens*8": what counts the rows
+  Rows,        ///< "tokens", "logit_rows" or "token_shares", or a multiple such as "tokens*8": what
+               ///< counts the rows
   Size,        ///< an integer between `least` and `most`
   Flag,        ///< 0 or 1
   Real,        ///< a finite double

@@ -90,16 +90,19 @@ RowCount KernelSpec::rows() const {
   const std::string_view symbol = std::string_view(spelling).substr(0, star);
   const std::string_view scale =
       std::string_view(spelling).substr(std::min(star + 1, spelling.size()));
-  RowCount rows{symbol == "tokens" ? VINCI_DIM_TOKENS : VINCI_DIM_LOGIT_ROWS, 1};
+  RowCount rows{symbol == "tokens"         ? VINCI_DIM_TOKENS
+                : symbol == "token_shares" ? VINCI_DIM_TOKEN_SHARES
+                                           : VINCI_DIM_LOGIT_ROWS,
+                1};
   const bool legal =
       scale.empty() ? star == spelling.size()
                     : std::from_chars(scale.data(), scale.data() + scale.size(), rows.scale).ptr ==
                           scale.data() + scale.size();
-  if ((symbol != "tokens" && symbol != "logit_rows") || !legal || rows.scale < 1 ||
-      rows.scale > 65536)
-    failInternal(
-        "kernel {}: rows \"{}\" must be tokens, logit_rows, or a multiple such as tokens*8", op,
-        spelling);
+  if ((symbol != "tokens" && symbol != "logit_rows" && symbol != "token_shares") || !legal ||
+      rows.scale < 1 || rows.scale > 65536)
+    failInternal("kernel {}: rows \"{}\" must be tokens, logit_rows, token_shares, or a multiple "
+                 "such as tokens*8",
+                 op, spelling);
   return rows;
 }
 
@@ -131,8 +134,10 @@ std::string symbolName(const KernelSpec &spec) {
         name += fmt::format("_{}_{}", constant, spec.text(constant));
       break;
     case ConstantKind::Rows:
-      if (spec.rows().symbol != VINCI_DIM_TOKENS)
+      if (spec.rows().symbol == VINCI_DIM_LOGIT_ROWS)
         name += "_logit_rows";
+      if (spec.rows().symbol == VINCI_DIM_TOKEN_SHARES)
+        name += "_token_shares";
       if (spec.rows().scale != 1)
         name += fmt::format("_rows{}", spec.rows().scale);
       break;

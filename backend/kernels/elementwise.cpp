@@ -60,7 +60,7 @@ void swigluQuant(const Tile &t, int8_t *out, float *outScale, const T *gate, con
 } // namespace
 
 #define ADD(T, name)                                                                               \
-  extern "C" void vinci_add_##name(VINCI_COMMAND, uint64_t n, uint64_t, VINCI_TILES) {             \
+  extern "C" void vinci_add_##name(VINCI_COMMAND, uint64_t n, VINCI_TILES) {                       \
     map(tileOf(dims, tile, symbol, scale, rowBlock, columns), output<T>(buffers, 0),               \
         input<T>(buffers, 1), input<T>(buffers, 2), n, [](Floats a, Floats b) { return a + b; });  \
   }

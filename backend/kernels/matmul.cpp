@@ -238,6 +238,11 @@ void groupedMatmulSwiglu(const Tile &t, T *out, uint64_t n, const Grouped<T> &g)
     matmul(tileOf(dims, tile, symbol, scale, rowBlock, columns), output<Out>(buffers, 0),          \
            input<T>(buffers, 1), input<T>(buffers, 2), bias ? input<T>(buffers, 3) : nullptr, n,   \
            k);                                                                                     \
+  }                                                                                                \
+  extern "C" void vinci_matmul_all_reduce_##name##_##outName(                                      \
+      VINCI_COMMAND, uint64_t n, uint64_t k, uint64_t bias, uint64_t, VINCI_TILES) {               \
+    vinci_matmul_##name##_##outName(buffers, dims, tile, n, k, bias, symbol, scale, rowBlock,      \
+                                    columns);                                                      \
   }
 MATMUL(float, float32, float, float32)
 MATMUL(BFloat16, bfloat16, BFloat16, bfloat16)

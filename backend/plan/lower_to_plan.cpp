@@ -39,6 +39,7 @@ static_assert(int(llm::Symbol::One) == int(fb::Symbol::One));
 static_assert(int(llm::Symbol::Tokens) == int(fb::Symbol::Tokens));
 static_assert(int(llm::Symbol::Sequences) == int(fb::Symbol::Sequences));
 static_assert(int(llm::Symbol::LogitRows) == int(fb::Symbol::LogitRows));
+static_assert(int(llm::Symbol::TokenShares) == int(fb::Symbol::TokenShares));
 
 fb::DType dtypeOf(mlir::Type type) {
   if (type.isF32())
@@ -212,6 +213,7 @@ void Lowering::lowerLimits() {
   limits->max_tokens_per_step = uint32_t(attr.getMaxTokensPerStep());
   limits->max_batch = uint32_t(attr.getMaxBatch());
   limits->kv_blocks = uint32_t(attr.getKvBlocks());
+  limits->token_shares = uint32_t(attr.getTokenShares().value_or(1));
   plan_.limits = std::move(limits);
 
   auto caches = members<npu::KvCacheOp>();
@@ -339,6 +341,12 @@ KernelSpec specOf(npu::LaunchOp op) {
     else
       value = mlir::cast<mlir::StringAttr>(constant.getValue()).getValue().str();
   }
+  if (op.getAxes()) {
+    int64_t mask = 0;
+    for (int64_t axis : *op.getAxes())
+      mask |= int64_t(1) << axis;
+    spec.constants["axes"] = mask;
+  }
   validate(spec);
   return spec;
 }
@@ -378,6 +386,15 @@ uint32_t Lowering::kernelOf(npu::LaunchOp op, const KernelSpec &spec) {
                  spec.op, op.getOutputs().size(), op.getInputs().size(), kernel->outputs,
                  kernel->operands - kernel->outputs);
   kernel->cost = toPlan(costs_->costOf(op, spec));
+  if (op.getAxes()) { // then it sums what it has computed
+    auto sum = std::make_unique<fb::CollectiveT>();
+    sum->kind = fb::CollectiveKind::AllReduce;
+    sum->axes = axesOf(*op.getAxes());
+    sum->dtype = toPlanDType(spec.dtype("out_dtype"));
+    sum->count = std::make_unique<fb::Dim>(fb::Symbol(spec.rows().symbol),
+                                           spec.rows().scale * uint64_t(spec.integer("n")));
+    kernel->collective = std::move(sum);
+  }
   plan_.kernels.push_back(std::move(kernel));
   specs_.push_back(spec);
   return found->second;
@@ -397,12 +414,18 @@ uint32_t Lowering::collectiveOf(npu::LaunchOp op) {
   collective->axes = axesOf(*op.getAxes());
   collective->dtype = toPlanDType(*dtype);
   collective->count = std::make_unique<fb::Dim>(fb::Symbol(rows->symbol), uint64_t(count));
+  std::string whole;
+  if (auto symbol = mlir::dyn_cast_if_present<mlir::StringAttr>(constant("whole"))) {
+    whole = fmt::format("_of_{}x{}", count, std::string_view(symbol.getValue()));
+    collective->whole = std::make_unique<fb::Dim>(
+        fb::Symbol(llm::parseDim(symbol.getValue())->symbol), uint64_t(count));
+  }
 
   auto kernel = std::make_unique<fb::KernelT>();
   kernel->op = op.getKernel().str();
-  kernel->symbol =
-      fmt::format("{}_{}_{}x{}_over_{}", kernel->op, toString(*dtype), count,
-                  std::string_view(llm::toString(rows->symbol)), fmt::join(collective->axes, "_"));
+  kernel->symbol = fmt::format("{}_{}_{}x{}{}_over_{}", kernel->op, toString(*dtype), count,
+                               std::string_view(llm::toString(rows->symbol)), whole,
+                               fmt::join(collective->axes, "_"));
   kernel->operands = 2;
   kernel->outputs = 1;
   auto [found, isNew] = collectives_.emplace(kernel->symbol, uint32_t(plan_.kernels.size()));
@@ -415,7 +438,7 @@ uint32_t Lowering::collectiveOf(npu::LaunchOp op) {
 
 void Lowering::lowerLaunch(npu::LaunchOp op, fb::BodyT &body, const Index &parameters) {
   std::optional<KernelSpec> spec;
-  if (!op.getAxes())
+  if (!op.getAxes() || op.getKernel() == "matmul_all_reduce")
     spec = specOf(op);
   uint32_t kernel = spec ? kernelOf(op, *spec) : collectiveOf(op);
   auto operandFirst = uint32_t(body.operands.size());

@@ -35,6 +35,25 @@ void requireDivisor(const Integer &degree, std::string_view name, const Integer 
 
 // --- degrees
 
+/// What is divided as attention is, whatever a file says. Refusals are tools/compiler/degrees.h's.
+void noteUnheededDegrees(Import &import) {
+  const DeploymentSpec::Parallel &p = import.resolved.deployment.parallel;
+  for (const auto &[degree, name, what] :
+       {std::tuple(&p.oProjTp, "o_proj_tp", "o_proj is"),
+        std::tuple(&p.denseTp, "dense_tp", "dense feed-forward layers are")})
+    if (*degree && **degree != *p.attnTp)
+      import.findings.add(
+          FindingKind::NoEffect, degree->origin,
+          "{} is {}, which Vinci does not follow: {} divided as attention is, among "
+          "{} ranks (attn_tp)",
+          name, **degree, what, *p.attnTp);
+  if (p.sharedExpertTp.valueOr(1) > 1)
+    import.findings.add(
+        FindingKind::NoEffect, p.sharedExpertTp.origin,
+        "shared_expert_tp is {}, but no family that Vinci reads has a shared expert",
+        *p.sharedExpertTp);
+}
+
 void finishParallel(Import &import) {
   DeploymentSpec::Parallel &p = import.resolved.deployment.parallel;
   if (!p.worldSize && !p.attnTp && !p.attnDp)
@@ -64,6 +83,7 @@ void finishParallel(Import &import) {
   derive(p.embedTp, p.replicateEmbedding.valueOr(false) ? 1 : *p.attnTp,
          p.replicateEmbedding.valueOr(false) ? "replicate_embedding" : "attn_tp");
   derive(p.lmHeadTp, *p.attnTp, "attn_tp");
+  noteUnheededDegrees(import);
 
   const Setting<std::vector<int64_t>> &devices = import.resolved.deployment.execution.devices;
   const int64_t perHost = import.resolved.deployment.execution.devicesPerHost.valueOr(*world);

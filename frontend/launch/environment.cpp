@@ -148,6 +148,7 @@ const std::vector<Variable> &variables() {
       "no stack reads it; ASCEND_RT_VISIBLE_DEVICES chooses devices";
   constexpr std::string_view deterministic = "Vinci always computes the same bits";
   constexpr std::string_view fusion = "Vinci decides which kernels are fused by its own passes";
+  static const std::vector<ValueName> flashComm = {{"0", "false"}, {"1", "true"}};
   static const std::vector<Variable> table = [&] {
     std::vector<Variable> rows = {
         // Devices and memory.
@@ -188,6 +189,8 @@ const std::vector<Variable> &variables() {
         checked("TASK_QUEUE_ENABLE", {{"0"}, {"1"}, {"2"}}),
         Variable{
             {"VLLM_ASCEND_ENABLE_NZ", "weights.nz_layout", {{"0", "false"}, {"1"}, {"2", "true"}}}},
+        Variable{{"VLLM_ASCEND_ENABLE_FLASHCOMM", "parallel.sequence", flashComm}},
+        Variable{{"VLLM_ASCEND_ENABLE_FLASHCOMM1", "parallel.sequence", flashComm}},
         checked("MS_ENABLE_TRACE_MEMORY", onOff),
         checked("MS_DEV_SAVE_GRAPHS", {{"0"}, {"1"}, {"2"}, {"3"}}),
         checked("GLOG_v", {{"0"}, {"1"}, {"2"}, {"3"}, {"4"}}),
@@ -198,8 +201,6 @@ const std::vector<Variable> &variables() {
         noEffect("ATB_MATMUL_SHUFFLE_K_ENABLE", deterministic),
         noEffect("ATB_LLM_LCOC_ENABLE", fusion),
         noEffect("VLLM_ASCEND_ENABLE_MLAPO", fusion),
-        noEffect("VLLM_ASCEND_ENABLE_FLASHCOMM", fusion),
-        noEffect("VLLM_ASCEND_ENABLE_FLASHCOMM1", fusion),
         noEffect("VLLM_ASCEND_ENABLE_MATMUL_ALLREDUCE", fusion),
         noEffect("VLLM_ASCEND_ENABLE_DENSE_OPTIMIZE", fusion),
         noEffect("VLLM_ASCEND_ENABLE_PREFETCH_MLP", "prefetch ratios stand in --additional-config"),

@@ -165,4 +165,7 @@ private:
   bool failed_ = false;
 };
 
+/// A matmul, or one that goes on with what it computes (LlmComputeVerifiers.cpp).
+template <typename Op> llvm::LogicalResult verifyMatmul(Op op);
+
 } // namespace vinci::llm

@@ -17,6 +17,8 @@ llvm::StringRef toString(Symbol symbol) {
     return "sequences";
   case Symbol::LogitRows:
     return "logit_rows";
+  case Symbol::TokenShares:
+    return "token_shares";
   }
   return "";
 }
@@ -39,7 +41,7 @@ std::optional<DimExpr> parseDim(llvm::StringRef text) {
       (scaleText.empty() || scaleText.front() == '0' || !llvm::all_of(scaleText, llvm::isDigit) ||
        scaleText.getAsInteger(10, scale) || scale > maxDimension))
     return std::nullopt;
-  for (Symbol symbol : {Symbol::Tokens, Symbol::Sequences, Symbol::LogitRows})
+  for (Symbol symbol : {Symbol::Tokens, Symbol::Sequences, Symbol::LogitRows, Symbol::TokenShares})
     if (name == toString(symbol))
       return DimExpr(symbol, scale);
   return std::nullopt;

@@ -14,9 +14,9 @@
 namespace vinci::llm {
 
 /// Values match `Symbol` of runtime/plan/plan.fbs.
-enum class Symbol : uint8_t { One = 0, Tokens = 1, Sequences = 2, LogitRows = 3 };
+enum class Symbol : uint8_t { One = 0, Tokens = 1, Sequences = 2, LogitRows = 3, TokenShares = 4 };
 
-/// "tokens", "sequences", "logit_rows".
+/// "tokens", "sequences", "logit_rows", "token_shares".
 llvm::StringRef toString(Symbol symbol);
 
 /// `scale` times `symbol`. Implicit from an integer: a constant.

@@ -50,7 +50,8 @@ Attribute DimsAttr::parse(AsmParser &parser, Type) {
     if (!dim)
       return parser.emitError(loc)
              << "unknown dimension '" << text
-             << "'; legal are tokens, sequences and logit_rows, or a multiple such as tokens*8";
+             << "'; legal are tokens, sequences, logit_rows and token_shares, or a multiple "
+                "such as tokens*8";
     names.push_back(*dim);
     return success();
   };
@@ -155,12 +156,14 @@ LogicalResult ModelAttr::verify(EmitError emitError, StringRef name, StringRef a
 }
 
 LogicalResult LimitsAttr::verify(EmitError emitError, int64_t maxSeqLen, int64_t maxTokensPerStep,
-                                 int64_t maxBatch, int64_t kvBlocks, int64_t blockSize) {
+                                 int64_t maxBatch, int64_t kvBlocks, int64_t blockSize,
+                                 std::optional<int64_t> tokenShares) {
   if (failed(checkRange(emitError, "max_seq_len", maxSeqLen, 1, maxInt32)) ||
       failed(checkRange(emitError, "max_tokens_per_step", maxTokensPerStep, 1, maxInt32)) ||
       failed(checkRange(emitError, "max_batch", maxBatch, 1, maxInt32 - 1)) ||
       failed(checkRange(emitError, "kv_blocks", kvBlocks, 1, maxInt32)) ||
-      failed(checkRange(emitError, "block_size", blockSize, 16, 65536)))
+      failed(checkRange(emitError, "block_size", blockSize, 16, 65536)) ||
+      failed(checkRange(emitError, "token_shares", tokenShares.value_or(2), 2, 65536)))
     return failure();
   if (blockSize % 16 != 0)
     return emitError() << "block_size is " << blockSize << "; it must be a multiple of 16";

@@ -22,6 +22,7 @@ def Llm_DimsAttr : Llm_Attr<"Dims", "dims", [DeclareAttrInterfaceMethods<Verifia
     | `tokens` | tokens of the step, over all sequences |
     | `sequences` | sequences of the step |
     | `logit_rows` | rows that logits are computed for |
+    | `token_shares` | a rank's share of the tokens: ceil(tokens / `token_shares` of `llm.limits`) |
     | `tokens*8` | eight times `tokens`: the rows of a mixture of experts with top_k 8 |
 
     ```mlir
@@ -108,7 +109,9 @@ def Llm_LimitsAttr : Llm_Attr<"Limits", "limits"> {
   let description = [{
     Carried by the module as `llm.limits`. A step has at most `max_tokens_per_step` tokens (and as many rows of logits)
     in at most `max_batch` sequences of at most `max_seq_len` tokens; the KV cache of a layer has `kv_blocks` blocks of
-    `block_size` tokens.
+    `block_size` tokens. With `token_shares`, n, ranks divide the rows of a step among them (`scatter-tokens`): rank i of n has
+    those from i * ceil(tokens / n) on, and computes ceil(tokens / n) of them whether they are there or not; nobody reads the
+    others.
 
     ```mlir
     #llm.limits<max_seq_len = 2048, max_tokens_per_step = 512, max_batch = 8, kv_blocks = 64, block_size = 128>
@@ -119,9 +122,14 @@ def Llm_LimitsAttr : Llm_Attr<"Limits", "limits"> {
     "int64_t":$max_tokens_per_step,
     "int64_t":$max_batch,
     "int64_t":$kv_blocks,
-    "int64_t":$block_size);
+    "int64_t":$block_size,
+    OptionalParameter<"::std::optional<int64_t>">:$token_shares);
   let assemblyFormat = "`<` struct(params) `>`";
   let genVerifyDecl = 1;
+  let builders = [AttrBuilder<(ins "int64_t":$maxSeqLen, "int64_t":$maxTokensPerStep, "int64_t":$maxBatch,
+                                   "int64_t":$kvBlocks, "int64_t":$blockSize), [{
+    return $_get($_ctxt, maxSeqLen, maxTokensPerStep, maxBatch, kvBlocks, blockSize, ::std::nullopt);
+  }]>];
   let extraClassDeclaration = [{
     /// Entries of a row of block tables: ceil(max_seq_len / block_size).
     int64_t getMaxBlocksPerSequence() const {
@@ -129,7 +137,8 @@ def Llm_LimitsAttr : Llm_Attr<"Limits", "limits"> {
     }
     /// The largest value of a symbol.
     int64_t getBound(Symbol symbol) const {
-      return symbol == Symbol::Sequences ? getMaxBatch() : getMaxTokensPerStep();
+      const int64_t shares = symbol == Symbol::TokenShares ? getTokenShares().value_or(1) : 1;
+      return symbol == Symbol::Sequences ? getMaxBatch() : (getMaxTokensPerStep() + shares - 1) / shares;
     }
   }];
 }

@@ -38,6 +38,11 @@ def Llm_AllGatherOp : Llm_CollectiveOp<"all_gather"> {
     ```mlir
     %0 = llm.all_gather %x over [0] : tensor<?x128xf32, #tokens> -> tensor<?x128xf32, #x4_tokens>
     ```
+    Shares of the tokens make the tokens: the last ranks' may be short or empty, and what lies beyond the end is left out.
+
+    ```mlir
+    %1 = llm.all_gather %y over [0] : tensor<?x256xbf16, #token_shares> -> tensor<?x256xbf16, #tokens>
+    ```
     Sharding rule: rows that are sharded over these axes become whole.
     Cost with n ranks: (n-1) times the bytes of x sent and received by each.
   }];
@@ -55,12 +60,39 @@ def Llm_ReduceScatterOp : Llm_CollectiveOp<"reduce_scatter"> {
     ```mlir
     %0 = llm.reduce_scatter %x over [0] : tensor<?x256xbf16, #x4_tokens> -> tensor<?x256xbf16, #tokens>
     ```
+    Of tokens a rank keeps its share; what a short one lacks is not written.
+
+    ```mlir
+    %1 = llm.reduce_scatter %y over [0] : tensor<?x256xbf16, #tokens> -> tensor<?x256xbf16, #token_shares>
+    ```
     Sharding rule: a partial sum over these axes becomes whole, with its rows sharded over them.
     Cost with n ranks: (n-1)/n bytes of x sent and received by each.
   }];
   let arguments = (ins Llm_FloatTensor<[2, 3], "[rows, n] or [rows, heads, n]">:$input, DenseI64ArrayAttr:$axes);
   let results = (outs Llm_FloatTensor<[2, 3], "n times fewer rows">:$result);
   let assemblyFormat = "$input `over` $axes attr-dict `:` type($input) `->` type($result)";
+  let extraClassDeclaration = ruleDeclaration # axesDeclaration;
+}
+
+def Llm_MatmulAllReduceOp : Llm_CollectiveOp<"matmul_all_reduce"> {
+  let summary = "A projection whose results are partial sums, and their sum over the ranks of a group.";
+  let description = [{
+    `llm.all_reduce` of `llm.matmul`: the product is rounded before it is summed, so the result is the same bits. One command:
+    as soon as a rank's part is there, it joins the collective.
+
+    ```mlir
+    %0 = llm.matmul_all_reduce %x, %o_proj over [0]
+        : (tensor<?x128xbf16, #tokens>, tensor<256x128xbf16>) -> tensor<?x256xbf16, #tokens>
+    ```
+    Sharding rule: `(i,k),(j,k),(j)->(i,j)`, with k sharded over these axes; the result is whole.
+    Cost: that of the two ops, less one launch and what of the shorter of the two fits behind the longer.
+  }];
+  let arguments = (ins Llm_FloatTensor<[2], "[rows, k]">:$input, Llm_FloatTensor<[2], "[n, k]">:$weight,
+                       Optional<Llm_FloatTensor<[1], "[n]">>:$bias, DenseI64ArrayAttr:$axes);
+  let results = (outs Llm_FloatTensor<[2], "[rows, n]">:$result);
+  let assemblyFormat = [{
+    $input `,` $weight (`bias` $bias^)? `over` $axes attr-dict `:` functional-type(operands, results)
+  }];
   let extraClassDeclaration = ruleDeclaration # axesDeclaration;
 }
 

@@ -19,6 +19,9 @@ int64_t AllGatherOp::getGroupSize() {
 int64_t ReduceScatterOp::getGroupSize() {
   return groupSize(*this, getAxes());
 }
+int64_t MatmulAllReduceOp::getGroupSize() {
+  return groupSize(*this, getAxes());
+}
 
 static LogicalResult verifyAxes(Operation *op, ArrayRef<int64_t> axes) {
   MeshAttr mesh = findMesh(op);
@@ -32,13 +35,23 @@ static LogicalResult verifyAxes(Operation *op, ArrayRef<int64_t> axes) {
   return success();
 }
 
-/// `many` has `times` as many rows as `few`, and the same otherwise.
+/// `many` has `times` as many rows as `few`, and the same otherwise. Shares of the tokens make the
+/// tokens.
 static LogicalResult verifyRows(Operation *op, const Tensor &many, const Tensor &few,
                                 int64_t times) {
   const DimExpr rows = few.dim(0);
   Checker check(op);
-  check.is("rows", many, 0, DimExpr(rows.symbol, rows.scale * times),
-           "the ranks of a group times the rows of " + few.name.str());
+  if (rows.symbol == Symbol::TokenShares) {
+    const int64_t shares = findLimits(op) ? findLimits(op).getTokenShares().value_or(1) : 1;
+    check.require(shares == times, [&](auto &&out) {
+      out << "is among " << times << " ranks, but the tokens are divided into " << shares
+          << " shares by token_shares of llm.limits; they must be equal";
+    });
+    check.is("rows", many, 0, DimExpr(Symbol::Tokens, rows.scale), "what the shares make");
+  } else {
+    check.is("rows", many, 0, DimExpr(rows.symbol, rows.scale * times),
+             "the ranks of a group times the rows of " + few.name.str());
+  }
   check.require(many.type.getRank() == few.type.getRank(),
                 [&](auto &&out) { out << "changes the rank of its operand"; });
   if (check.failed())
@@ -64,6 +77,12 @@ LogicalResult ReduceScatterOp::verify() {
     return failure();
   return verifyRows(*this, Tensor("input", getInput()), Tensor("result", getResult()),
                     getGroupSize());
+}
+
+LogicalResult MatmulAllReduceOp::verify() {
+  if (failed(verifyAxes(*this, getAxes())))
+    return failure();
+  return verifyMatmul(*this);
 }
 
 LogicalResult JoinColumnsOp::verify() {

@@ -52,9 +52,10 @@ LogicalResult AddRmsNormOp::verify() {
   return verifyNorm(*this);
 }
 
-LogicalResult MatmulOp::verify() {
-  Tensor input("input", getInput()), weight("weight", getWeight()), result("result", getResult());
-  Checker check(*this);
+template <typename Op> LogicalResult verifyMatmul(Op op) {
+  Tensor input("input", op.getInput()), weight("weight", op.getWeight()),
+      result("result", op.getResult());
+  Checker check(op);
   check.activation(input)
       .constant(weight)
       .same("k", weight, 1, input, 1)
@@ -68,11 +69,17 @@ LogicalResult MatmulOp::verify() {
                      << "; legal are f32 and " << input.type.getElementType()
                      << ", the type of the input";
                });
-  if (getBias()) {
-    Tensor bias("bias", getBias());
+  if (op.getBias()) {
+    Tensor bias("bias", op.getBias());
     check.constant(bias).same("n", bias, 0, weight, 0).sameType(bias, weight);
   }
   return check.keeps(PrecisionRegion::Compute, "multiplies", input.type.getElementType());
+}
+template LogicalResult verifyMatmul(MatmulOp);
+template LogicalResult verifyMatmul(MatmulAllReduceOp);
+
+LogicalResult MatmulOp::verify() {
+  return verifyMatmul(*this);
 }
 
 /// `flat` is [tokens, heads * head_dim] and `heads` is [tokens, heads, head_dim].

@@ -13,6 +13,11 @@ def Llm_AxisListParameter : ArrayRefParameter<"int64_t"> {
   let printer = "::vinci::llm::printIntList($_printer, $_self)";
 }
 
+def Llm_OptionalAxisListParameter : OptionalArrayRefParameter<"int64_t"> {
+  let parser = "::vinci::llm::parseIntList($_parser)";
+  let printer = "::vinci::llm::printIntList($_printer, $_self)";
+}
+
 def Llm_MeshAttr : Llm_ShardingAttr<"Mesh", "mesh"> {
   let summary = "The ranks that a partitioned model runs on.";
   let description = [{
@@ -21,11 +26,14 @@ def Llm_MeshAttr : Llm_ShardingAttr<"Mesh", "mesh"> {
     parallelism, expert parallelism - is a set of axes, and its groups are the ranks that differ along these axes only. All
     ranks run one program; types in it are those of what one rank holds.
 
+    Along the axes in `data` ranks have sequences, and so tokens, of their own: the rows of a step are sharded over them.
+    Ranks that differ along the others only are a *group*: they have the same step. (8 groups of 4 ranks:)
+
     ```mlir
-    module attributes {llm.mesh = #llm.mesh<axes = [8, 4]>} {}
+    module attributes {llm.mesh = #llm.mesh<axes = [8, 4], data = [0]>} {}
     ```
   }];
-  let parameters = (ins Llm_AxisListParameter:$axes);
+  let parameters = (ins Llm_AxisListParameter:$axes, Llm_OptionalAxisListParameter:$data);
   let assemblyFormat = "`<` struct(params) `>`";
   let genVerifyDecl = 1;
   let extraClassDeclaration = [{
@@ -33,6 +41,8 @@ def Llm_MeshAttr : Llm_ShardingAttr<"Mesh", "mesh"> {
     int64_t getRanks() const;
     /// Ranks of a group: the product of these axes.
     int64_t getSize(::llvm::ArrayRef<int64_t> axes) const;
+    /// The axes along which ranks have the same step: those that are not in `data`.
+    ::llvm::SmallVector<int64_t, 2> getGroupAxes() const;
     /// Which of its group's ranks `rank` is: its place along these axes, row-major.
     int64_t getIndex(::llvm::ArrayRef<int64_t> axes, int64_t rank) const;
   }];

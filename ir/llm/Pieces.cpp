@@ -28,6 +28,14 @@ int64_t MeshAttr::getSize(ArrayRef<int64_t> axes) const {
   return size;
 }
 
+SmallVector<int64_t, 2> MeshAttr::getGroupAxes() const {
+  SmallVector<int64_t, 2> axes;
+  for (int64_t axis = 0; axis < int64_t(getAxes().size()); ++axis)
+    if (!llvm::is_contained(getData(), axis))
+      axes.push_back(axis);
+  return axes;
+}
+
 int64_t MeshAttr::getIndex(ArrayRef<int64_t> axes, int64_t rank) const {
   int64_t index = 0, size = 1;
   for (int64_t axis = getAxes().size() - 1; axis >= 0; --axis) {
@@ -41,7 +49,8 @@ int64_t MeshAttr::getIndex(ArrayRef<int64_t> axes, int64_t rank) const {
   return index;
 }
 
-LogicalResult MeshAttr::verify(EmitError emitError, ArrayRef<int64_t> axes) {
+LogicalResult MeshAttr::verify(EmitError emitError, ArrayRef<int64_t> axes,
+                               ArrayRef<int64_t> data) {
   int64_t ranks = 1;
   if (axes.empty())
     return emitError() << "a mesh has no axes; a module for one device has no mesh";
@@ -51,6 +60,10 @@ LogicalResult MeshAttr::verify(EmitError emitError, ArrayRef<int64_t> axes) {
                          << maxRanks << " ranks in all";
     ranks *= size;
   }
+  if (!data.empty() && (data.front() < 0 || data.back() >= int64_t(axes.size()) ||
+                        !llvm::is_sorted(data, std::less_equal<>())))
+    return emitError() << "a mesh has the data axes [" << data
+                       << "]; legal are ascending indices of its " << axes.size() << " axes";
   return success();
 }
 

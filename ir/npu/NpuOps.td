@@ -153,7 +153,9 @@ def Npu_LaunchOp : Npu_Op<"launch", [HasParent<"BodyOp">, DeclareOpInterfaceMeth
 
     With `over` the command is a collective of its name among the ranks that differ along these axes of the mesh alone:
     `all_reduce`, `all_gather` or `reduce_scatter`, with the receiving and the sending buffer, and `count` elements for each
-    of `rows`: of what a rank sends, or, of `reduce_scatter`, receives.
+    of `rows`: of what a rank sends, or, of `reduce_scatter`, receives. If these are `token_shares`, then `whole` says that
+    all of them together are `tokens`. `matmul_all_reduce` has the operands and the constants of `matmul`, and then sums
+    what it has written.
 
     ```mlir
     npu.launch "matmul" writes(arena @q) reads(arena @x, parameter @q_proj) {bias = 0, dtype = "bfloat16", k = 64, n = 64}

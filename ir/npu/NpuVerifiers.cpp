@@ -182,6 +182,7 @@ static constexpr KeptConstant keptConstants[] = {
     {"append_qkv", "compute", llm::PrecisionRegion::Layernorm, "norm"},
     {"append_qkv", "rotary", llm::PrecisionRegion::Rotary, "rope"},
     {"matmul", "dtype", llm::PrecisionRegion::Compute},
+    {"matmul_all_reduce", "dtype", llm::PrecisionRegion::Compute},
     {"grouped_matmul", "dtype", llm::PrecisionRegion::Compute},
     {"grouped_matmul_swiglu", "dtype", llm::PrecisionRegion::Compute}};
 
@@ -221,9 +222,12 @@ static LogicalResult verifyCollective(LaunchOp launch) {
     return launch.emitOpError()
            << "goes over the axes [" << axes
            << "]; legal are ascending indices of the axes of the module's llm.mesh";
+  if (launch.getKernel() == "matmul_all_reduce")
+    return success(); // its operands are those of the catalogue's matmul
   if (!llvm::is_contained({"all_reduce", "all_gather", "reduce_scatter"}, launch.getKernel()))
     return launch.emitOpError() << "is the collective \"" << launch.getKernel()
-                                << "\"; legal are all_reduce, all_gather and reduce_scatter";
+                                << "\"; legal are all_reduce, all_gather, reduce_scatter and "
+                                   "matmul_all_reduce";
   if (launch.getOutputs().size() != 1 || launch.getInputs().size() != 1)
     return launch.emitOpError() << "is a collective with " << launch.getOutputs().size()
                                 << " outputs and " << launch.getInputs().size()

@@ -155,14 +155,17 @@ FailureOr<Kernel> collective(Operation *op, ArrayRef<int64_t> axes) {
   int64_t count = 1;
   for (const llm::DimExpr &dim : shape(part))
     count *= dim.scale;
-  return KernelBuilder(op)
-      .writes(result)
+  const llm::Symbol rows = shape(part)[0].symbol;
+  KernelBuilder builder(op);
+  builder.writes(result)
       .reads(input)
       .dtype(input)
       .set("count", count)
-      .set("rows", llm::toString(shape(part)[0].symbol))
-      .over(axes)
-      .build();
+      .set("rows", llm::toString(rows))
+      .over(axes);
+  if (rows == llm::Symbol::TokenShares && !isa<llm::AllReduceOp>(op))
+    builder.set("whole", llm::toString(llm::Symbol::Tokens));
+  return builder.build();
 }
 
 FailureOr<Kernel> kernel(llm::RopeTableOp op) {
@@ -224,9 +227,9 @@ FailureOr<Kernel> kernel(llm::RmsNormQuantOp op) {
       .build();
 }
 
-FailureOr<Kernel> kernel(llm::MatmulOp op) {
+/// The operands and constants of a matmul.
+template <typename Op> KernelBuilder &matmul(KernelBuilder &builder, Op op) {
   llm::DimExpr rows = shape(op.getInput())[0];
-  KernelBuilder builder(op);
   builder.writes(op.getResult())
       .reads(op.getInput())
       .readsWeight(op.getWeight(), Packing::Panel32)
@@ -238,7 +241,17 @@ FailureOr<Kernel> kernel(llm::MatmulOp op) {
       .set("rows", llm::toString(rows));
   if (op.getBias())
     builder.readsWeight(op.getBias());
-  return builder.build();
+  return builder;
+}
+
+FailureOr<Kernel> kernel(llm::MatmulOp op) {
+  KernelBuilder builder(op);
+  return matmul(builder, op).build();
+}
+
+FailureOr<Kernel> kernel(llm::MatmulAllReduceOp op) {
+  KernelBuilder builder(op);
+  return matmul(builder, op).over(op.getAxes()).build();
 }
 
 FailureOr<Kernel> kernel(llm::RopeOp op) {
@@ -338,17 +351,26 @@ FailureOr<Kernel> kernel(llm::AttentionOp op, llm::LimitsAttr limits) {
       .build();
 }
 
-/// add, mul, silu: heads are columns.
-FailureOr<Kernel> elementwise(Operation *op) {
+/// What add, mul and silu have in common: heads are columns.
+KernelBuilder &elementwise(KernelBuilder &builder, Operation *op) {
   Value result = op->getResult(0);
-  int64_t perToken = 0;
-  KernelBuilder builder(op);
-  builder.rowsPerTokenTimes(result, perToken).writes(result);
+  builder.writes(result);
   for (Value operand : op->getOperands())
     builder.reads(operand);
   bool heads = cast<RankedTensorType>(result.getType()).getRank() == 3;
-  return builder.dtype(result)
-      .set("n", size(result, 1) * (heads ? size(result, 2) : 1))
+  return builder.dtype(result).set("n", size(result, 1) * (heads ? size(result, 2) : 1));
+}
+
+/// The residual stream may be divided by tokens.
+FailureOr<Kernel> kernel(llm::AddOp op) {
+  KernelBuilder builder(op);
+  return elementwise(builder, op).set("rows", llm::toString(shape(op.getResult())[0])).build();
+}
+
+FailureOr<Kernel> kernelPerToken(Operation *op) {
+  int64_t perToken = 0;
+  KernelBuilder builder(op);
+  return elementwise(builder.rowsPerTokenTimes(op->getResult(0), perToken), op)
       .set("rows_per_token", perToken)
       .build();
 }
@@ -629,17 +651,18 @@ FailureOr<Kernel> kernel(llm::GroupedMatmulSwigluQuantOp op) {
 
 FailureOr<Kernel> kernelFor(Operation *op, llm::LimitsAttr limits) {
   return llvm::TypeSwitch<Operation *, FailureOr<Kernel>>(op)
-      .Case<llm::EmbeddingOp, llm::JoinColumnsOp, llm::RopeTableOp, llm::RmsNormOp,
-            llm::AddRmsNormOp, llm::RmsNormQuantOp, llm::MatmulOp, llm::RopeOp, llm::RopeQkOp,
-            llm::SplitQkvOp, llm::SwigluOp, llm::SwigluQuantOp, llm::GatherRowsOp, llm::TopKOp,
-            llm::MoeRouteOp, llm::InversePermutationOp, llm::PermuteTokensOp, llm::GroupedMatmulOp,
-            llm::GroupedMatmulSwigluOp, llm::GroupedMatmulSwigluQuantOp, llm::UnpermuteTokensOp,
-            llm::WeightedSumOp, llm::MoeCombineOp, llm::QuantizeOp,
-            llm::DynamicQuantizeOp, llm::QuantMatmulOp, llm::DynamicQuantMatmulOp,
-            llm::GroupedDynamicQuantMatmulOp>([](auto typed) { return kernel(typed); })
+      .Case<llm::EmbeddingOp, llm::JoinColumnsOp, llm::RopeTableOp, llm::AddOp, llm::RmsNormOp,
+            llm::AddRmsNormOp, llm::RmsNormQuantOp, llm::MatmulOp, llm::MatmulAllReduceOp,
+            llm::RopeOp, llm::RopeQkOp, llm::SplitQkvOp, llm::SwigluOp, llm::SwigluQuantOp,
+            llm::GatherRowsOp, llm::TopKOp, llm::MoeRouteOp, llm::InversePermutationOp,
+            llm::PermuteTokensOp, llm::GroupedMatmulOp, llm::GroupedMatmulSwigluOp,
+            llm::GroupedMatmulSwigluQuantOp, llm::UnpermuteTokensOp, llm::WeightedSumOp,
+            llm::MoeCombineOp, llm::QuantizeOp, llm::DynamicQuantizeOp, llm::QuantMatmulOp,
+            llm::DynamicQuantMatmulOp, llm::GroupedDynamicQuantMatmulOp>(
+          [](auto typed) { return kernel(typed); })
       .Case<llm::KvAppendOp, llm::AppendQkvOp, llm::AttentionOp>(
           [&](auto typed) { return kernel(typed, limits); })
-      .Case<llm::AddOp, llm::MulOp, llm::SiluOp>([](auto typed) { return elementwise(typed); })
+      .Case<llm::MulOp, llm::SiluOp>([](auto typed) { return kernelPerToken(typed); })
       .Case<llm::SoftmaxOp, llm::NormalizeRowsOp>([](auto typed) { return rowwise(typed); })
       .Case<llm::ArgsortOp, llm::ExpertOffsetsOp, llm::MoeSortOp>(
           [](auto typed) { return sorting(typed); })

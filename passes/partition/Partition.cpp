@@ -19,22 +19,6 @@ namespace vinci {
 
 namespace {
 
-bool contains(const Axes &axes, int64_t axis) {
-  return llvm::is_contained(axes, axis);
-}
-Axes without(const Axes &axes, const Axes &others) {
-  Axes result;
-  llvm::copy_if(axes, std::back_inserter(result), [&](int64_t a) { return !contains(others, a); });
-  return result;
-}
-Axes both(const Axes &a, const Axes &b) {
-  return without(a, without(a, b));
-}
-void unite(Axes &axes, const Axes &others) {
-  llvm::append_range(axes, without(others, axes));
-  llvm::sort(axes);
-}
-
 class BodyPartitioner {
 public:
   BodyPartitioner(llm::BodyOp body, llm::MeshAttr mesh, const ParallelAxes &axes)
@@ -444,7 +428,7 @@ private:
       return emitError(module.getLoc()) << "the module has a mesh already: it is partitioned, and "
                                            "can be compiled for no other degrees";
     const ParallelAxes axes = axesOf(degrees);
-    auto mesh = llm::MeshAttr::get(&getContext(), axes.mesh);
+    auto mesh = llm::MeshAttr::get(&getContext(), axes.mesh, axes.data);
     module->setAttr(llm::LlmDialect::meshAttrName, mesh);
     for (auto body : module.getOps<llm::BodyOp>())
       if (failed(checkDegrees(body, degrees)))

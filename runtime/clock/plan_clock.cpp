@@ -52,6 +52,14 @@ CollectiveKind kindOf(const fb::Collective &collective) {
   failInternal("unknown kind of collective");
 }
 
+/// Of a product whose tiles are sent while the next ones are computed: the longer hides the other.
+OpTime overlapped(const OpTime &a, const OpTime &b) {
+  OpTime time = a.us >= b.us ? a : b;
+  time.p10 = std::max(a.p10, b.p10);
+  time.p90 = std::max(a.p90, b.p90);
+  return time;
+}
+
 /// The devices of the ranks that rank 0 meets along `axes`.
 std::vector<uint32_t> groupAlong(const Mesh &mesh, MeshAxes axes,
                                  const std::vector<uint32_t> &devices) {
@@ -98,11 +106,13 @@ PlanClock::PlanClock(const Plan &plan, const CostModel &model, ClockOptions opti
       if (const fb::Collective *collective = kernel->collective()) {
         const MeshAxes axes = axesOf(*collective->axes());
         const std::vector<uint32_t> devices = groupAlong(mesh, axes, options.devices);
-        timed.cost = costOf(*collective, devices.size());
+        (computesFirst(*kernel) ? timed.sum.emplace() : timed.cost) =
+            costOf(*collective, devices.size());
         timed.context = {.collective = kindOf(*collective),
                          .expansion = options.expansion,
                          .group = model.spec().groupOf(devices)};
-      } else {
+      }
+      if (!kernel->collective() || computesFirst(*kernel)) {
         if (!kernel->cost())
           fail("{}: kernel {} carries no cost: this plan was compiled by a Vinci without a clock; "
                "compile it again",
@@ -116,15 +126,20 @@ PlanClock::PlanClock(const Plan &plan, const CostModel &model, ClockOptions opti
   }
 }
 
+OpTime PlanClock::timeOf(const TimedCommand &command, const StepRecord &step,
+                         uint32_t moeLayer) const {
+  CommandContext context = command.context;
+  context.moeLayer = moeLayer;
+  const OpTime time = model_.time(command.cost, step, context);
+  return command.sum ? overlapped(time, model_.time(*command.sum, step, context)) : time;
+}
+
 PlanClock::BodyTime PlanClock::timeOf(const Body &body, const fb::Body &table,
                                       const StepRecord &step, uint32_t moeLayer) const {
   BodyTime result;
   result.commands.reserve(body.commands.size());
-  for (const TimedCommand &command : body.commands) {
-    CommandContext context = command.context;
-    context.moeLayer = moeLayer;
-    result.commands.push_back(model_.time(command.cost, step, context));
-  }
+  for (const TimedCommand &command : body.commands)
+    result.commands.push_back(timeOf(command, step, moeLayer));
   const auto span = [&](double OpTime::*part) {
     return std::ranges::max(endsOf(table, result.commands, part));
   };
@@ -134,8 +149,10 @@ PlanClock::BodyTime PlanClock::timeOf(const Body &body, const fb::Body &table,
   return result;
 }
 
-template <typename Visit> void PlanClock::forEachCall(const StepRecord &step, Visit visit) const {
-  const fb::Entry *entry = plan_.entry(toString(step.entry));
+template <typename Visit>
+void PlanClock::forEachCall(EntryKind kind, StepRecord step, Visit visit) const {
+  const fb::Entry *entry = plan_.entry(toString(kind));
+  step.tokenShares = plan_.root()->limits()->token_shares();
   std::vector<std::optional<BodyTime>> times(bodies_.size());
   uint32_t moeLayer = 0;
   for (const fb::Call *call : *entry->calls()) {
@@ -149,9 +166,9 @@ template <typename Visit> void PlanClock::forEachCall(const StepRecord &step, Vi
   }
 }
 
-StepTimes PlanClock::time(const StepRecord &step) const {
+StepTimes PlanClock::time(EntryKind entry, const StepRecord &step) const {
   StepTimes times;
-  forEachCall(step, [&](const fb::Call &call, const BodyTime &time) {
+  forEachCall(entry, step, [&](const fb::Call &call, const BodyTime &time) {
     times.deviceUs += time.us;
     times.deviceP10 += time.p10;
     times.deviceP90 += time.p90;
@@ -161,10 +178,10 @@ StepTimes PlanClock::time(const StepRecord &step) const {
   return times;
 }
 
-std::vector<CommandTime> PlanClock::commands(const StepRecord &step) const {
+std::vector<CommandTime> PlanClock::commands(EntryKind entry, const StepRecord &step) const {
   std::vector<CommandTime> rows;
   std::vector<std::optional<size_t>> firstRow(bodies_.size());
-  forEachCall(step, [&](const fb::Call &call, const BodyTime &time) {
+  forEachCall(entry, step, [&](const fb::Call &call, const BodyTime &time) {
     const fb::Body *table = plan_.root()->bodies()->Get(call.body());
     std::optional<size_t> &first = firstRow[call.body()];
     if (!first) {
@@ -184,9 +201,9 @@ std::vector<CommandTime> PlanClock::commands(const StepRecord &step) const {
   return rows;
 }
 
-void PlanClock::trace(const StepRecord &step, const Trace &visit) const {
+void PlanClock::trace(EntryKind entry, const StepRecord &step, const Trace &visit) const {
   double begin = 0;
-  forEachCall(step, [&](const fb::Call &call, const BodyTime &time) {
+  forEachCall(entry, step, [&](const fb::Call &call, const BodyTime &time) {
     const fb::Body *table = plan_.root()->bodies()->Get(call.body());
     const std::vector<double> ends = endsOf(*table, time.commands, &OpTime::us);
     for (uint32_t i = 0; i < ends.size(); ++i) {

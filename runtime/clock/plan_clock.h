@@ -8,9 +8,11 @@
 #pragma once
 
 #include "runtime/device/cost_model.h"
+#include "runtime/plan/entry_kind.h"
 #include "runtime/plan/plan.h"
 
 #include <functional>
+#include <optional>
 #include <vector>
 
 namespace vinci {
@@ -46,14 +48,14 @@ public:
   PlanClock(const Plan &plan, const CostModel &model, ClockOptions options = {});
 
   /// Throws Error if the device cannot run a command, such as a product in bfloat16 on a 310P3.
-  StepTimes time(const StepRecord &step) const;
+  StepTimes time(EntryKind entry, const StepRecord &step) const;
   /// The same by command, in the order of first calls.
-  std::vector<CommandTime> commands(const StepRecord &step) const;
+  std::vector<CommandTime> commands(EntryKind entry, const StepRecord &step) const;
 
   /// Called for each command of the step with its start and end in microseconds from the step's.
   using Trace = std::function<void(const fb::Kernel &kernel, int32_t layer, uint32_t stream,
                                    double startUs, double endUs)>;
-  void trace(const StepRecord &step, const Trace &visit) const;
+  void trace(EntryKind entry, const StepRecord &step, const Trace &visit) const;
 
   const Plan &plan() const { return plan_; }
   const CostModel &model() const { return model_; }
@@ -62,6 +64,7 @@ private:
   struct TimedCommand {
     Cost cost;
     CommandContext context;
+    std::optional<Cost> sum; ///< of a product that sums its parts among ranks
   };
   struct Body {
     std::vector<TimedCommand> commands;
@@ -74,8 +77,10 @@ private:
 
   BodyTime timeOf(const Body &body, const fb::Body &table, const StepRecord &step,
                   uint32_t moeLayer) const;
-  /// Calls `visit(call, time)` for each call of the step's entry.
-  template <typename Visit> void forEachCall(const StepRecord &step, Visit visit) const;
+  OpTime timeOf(const TimedCommand &command, const StepRecord &step, uint32_t moeLayer) const;
+  /// Calls `visit(call, time)` for each call of the entry.
+  template <typename Visit>
+  void forEachCall(EntryKind entry, StepRecord step, Visit visit) const;
 
   const Plan &plan_;
   const CostModel &model_;

@@ -12,14 +12,13 @@ StepRecord PlanStepTimer::recordOf(const StepShape &shape) const {
     record.addSequence(1, context - 1);
   const bool captured = shape.mode == StepMode::Decode &&
                         (policy_.largestGraph == 0 || record.sequences <= policy_.largestGraph);
-  record.entry = shape.mode == StepMode::Decode ? EntryKind::Decode : EntryKind::Prefill;
   record.mode = captured ? policy_.decode : policy_.prefill;
   return record;
 }
 
 StepTime PlanStepTimer::time(const StepShape &shape) {
   const StepRecord record = recordOf(shape);
-  const StepTimes times = clock_.time(record);
+  const StepTimes times = clock_.time(entryOf(shape), record);
   const double hostUs = shape.mode != StepMode::Decode && policy_.prefillLaunchUs
                             ? *policy_.prefillLaunchUs * double(times.launches)
                             : times.hostUs;

@@ -26,8 +26,11 @@ public:
       : clock_(clock), policy_(policy) {}
 
   StepTime time(const StepShape &shape) override;
-  /// The step that is timed for such a shape.
+  /// The step that is timed for such a shape, and the entry that runs it.
   StepRecord recordOf(const StepShape &shape) const;
+  static EntryKind entryOf(const StepShape &shape) {
+    return shape.mode == StepMode::Decode ? EntryKind::Decode : EntryKind::Prefill;
+  }
 
 private:
   const PlanClock &clock_;

@@ -21,7 +21,7 @@ class CommunicatorGroup;
 
 /// Values of the symbolic dimensions of one step, in the order that kernels expect.
 struct StepDims {
-  std::array<uint64_t, VINCI_DIM_COUNT> values = {1, 0, 0, 0};
+  std::array<uint64_t, VINCI_DIM_COUNT> values = {1};
 
   uint64_t &operator[](VinciDim dim) { return values[dim]; }
   uint64_t operator[](VinciDim dim) const { return values[dim]; }
@@ -69,6 +69,8 @@ struct CollectiveCall {
   const void *send = nullptr;
   void *receive = nullptr;
   Extent count; ///< elements; what they count depends on the kind
+  Extent whole; ///< of gathers and scatters: elements of all ranks, if the last ones' parts may be
+                ///< short or empty; scale 0: `count` of each
   DType dtype = DType::Float32;
   uint32_t root = 0; ///< Broadcast only
   const StepDims *dims = nullptr;

@@ -46,7 +46,7 @@ private:
     if (count.dtype == DType::Int8)
       fail("{} of int8 is not possible; legal: float32, bfloat16, float16, int32", toString(kind));
     stream.launch(CollectiveCall{group_.get(), rank_, kind, send, receive, count.extent,
-                                 count.dtype, root, count.dims});
+                                 count.whole, count.dtype, root, count.dims});
   }
 
   std::shared_ptr<CommunicatorGroup> group_;

@@ -20,6 +20,10 @@ struct CollectiveCount {
   Extent extent;
   DType dtype = DType::Float32;
   const StepDims *dims = nullptr;
+  /// Of allGather and reduceScatter: elements of all ranks together, if fewer than `extent` of
+  /// each. Rank r then has those from r * extent on that there are, up to `extent`. Scale 0:
+  /// `extent` of each.
+  Extent whole = {};
 };
 
 class Communicator {

@@ -90,14 +90,16 @@ void CommunicatorGroup::checkMatching() {
   // Every step comes here: words are for those who need them.
   auto matches = [this](const Slot &slot) {
     const CollectiveCall &a = slots_[0].call, &b = slot.call;
-    return a.kind == b.kind && a.count.in(*a.dims) == b.count.in(*b.dims) && a.dtype == b.dtype &&
-           a.root == b.root;
+    return a.kind == b.kind && a.count.in(*a.dims) == b.count.in(*b.dims) &&
+           a.whole.in(*a.dims) == b.whole.in(*b.dims) && a.dtype == b.dtype && a.root == b.root;
   };
   if (std::ranges::all_of(slots_, matches))
     return;
   auto describe = [](const CollectiveCall &call) {
-    return fmt::format("{} of {} {} (root {})", toString(call.kind), call.count.in(*call.dims),
-                       vinci::toString(call.dtype), call.root);
+    const uint64_t whole = call.whole.in(*call.dims);
+    return fmt::format("{} of {}{} {} (root {})", toString(call.kind), call.count.in(*call.dims),
+                       whole ? fmt::format(" of {}", whole) : "", vinci::toString(call.dtype),
+                       call.root);
   };
   std::string first = describe(slots_[0].call);
   for (uint32_t rank = 1; rank < worldSize(); ++rank)
@@ -113,6 +115,12 @@ void CommunicatorGroup::perform() {
   uint64_t count = any.count.in(*any.dims);
   uint64_t bytes = count * byteSize(any.dtype);
   uint32_t ranks = worldSize();
+  // What rank r has of the whole begins at r * count and may end early.
+  const uint64_t whole = any.whole.scale ? any.whole.in(*any.dims) : count * ranks;
+  auto partOf = [&](uint32_t rank) {
+    const uint64_t begin = std::min(rank * count, whole);
+    return std::min(count, whole - begin);
+  };
   switch (any.kind) {
   case CollectiveKind::AllReduce:
     for (uint32_t rank = 0; rank < ranks; ++rank) {
@@ -125,13 +133,14 @@ void CommunicatorGroup::perform() {
       for (uint32_t from = 0; from < ranks; ++from)
         inputs_[from] = at(slots_[from].call.send, to * bytes);
       outputs_[0] = slots_[to].call.receive;
-      sumInOrder(inputs_, std::span(outputs_).first(1), count, any.dtype);
+      sumInOrder(inputs_, std::span(outputs_).first(1), partOf(to), any.dtype);
     }
     return;
   case CollectiveKind::AllGather:
     for (const Slot &to : slots_)
       for (const Slot &from : slots_)
-        copy(at(to.call.receive, from.call.rank * bytes), from.call.send, bytes);
+        copy(at(to.call.receive, from.call.rank * bytes), from.call.send,
+             partOf(from.call.rank) * byteSize(any.dtype));
     return;
   case CollectiveKind::Broadcast:
     for (const Slot &to : slots_)

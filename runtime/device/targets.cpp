@@ -6,16 +6,37 @@ namespace vinci {
 
 // From the vendor's documents; a device is a die (a chip on the Duo card). Numbers of vector cores
 // are those of CANN's platform files: Ascend310P3.ini (beside 8 AI cores), Ascend910B3.ini, and
-// Ascend910_9392.ini for a die of the A3.
+// Ascend910_9392.ini for a die of the A3. Hosts have eight devices, those of the A3 eight cards.
 static constexpr NpuTarget table[] = {
-    {"host", "the machine that Vinci runs on"},
-    {"310p3",
-     "one of the two chips of an Atlas 300I Duo: no bfloat16, no collectives on vector cores, no "
-     "fused add and norm, no fused gating, no Triton, nothing that quantises on the way",
-     false, false, false, false, false, 7, false, 0, false, false, false},
-    {"910b3", "Atlas 800T A2", true, true, true, true, false, 40, true, 1024},
-    {"a3", "one of the two dies of an Atlas A3 card", true, true, true, true, false, 48, true,
-     1024},
+    {.name = "host", .description = "the machine that Vinci runs on"},
+    {.name = "310p3",
+     .description =
+         "one of the two chips of an Atlas 300I Duo: no bfloat16, no collectives on vector cores, "
+         "no fused add and norm, no fused gating, no Triton, nothing that quantises on the way",
+     .bfloat16 = false,
+     .aivCollectives = false,
+     .addRmsNorm = false,
+     .triton = false,
+     .qkvToCache = false,
+     .vectorCores = 7,
+     .moeGating = false,
+     .normQuant = false,
+     .swigluQuant = false,
+     .groupedMatmulSwiglu = false,
+     .matmulAllReduce = false,
+     .ranksPerHost = 8},
+    {.name = "910b3",
+     .description = "Atlas 800T A2",
+     .qkvToCache = false,
+     .vectorCores = 40,
+     .moeGatingExperts = 1024,
+     .ranksPerHost = 8},
+    {.name = "a3",
+     .description = "one of the two dies of an Atlas A3 card",
+     .qkvToCache = false,
+     .vectorCores = 48,
+     .moeGatingExperts = 1024,
+     .ranksPerHost = 16},
 };
 
 std::span<const NpuTarget> targets() {

@@ -5,6 +5,7 @@
 #include "runtime/exec/kernel_linker.h"
 #include "runtime/exec/region_executor.h"
 #include "runtime/exec/resolve.h"
+#include "runtime/plan/collectives.h"
 #include "runtime/plan/layout.h"
 #include "runtime/plan/mesh.h"
 
@@ -124,7 +125,7 @@ std::vector<VinciKernel> LoadedModel::Impl::linkKernels() {
   std::vector<VinciKernel> kernels;
   libraries_.reserve(root.segments()->size());
   for (const fb::Kernel *kernel : *root.kernels()) {
-    if (kernel->collective()) {
+    if (kernel->collective() && !computesFirst(*kernel)) {
       kernels.push_back(nullptr);
       continue;
     }
@@ -183,6 +184,8 @@ void LoadedModel::Impl::beginStep(EntryKind kind, const StepInputs &inputs) {
   dims_[VINCI_DIM_SEQUENCES] = inputs.contextLens.size();
   dims_[VINCI_DIM_LOGIT_ROWS] =
       kind == EntryKind::Prefill ? inputs.logitIndices.size() : inputs.tokenIds.size();
+  dims_[VINCI_DIM_TOKEN_SHARES] =
+      partSize(inputs.tokenIds.size(), plan.root()->limits()->token_shares());
   for (Rank &rank : ranks_)
     setInputs(rank, inputs);
 }

@@ -1,5 +1,6 @@
 #include "runtime/exec/plan_tensors.h"
 
+#include "runtime/plan/collectives.h"
 #include "runtime/plan/mesh.h"
 
 #include <algorithm>
@@ -40,8 +41,12 @@ public:
 
   std::vector<std::vector<PlanTensor>> run() {
     for (const fb::Call *call : *entry_.calls())
-      for (uint32_t i = 0; i < plan_.bodies()->Get(call->body())->commands()->size(); ++i)
+      for (uint32_t i = 0; i < plan_.bodies()->Get(call->body())->commands()->size(); ++i) {
+        const fb::Command &command = *plan_.bodies()->Get(call->body())->commands()->Get(i);
+        if (computesFirst(*plan_.kernels()->Get(command.kernel())))
+          result_.emplace_back(); // parts of a sum, where the sum will be
         result_.push_back(describe(*call, i));
+      }
     return std::move(result_);
   }
 
@@ -114,7 +119,8 @@ Describer::Reading Describer::read(const fb::Call &call, const fb::Command &comm
 
 /// Data that moves between ranks or within a rank, and stays what it is.
 bool onlyMoves(const fb::Kernel &kernel) {
-  return kernel.collective() || kernel.op()->string_view() == "join_columns";
+  return (kernel.collective() && !computesFirst(kernel)) ||
+         kernel.op()->string_view() == "join_columns";
 }
 
 /// The names are those of the unfused computation where a fused op computes the same.
@@ -271,10 +277,12 @@ void Describer::placeOutput(const Reading &reading, uint32_t output, Value &valu
     value.shard = reading.values[output]->shard;
   if (reading.quantisesRows() && value.shard)
     value.form = TensorForm::OtherOrder;
-  if (const fb::Collective *collective = reading.kernel.collective()) {
-    const bool gathers = collective->kind() == fb::CollectiveKind::AllGather;
+  if (const fb::Collective *collective = reading.kernel.collective();
+      collective && !computesFirst(reading.kernel)) {
+    const bool gathers =
+        collective->kind() == fb::CollectiveKind::AllGather && !collective->whole();
     value.form = gathers ? TensorForm::OtherOrder : TensorForm::Plain;
-    if (!gathers)
+    if (collective->kind() != fb::CollectiveKind::AllGather)
       for (uint32_t axis : *collective->axes())
         value.partial.erase(axis);
     return;
@@ -307,6 +315,9 @@ void Describer::placeOutput(const Reading &reading, uint32_t output, Value &valu
   isPartialOver(shardOf(piece, fb::ShardKind::Stack)); // once the experts are combined
   if (reading.quantisesRows() && value.shard)
     value.form = TensorForm::OtherOrder;
+  if (const fb::Collective *sum = reading.kernel.collective())
+    for (uint32_t axis : *sum->axes())
+      value.partial.erase(axis);
 }
 
 Value Describer::outputOf(const Reading &reading, uint32_t output) {
@@ -361,6 +372,8 @@ std::vector<PlanTensor> Describer::describe(const fb::Call &call, uint32_t ordin
                                                                             : value.form;
     tensor.shard = value.shard;
     setSizes(operand, tensor);
+    if (tensor.rows.symbol == VINCI_DIM_TOKEN_SHARES)
+      tensor.form = TensorForm::OtherOrder;
     tensor.rowColumns = tensor.columns;
     if (!value.parts.empty()) {
       const PlanTensor whole = tensor;

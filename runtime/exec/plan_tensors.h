@@ -17,7 +17,8 @@ enum class TensorForm : uint8_t {
   Plain,      ///< whole on every rank, or cut into columns
   PartialSum, ///< the ranks' sum, which a collective makes later, is the tensor
   ByExpert,   ///< rows of the experts that a rank has, as many as chance gives
-  OtherOrder, ///< gathered, so that columns lie in another order; or scaled by each rank for itself
+  OtherOrder, ///< gathered, so that columns lie in another order; a rank's share of the rows; or
+              ///< scaled by each rank for itself
 };
 
 /// An output of a command, as one rank has it.

@@ -36,14 +36,17 @@ void *addressOf(const fb::Plan &plan, const fb::Call &call, const fb::Operand &o
 
 /// A rank's part of the collective that `kernel` is.
 static CollectiveCall resolveCollective(const fb::Collective &collective, const GroupPlace &place,
-                                        std::span<void *const> operands, const StepDims &dims) {
+                                        std::span<void *const> operands, uint32_t send,
+                                        const StepDims &dims) {
   CollectiveCall call;
   call.group = place.group;
   call.rank = place.rank;
   call.kind = CollectiveKind(collective.kind());
   call.receive = operands[Receive];
-  call.send = operands[Send];
+  call.send = operands[send];
   call.count = {VinciDim(collective.count()->symbol()), collective.count()->scale()};
+  if (const fb::Dim *whole = collective.whole())
+    call.whole = {VinciDim(whole->symbol()), whole->scale()};
   call.dtype = toDType(collective.dtype());
   call.dims = &dims;
   return call;
@@ -54,11 +57,12 @@ CommandList resolveEntry(const fb::Plan &plan, const fb::Entry &entry, const Add
   CommandList list;
   std::vector<void *> buffers;
   std::vector<uint32_t> waits;
+  std::vector<uint32_t> ordinals; // in the list, of the commands of the body
   for (const fb::Call *call : *entry.calls()) {
     const fb::Body &body = *plan.bodies()->Get(call->body());
     // Within a body the waits are all the order there is; bodies follow one another.
     list.barrier();
-    auto first = uint32_t(list.size());
+    ordinals.clear();
     for (const fb::Command *command : *body.commands()) {
       buffers.clear();
       for (uint32_t i = 0; i < command->operand_count(); ++i)
@@ -66,18 +70,26 @@ CommandList resolveEntry(const fb::Plan &plan, const fb::Entry &entry, const Add
             addressOf(plan, *call, *body.operands()->Get(command->operand_first() + i), addresses));
       waits.clear();
       for (uint32_t i = 0; i < command->wait_count(); ++i)
-        waits.push_back(first + body.waits()->Get(command->wait_first() + i));
-      if (const fb::Collective *collective = plan.kernels()->Get(command->kernel())->collective()) {
-        list.add(resolveCollective(*collective, addresses.groups[command->kernel()], buffers, dims),
-                 waits);
-        continue;
+        waits.push_back(ordinals[body.waits()->Get(command->wait_first() + i)]);
+      const fb::Kernel &kernel = *plan.kernels()->Get(command->kernel());
+      const fb::Collective *collective = kernel.collective();
+      const bool computes = !collective || computesFirst(kernel);
+      uint32_t ordinal = 0;
+      if (computes) {
+        const fb::TileRule &tiles = command->tiles();
+        ordinal =
+            list.add({addresses.kernels[command->kernel()],
+                      buffers,
+                      {VinciDim(tiles.symbol()), tiles.scale(), tiles.row_block(), tiles.columns()},
+                      &dims},
+                     waits);
+        waits.assign(1, ordinal);
       }
-      const fb::TileRule &tiles = command->tiles();
-      list.add({addresses.kernels[command->kernel()],
-                buffers,
-                {VinciDim(tiles.symbol()), tiles.scale(), tiles.row_block(), tiles.columns()},
-                &dims},
-               waits);
+      if (collective)
+        ordinal = list.add(resolveCollective(*collective, addresses.groups[command->kernel()],
+                                             buffers, computes ? Receive : Send, dims),
+                           waits);
+      ordinals.push_back(ordinal);
     }
   }
   return list;

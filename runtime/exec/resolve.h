@@ -21,11 +21,12 @@ struct Addresses {
   std::vector<void *> constants;
   std::vector<void *> inputs;
   std::vector<void *> outputs;
-  std::vector<VinciKernel> kernels; ///< null: a collective
+  std::vector<VinciKernel> kernels; ///< null: a collective that computes nothing
   std::vector<GroupPlace> groups;   ///< of each kernel that is one
 };
 
-/// All commands of a rank in all calls of `entry`, one call after another. The plan has been
+/// All commands of a rank in all calls of `entry`, one call after another; one that computes before
+/// it meets other ranks becomes two, the second of which counts as the command. The plan has been
 /// verified (verify.h), so every index is in range.
 CommandList resolveEntry(const fb::Plan &plan, const fb::Entry &entry, const Addresses &addresses,
                          const StepDims &dims);

@@ -19,14 +19,17 @@ std::string_view collectiveName(fb::CollectiveKind kind) {
 
 uint64_t collectiveBytes(const fb::Plan &plan, const fb::Collective &collective,
                          CollectiveOperand operand) {
-  const fb::Dim &count = *collective.count();
-  const uint64_t bytes = count.scale() * symbolLimit(*plan.limits(), count.symbol()) *
-                         byteSize(toDType(collective.dtype()));
+  const auto bytesOf = [&](const fb::Dim &dim) {
+    return dim.scale() * symbolLimit(*plan.limits(), dim.symbol()) *
+           byteSize(toDType(collective.dtype()));
+  };
+  const uint64_t bytes = bytesOf(*collective.count());
   const fb::CollectiveKind ofEveryRank =
       operand == Receive ? fb::CollectiveKind::AllGather : fb::CollectiveKind::ReduceScatter;
-  return collective.kind() == ofEveryRank
-             ? bytes * Mesh(plan).ranksAlong(axesOf(*collective.axes()))
-             : bytes;
+  if (collective.kind() != ofEveryRank)
+    return bytes;
+  return collective.whole() ? bytesOf(*collective.whole())
+                            : bytes * Mesh(plan).ranksAlong(axesOf(*collective.axes()));
 }
 
 } // namespace vinci

@@ -14,6 +14,11 @@ std::string_view collectiveName(fb::CollectiveKind kind);
 /// Which operand of a collective. The order is that of its operands.
 enum CollectiveOperand : uint32_t { Receive = 0, Send = 1 };
 
+/// True if a command of `kernel` computes before it meets other ranks: matmul_all_reduce.
+inline bool computesFirst(const fb::Kernel &kernel) {
+  return kernel.collective() && kernel.operands() > 2;
+}
+
 /// Bytes that a collective of a verified plan writes or reads of one rank's operand at the plan's
 /// limits.
 uint64_t collectiveBytes(const fb::Plan &plan, const fb::Collective &collective,

@@ -54,12 +54,13 @@ struct Cost {
   double rowFlops = 0;     ///< of a Vector command, for each row
 };
 
-/// A step. `addSequence` fills in the sums; `logitRows`, `mode` and `expertsHit` are set apart.
+/// A step of one rank. `addSequence` fills in the sums; `logitRows`, `mode` and `expertsHit` are set apart.
 struct StepRecord {
   LaunchMode mode = LaunchMode::Graph;
   uint64_t tokens = 0;
   uint64_t sequences = 0;
   uint64_t logitRows = 0;
+  uint64_t tokenShares = 1; ///< ranks that divide the tokens among them
 
   // Sequences with one new token, which attention reads the cache for, and those with several,
   // which it multiplies matrices for.
@@ -89,7 +90,8 @@ struct StepRecord {
   }
 
   uint64_t count(SymbolicCount count) const {
-    const std::array<uint64_t, VINCI_DIM_COUNT> values = {1, tokens, sequences, logitRows};
+    const std::array<uint64_t, VINCI_DIM_COUNT> values = {
+        1, tokens, sequences, logitRows, (tokens + tokenShares - 1) / tokenShares};
     return count.scale * values[count.symbol];
   }
 };

@@ -17,11 +17,12 @@ extern "C" {
 
 /* Index into `dims`: the symbolic dimensions of a step. Values match `Symbol` of plan.fbs. */
 enum VinciDim {
-  VINCI_DIM_ONE = 0,        /* always 1 */
-  VINCI_DIM_TOKENS = 1,     /* tokens of this step over all sequences */
-  VINCI_DIM_SEQUENCES = 2,  /* sequences of this step */
-  VINCI_DIM_LOGIT_ROWS = 3, /* rows that logits are computed for */
-  VINCI_DIM_COUNT = 4
+  VINCI_DIM_ONE = 0,          /* always 1 */
+  VINCI_DIM_TOKENS = 1,       /* tokens of this step over all sequences */
+  VINCI_DIM_SEQUENCES = 2,    /* sequences of this step */
+  VINCI_DIM_LOGIT_ROWS = 3,   /* rows that logits are computed for */
+  VINCI_DIM_TOKEN_SHARES = 4, /* a rank's share of the tokens, where ranks divide them */
+  VINCI_DIM_COUNT = 5
 };
 
 /* buffers: resolved addresses, outputs first, then inputs, 64-byte aligned.

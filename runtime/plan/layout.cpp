@@ -66,6 +66,9 @@ uint64_t symbolLimit(const fb::Limits &limits, fb::Symbol symbol) {
     return limits.max_tokens_per_step();
   case fb::Symbol::Sequences:
     return limits.max_batch();
+  case fb::Symbol::TokenShares:
+    return (uint64_t(limits.max_tokens_per_step()) + limits.token_shares() - 1) /
+           limits.token_shares();
   }
   return 0;
 }

@@ -15,6 +15,7 @@ static_assert(int(fb::DType::Int8) == int(DType::Int8));
 static_assert(int(fb::Symbol::Tokens) == VINCI_DIM_TOKENS);
 static_assert(int(fb::Symbol::Sequences) == VINCI_DIM_SEQUENCES);
 static_assert(int(fb::Symbol::LogitRows) == VINCI_DIM_LOGIT_ROWS);
+static_assert(int(fb::Symbol::TokenShares) == VINCI_DIM_TOKEN_SHARES);
 static_assert(int(fb::Symbol::MAX) + 1 == VINCI_DIM_COUNT);
 
 inline DType toDType(fb::DType type) {

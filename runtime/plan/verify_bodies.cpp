@@ -132,7 +132,9 @@ void BodyVerifier::verifyTiles(const fb::TileRule &tiles) {
 void BodyVerifier::verifyCollectiveCommand(const fb::Command &command, const fb::Kernel &kernel) {
   const fb::Collective &collective = *kernel.collective();
   for (CollectiveOperand which : {Receive, Send}) {
-    const fb::Operand &used = operand(command, which);
+    // What computes first meets with what it has written.
+    const bool written = which == Receive || computesFirst(kernel);
+    const fb::Operand &used = operand(command, written ? Receive : Send);
     const char *what = which == Receive ? "receives into" : "sends from";
     uint64_t bytes = 0;
     fb::DType dtype = fb::DType::Float32;
@@ -142,7 +144,7 @@ void BodyVerifier::verifyCollectiveCommand(const fb::Command &command, const fb:
       bytes = found->bytes();
       dtype = found->dtype();
       name = buffer(used.index());
-    } else if (used.space() == fb::Space::Output && which == Receive) {
+    } else if (used.space() == fb::Space::Output && written) {
       const fb::Limits &limits = *context_.plan.limits();
       // verify_entries.cpp knows whether logits of this size are legal.
       bytes = checkedMul(limits.max_tokens_per_step(), context_.plan.model()->vocab_size())
@@ -151,7 +153,7 @@ void BodyVerifier::verifyCollectiveCommand(const fb::Command &command, const fb:
     } else {
       context_.fail(where(), "{} {} what is {}; legal are buffers of the arena{}",
                     kernel.op()->string_view(), what, fb::EnumNameSpace(used.space()),
-                    which == Receive ? " and step outputs" : "");
+                    written ? " and step outputs" : "");
     }
     if (dtype != collective.dtype())
       context_.fail(where(), "{} of {} {} {}, which is {}", kernel.op()->string_view(),

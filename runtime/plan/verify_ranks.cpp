@@ -86,6 +86,29 @@ void verifyEqual(const Context &context, const fb::Weight *weight, const std::st
   }
 }
 
+/// Shares of the tokens make the tokens, and nothing else has a `whole`.
+void verifyWhole(const Context &context, const fb::Collective &collective, uint32_t ranks,
+                 const std::string &where) {
+  const fb::Dim *whole = collective.whole();
+  const bool shares = collective.count()->symbol() == fb::Symbol::TokenShares &&
+                      collective.kind() != fb::CollectiveKind::AllReduce;
+  if (whole)
+    context.requireEnum(whole->symbol(), where, "the symbol of whole");
+  if (shares != (whole != nullptr))
+    context.fail(where,
+                 "{} whole; gathers and scatters of shares of the tokens have one, and only "
+                 "they",
+                 whole ? "has a" : "has no");
+  if (!whole)
+    return;
+  if (whole->symbol() != fb::Symbol::Tokens || whole->scale() != collective.count()->scale())
+    context.fail(where, "whole is {} times {}; the shares make {} times Tokens", whole->scale(),
+                 fb::EnumNameSymbol(whole->symbol()), collective.count()->scale());
+  const uint32_t parts = context.plan.limits()->token_shares();
+  if (ranks != parts)
+    context.fail(where, "is of {} ranks, the tokens are divided into {} shares", ranks, parts);
+}
+
 } // namespace
 
 void verifyMesh(const Context &context) {
@@ -128,9 +151,11 @@ void verifyCollective(const Context &context, const fb::Kernel *kernel, const st
   context.requireEnum(collective->kind(), where, "the kind of collective");
   const uint32_t ranks = verifyAxes(context, collective->axes(), where);
   std::string_view op = collectiveName(collective->kind());
-  if (kernel->op()->string_view() != op)
-    context.fail(where, "op is {}, its collective is {}", quote(kernel->op()->string_view()), op);
-  if (kernel->operands() != 2 || kernel->outputs() != 1)
+  const std::string_view named = kernel->op()->string_view();
+  const bool product = computesFirst(*kernel) && named == "matmul_all_reduce";
+  if (named != op && !(product && collective->kind() == fb::CollectiveKind::AllReduce))
+    context.fail(where, "op is {}, its collective is {}", quote(named), op);
+  if ((kernel->operands() != 2 && !product) || kernel->outputs() != 1)
     context.fail(where, "has {} operands, {} of them outputs; {} has 2, of them 1",
                  kernel->operands(), kernel->outputs(), op);
   context.requireEnum(collective->dtype(), where, "dtype");
@@ -140,6 +165,7 @@ void verifyCollective(const Context &context, const fb::Kernel *kernel, const st
   context.requireEnum(count->symbol(), where, "the symbol of count");
   if (count->scale() == 0)
     context.fail(where, "count has scale 0");
+  verifyWhole(context, *collective, ranks, where);
   std::optional<uint64_t> bytes =
       checkedMul(count->scale(), byteSize(toDType(collective->dtype())) * ranks);
   if (!bytes || !checkedMul(*bytes, symbolLimit(*context.plan.limits(), count->symbol())))

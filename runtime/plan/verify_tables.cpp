@@ -1,5 +1,6 @@
 // The tables of a plan one by one: model, limits, KV cache, segments, buffers, constants, weights,
 // kernels, debug.
+#include "runtime/plan/collectives.h"
 #include "runtime/plan/mesh.h"
 #include "runtime/plan/plan_file.h"
 #include "runtime/plan/verify_internal.h"
@@ -19,6 +20,7 @@ void verifyLimits(const Context &context) {
   // decode runs one token per sequence.
   context.requireRange(limits->max_batch(), 1, limits->max_tokens_per_step(), where, "max_batch");
   context.requireRange(limits->kv_blocks(), 1, maxInt32, where, "kv_blocks");
+  context.requireRange(limits->token_shares(), 1, maxRanks, where, "token_shares");
 }
 
 void verifyKvCache(const Context &context) {
@@ -266,7 +268,7 @@ void verifyKernels(const Context &context) {
     context.requireRange(kernel->outputs(), 1, kernel->operands(), where, "outputs");
     if (kernel->collective())
       verifyCollective(context, kernel, where);
-    else
+    if (!kernel->collective() || computesFirst(*kernel))
       segmentOf(context, kernel->segment(), fb::SegmentKind::Object, where);
     if (kernel->cost())
       verifyCost(context, *kernel->cost(), where);

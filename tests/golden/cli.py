@@ -321,7 +321,7 @@ class Compile(VinciTest):
         self.succeed("compile", PLAIN, "-o", self.scratch / "x.plan", "--dump-ir", folder)
         names = sorted(path.name for path in folder.iterdir())
         passes = json.loads(self.succeed("passes", "--format", "json").stdout)
-        ran = ["import"] + [entry["pass"] for entry in passes if entry["default"] != "off"]
+        ran = ["import"] + [entry["pass"] for entry in passes if entry["default"] in ("on", "always")]
         self.assertEqual(names, [f"{number:02}-{name}.mlir" for number, name in enumerate(ran)])
         for name in names:
             self.succeed("inspect", folder / name)

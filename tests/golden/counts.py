@@ -27,7 +27,7 @@ class Counts(VinciTest):
         if model.endswith(".yaml"):
             options += ("--target", "a3")
         text = self.succeed("compile", MODELS / model, "-o", "-", "--stop-after", "lower", "--no-weights", *options).stdout
-        mesh = re.search(r"#llm.mesh<axes = \[([\d, ]+)\]>", text)
+        mesh = re.search(r"#llm.mesh<axes = \[([\d, ]+)\]", text)
         ranks = 1
         for size in mesh.group(1).split(", ") if mesh else []:
             ranks *= int(size)

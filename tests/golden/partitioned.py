@@ -26,18 +26,18 @@ def mixed(world, moe_tp):
 
 
 class Partitioned(VinciTest):
-    def generate(self, model, *options):
+    def generate(self, model, *options, prompt=PROMPT):
         """(greedy ids, logits of all positions of the prompt)"""
         logits = self.scratch / "logits.npy"
-        result = self.succeed("run", model, "--dtype", "float32", "--prompt-ids", ",".join(map(str, PROMPT)), "--max-tokens",
+        result = self.succeed("run", model, "--dtype", "float32", "--prompt-ids", ",".join(map(str, prompt)), "--max-tokens",
                               TOKENS, "--ignore-eos", "--temperature", 0, "--logits", logits, "--format", "json", *options)
         return json.loads(result.stdout)["output_ids"], read_npy(logits)[1]
 
-    def compare(self, model, *options):
-        if model not in self.whole:
-            self.whole[model] = self.generate(model)
-        ids, logits = self.generate(model, *options)
-        expected_ids, expected = self.whole[model]
+    def compare(self, model, *options, prompt=PROMPT):
+        if (model, len(prompt)) not in self.whole:
+            self.whole[model, len(prompt)] = self.generate(model, prompt=prompt)
+        ids, logits = self.generate(model, *options, prompt=prompt)
+        expected_ids, expected = self.whole[model, len(prompt)]
         self.assertEqual(ids, expected_ids)
         self.assertEqual(len(logits), len(expected))
         self.assertLess(max(abs(a - b) for a, b in zip(logits, expected)), TOLERANCE)
@@ -99,6 +99,66 @@ class Partitioned(VinciTest):
                         ("--world", 4, "--attn-tp", 2, "--moe-tp", 4), ("--tp", 4, "--embed-tp", 1), ("--tp", 4, "--lm-head-tp", 2)):
             with self.subTest(options=options):
                 self.compare(model, *options)
+
+    def test_sequence_parallel(self):
+        # Shares of the tokens that are even, short and empty.
+        for degree in (2, 4, 8):
+            for tokens in range(1, 10):
+                with self.subTest(tp=degree, tokens=tokens):
+                    self.compare(TRAINED[0], *tp(degree), "--sequence-parallel", prompt=PROMPT[:tokens])
+        for options in (tp(4), mixed(4, 2), ("--world", 4, "--attn-tp", 2, "--ep", 4), tp(4) + ("--passes=-all",)):
+            with self.subTest(options=options):
+                self.compare(TRAINED[2], *options, "--sequence-parallel")
+
+    def test_sequence_parallel_gives_the_same_bits(self):
+        for model in TRAINED:
+            self.assertEqual(self.generate(model, *tp(4), "--sequence-parallel"), self.generate(model, *tp(4)))
+
+    def test_what_sequence_parallel_moves(self):
+        def layer(*options):
+            self.succeed("compile", TRAINED[0], "-o", self.scratch / "x.plan", "--tp", 4, *options)
+            rows = json.loads(self.succeed("inspect", self.scratch / "x.plan", "--format", "json").stdout)["collectives"]
+            return [(row["op"], row["count"], row["whole"], row["bytes"]) for row in rows if row["body"] == "decoder_layer"]
+
+        hidden, limit = 256, 512
+        whole = hidden * limit * 2  # in bfloat16
+        self.assertEqual(layer(), [("all_reduce", f"{hidden}*tokens", None, whole)] * 2)
+        scattered = [(op, f"{hidden}*token_shares", f"{hidden}*tokens", whole) for op in ("all_gather", "reduce_scatter")]
+        self.assertEqual(layer("--sequence-parallel"), scattered * 2)
+
+    def test_sequence_parallel_needs_tokens_and_an_embedding_to_divide(self):
+        for options, message in (((), "the module is for one device; legal is attn_tp 2 or more"),
+                                 (("--world", 2, "--attn-tp", 1, "--ep", 2), "each rank has a step of its own; legal is attn_tp 2"),
+                                 (("--tp", 2, "--embed-tp", 1), "config.json:")):
+            with self.subTest(options=options):
+                result = vinci("compile", TRAINED[2], "-o", self.scratch / "x.plan", "--sequence-parallel", *options)
+                self.assertEqual(result.returncode, 1)
+                self.assertIn(message, result.stderr)
+        self.assertIn("embed_tp 2", result.stderr)
+
+    def test_a_deployment_may_ask_for_sequence_parallel(self):
+        model = self.copy_model(TRAINED[0], "deployed")
+
+        def partitioned(parallel, *options):
+            (model / "deployment.json").write_text(f'{{"vinci_deployment": 1,\n "parallel": {{{parallel}}}}}')
+            return self.succeed("compile", model, "-o", "-", "--stop-after", "partition", *options)
+
+        sequence = '"attn_tp": 2, "sequence": true'
+        self.assertIn("token_shares = 2", partitioned(sequence).stdout)
+        for options in (("--no-sequence-parallel",), ("--tp", 2)):
+            self.assertNotIn("token_shares", partitioned(sequence, *options).stdout)
+        self.assertIn("token_shares = 2", partitioned('"attn_tp": 2', "--sequence-parallel").stdout)
+        for degrees, message in (('"attn_tp": 2, "embed_tp": 1', "2 and 1"), ('"attn_tp": 1', "1 and 1")):
+            result = partitioned(degrees + ', "sequence": true')
+            self.assertNotIn("token_shares", result.stdout)
+            self.assertRegex(result.stderr, r"deployment.json:2:\d+: warning: sequence parallelism needs attn_tp 2 or more and as much "
+                                            rf"embed_tp, but they are {message}; the tokens of a step are not divided")
+
+    def test_a_product_that_sums_its_parts(self):
+        for model in TRAINED:
+            fused = ("--passes=+fuse-matmul-all-reduce",)
+            self.assertEqual(self.generate(model, *tp(4), *fused), self.generate(model, *tp(4)))
+        self.compare(TRAINED[0], *tp(4), *fused, "--threads", 1)
 
     def test_sixteen_devices_on_one_thread(self):
         self.compare(DATA / "qwen3-wide", *tp(16), "--threads", 1)

@@ -24,6 +24,7 @@ MARGIN = 1e-5  # of routers: the probability of the last expert that was chosen 
 TOKENS = 6  # to generate
 FUSIONS = ["fuse-swiglu", "concat-gate-up", "concat-qkv", "fuse-qk-rms-norm", "fuse-qk-norm-rope", "fuse-kv-append", "fuse-rope",
            "fuse-add-rms-norm", "fuse-grouped-matmul-swiglu"]
+OFF = ["fuse-matmul-all-reduce"]
 
 
 class Shape:
@@ -55,10 +56,14 @@ class Shape:
             self.dense_layers = [layer for layer in range(self.layers) if r.random() < 0.2]
             self.normalise = r.random() < 0.5
             self.degrees += ["--world", self.world, "--ep", ep]
-        self.degrees += ["--embed-tp", r.choice([1, self.attn_tp]), "--lm-head-tp", r.choice([1, self.attn_tp])]
-        switched = [name for name in FUSIONS if r.random() < 0.3]
-        self.passes = ["--passes=" + ",".join("-" + name for name in switched)] if switched else []
+        embed_tp = r.choice([1, self.attn_tp])
+        self.degrees += ["--embed-tp", embed_tp, "--lm-head-tp", r.choice([1, self.attn_tp])]
+        switched = ["-" + name for name in FUSIONS if r.random() < 0.3]
         self.prompt = [r.randrange(self.vocab) for _ in range(r.randint(1, 20))]
+        if embed_tp == self.attn_tp > 1 and r.random() < 0.5:
+            self.degrees += ["--sequence-parallel"]
+        switched += ["+" + name for name in OFF if r.random() < 0.5]
+        self.passes = ["--passes=" + ",".join(switched)] if switched else []
 
     def config(self):
         config = {"model_type": self.kind, "architectures": [{"qwen2": "Qwen2ForCausalLM", "qwen3": "Qwen3ForCausalLM",

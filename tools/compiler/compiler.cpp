@@ -57,7 +57,8 @@ static std::string print(mlir::ModuleOp module, bool locations) {
 
 /// From a verified module to the last phase that is asked for.
 static CompileResult finish(mlir::ModuleOp module, const ParallelDegrees &degrees,
-                            const CompileOptions &options, DiagnosticCollector &diagnostics) {
+                            bool sequenceParallel, const CompileOptions &options,
+                            DiagnosticCollector &diagnostics) {
   const Phase last = options.stopAfter.empty() ? Phase::Plan : *parsePhase(options.stopAfter);
   mlir::PassManager passes(module.getContext());
   IrDump dump(options.dumpIrDirectory);
@@ -66,6 +67,7 @@ static CompileResult finish(mlir::ModuleOp module, const ParallelDegrees &degree
   buildCompilePipeline(passes, {.startAfter = reachedPhase(module),
                                 .stopAfter = last,
                                 .degrees = degrees,
+                                .sequenceParallel = sequenceParallel,
                                 .switches = options.passes});
   if (mlir::failed(passes.run(module)))
     diagnostics.throwError();
@@ -131,14 +133,16 @@ static BuildOptions buildOptions(const ModelSpec &spec, const DeploymentSpec &de
 }
 
 CompileResult MlirCompiler::compile(const ImportRequest &request, const CompileOptions &options) {
-  const Imported imported = vinci::importFiles(request);
+  Imported imported = vinci::importFiles(request);
   const ModelSpec &spec = requireModel(imported, request);
   const DeploymentSpec &deployment = imported.resolved.deployment;
   mlir::MLIRContext context(mlir::MLIRContext::Threading::DISABLED);
   DiagnosticCollector diagnostics(context);
   const auto module = buildModel(context, spec, buildOptions(spec, deployment, options));
-  CompileResult result =
-      finish(*module, resolveDegrees(options.degrees, deployment.parallel), options, diagnostics);
+  const ParallelDegrees degrees = resolveDegrees(options.degrees, deployment.parallel);
+  const bool sequenceParallel =
+      resolveSequenceParallel(options, deployment.parallel, degrees, imported.findings);
+  CompileResult result = finish(*module, degrees, sequenceParallel, options, diagnostics);
   for (const Finding &finding : imported.findings.list())
     result.warnings.push_back(toString(finding));
   return result;
@@ -158,8 +162,14 @@ CompileResult MlirCompiler::compileIr(const fs::path &irFile, const CompileOptio
          "this IR has gone through the phase {}; --passes goes with a model or with IR before the "
          "phase {}",
          toString(reachedPhase(*module)), toString(Phase::Fuse));
+  if (options.sequenceParallel && reachedPhase(*module) >= Phase::Partition)
+    fail(SourcePosition{irFile.string()},
+         "this IR has gone through the phase {}; --sequence-parallel goes with a model or with IR "
+         "before the phase {}",
+         toString(reachedPhase(*module)), toString(Phase::Partition));
   try {
-    return finish(*module, resolveDegrees(options.degrees, {}), options, diagnostics);
+    return finish(*module, resolveDegrees(options.degrees, {}),
+                  options.sequenceParallel.value_or(false), options, diagnostics);
   } catch (const Error &error) {
     // What the passes promise each other, IR from outside need not keep: not a defect of Vinci's.
     if (error.kind() == ErrorKind::Internal)

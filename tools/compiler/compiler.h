@@ -43,6 +43,7 @@ struct CompileOptions {
   std::optional<int64_t> blockSize;      ///< tokens per KV-cache block
   std::map<std::string, bool> passes;    ///< names of passes that are switched on or off
   RequestedDegrees degrees;              ///< none: the deployment's
+  std::optional<bool> sequenceParallel;  ///< absent: the deployment's, with its degrees
   std::string stopAfter;                 ///< a phase of `phases()`; empty: all of them
   bool kernels = true;                   ///< compile them; a plan without is good for times only
   bool irLocations = true;               ///< whether CompileResult::ir says where each op came from
@@ -141,7 +142,7 @@ public:
 namespace vinci {
 /// Raise with every change of this header: the binary and the library come from one build, and a
 /// mix must not run.
-inline constexpr uint32_t compilerInterface = 6;
+inline constexpr uint32_t compilerInterface = 7;
 } // namespace vinci
 
 /// The library's entry point; the object lives as long as the library. Null if it was built for

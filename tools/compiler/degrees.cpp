@@ -73,4 +73,21 @@ ParallelDegrees resolveDegrees(const RequestedDegrees &flags,
   return derive(said, [&](const std::string &problem) { fail(where.origin, "{}", problem); });
 }
 
+bool resolveSequenceParallel(const CompileOptions &flags,
+                             const DeploymentSpec::Parallel &deployment,
+                             const ParallelDegrees &degrees, Findings &findings) {
+  if (flags.sequenceParallel)
+    return *flags.sequenceParallel;
+  const Setting<bool> &said = deployment.sequenceParallel;
+  if (flags.degrees != RequestedDegrees() || !said.valueOr(false))
+    return false;
+  const bool possible = degrees.attentionTp > 1 && degrees.embeddingTp == degrees.attentionTp;
+  if (!possible)
+    findings.add(FindingKind::NoEffect, said.origin,
+                 "sequence parallelism needs attn_tp 2 or more and as much embed_tp, but they are "
+                 "{} and {}; the tokens of a step are not divided",
+                 degrees.attentionTp, degrees.embeddingTp);
+  return possible;
+}
+
 } // namespace vinci

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "frontend/deployment_spec.h"
+#include "frontend/settings/findings.h"
 #include "passes/partition/Degrees.h"
 #include "tools/compiler/compiler.h"
 
@@ -17,5 +18,11 @@ namespace vinci {
 /// other and for kinds of parallelism that there are not: pipeline stages, context parallelism.
 ParallelDegrees resolveDegrees(const RequestedDegrees &flags,
                                const DeploymentSpec::Parallel &deployment);
+
+/// Whether ranks divide the tokens of a step: what the flag says or, with a deployment's degrees,
+/// the deployment. Where its degrees do not allow it they are not divided, which is a finding.
+bool resolveSequenceParallel(const CompileOptions &flags,
+                             const DeploymentSpec::Parallel &deployment,
+                             const ParallelDegrees &degrees, Findings &findings);
 
 } // namespace vinci

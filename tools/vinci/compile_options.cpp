@@ -10,7 +10,7 @@ namespace vinci {
 bool CompileFlags::any() const {
   return !dtype.empty() || !precision.empty() || cpu != "native" || maxSeqLen || maxTokensPerStep ||
          maxBatch || kvBlocks || blockSize || !serveFlags.empty() || !target.empty() ||
-         !passes.empty() || strict || degrees != RequestedDegrees();
+         !passes.empty() || strict || degrees != RequestedDegrees() || sequenceParallel;
 }
 
 constexpr const char *group = "Compile options";
@@ -23,7 +23,8 @@ void addPassesFlag(CLI::App &command, std::string &passes) {
       ->group(group);
 }
 
-static void addDegreeFlags(CLI::App &command, RequestedDegrees &degrees) {
+static void addDegreeFlags(CLI::App &command, CompileFlags &flags) {
+  RequestedDegrees &degrees = flags.degrees;
   const auto add = [&](const char *flag, std::optional<int64_t> &degree, const char *help) {
     command.add_option(flag, degree, help)->group("Parallelism");
   };
@@ -40,6 +41,11 @@ static void addDegreeFlags(CLI::App &command, RequestedDegrees &degrees) {
       "Ranks that divide the vocabulary of the embedding (default: as attention)");
   add("--lm-head-tp", degrees.lmHeadTp,
       "Ranks that divide the vocabulary of the head (default: as attention)");
+  command
+      .add_flag("--sequence-parallel,!--no-sequence-parallel", flags.sequenceParallel,
+                "Give each rank of a step a share of its tokens for sums and norms; for long "
+                "prompts (default: what the deployment says, else not)")
+      ->group("Parallelism");
 }
 
 void addCompileFlags(CLI::App &command, CompileFlags &flags) {
@@ -84,7 +90,7 @@ void addCompileFlags(CLI::App &command, CompileFlags &flags) {
       .add_option("--from-vllm-args", flags.serveFlags,
                   "The flags of a vLLM serve command, as one text: limits, degrees, memory")
       ->group(group);
-  addDegreeFlags(command, flags.degrees);
+  addDegreeFlags(command, flags);
   command
       .add_flag("--strict", flags.strict, "Refuse a deployment whose files contradict each other")
       ->group(group);
@@ -186,6 +192,7 @@ CompileOptions toCompileOptions(const CompileFlags &flags) {
   options.degrees = flags.degrees;
   if (const auto cache = findCacheDirectory(); !flags.noCache && !cache.empty())
     options.kernelCacheDirectory = cache / "kernels";
+  options.sequenceParallel = flags.sequenceParallel;
   return options;
 }
 
@@ -219,12 +226,15 @@ std::string canonicalText(const ImportRequest &request, const CompileOptions &op
                             &RequestedDegrees::embedTp, &RequestedDegrees::lmHeadTp})
     degrees += (degrees.empty() ? "" : ",") + number(options.degrees.*degree);
   return fmt::format(
-      "dtype={} precision={} cpu={} degrees={} max-seq-len={} max-tokens-per-step={} "
+      "dtype={} precision={} cpu={} degrees={} sequence-parallel={} max-seq-len={} "
+      "max-tokens-per-step={} "
       "max-batch={} kv-blocks={} block-size={} target={} passes={} serve={} strict={}",
       options.dtype ? toString(*options.dtype) : "default", canonicalText(options.precision),
-      options.cpu, degrees, number(options.maxSeqLen), number(options.maxTokensPerStep),
-      number(options.maxBatch), number(options.kvBlocks), number(options.blockSize), request.target,
-      fmt::join(passes, ","), request.serveFlags, request.strict);
+      options.cpu, degrees,
+      options.sequenceParallel ? (*options.sequenceParallel ? "true" : "false") : "default",
+      number(options.maxSeqLen), number(options.maxTokensPerStep), number(options.maxBatch),
+      number(options.kvBlocks), number(options.blockSize), request.target, fmt::join(passes, ","),
+      request.serveFlags, request.strict);
 }
 
 } // namespace vinci

@@ -21,6 +21,7 @@ struct CompileFlags {
   std::string target;
   std::string passes;
   RequestedDegrees degrees;
+  std::optional<bool> sequenceParallel;
   bool strict = false;
   bool noCache = false;
 

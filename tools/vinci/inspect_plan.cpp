@@ -102,6 +102,9 @@ static Report collectiveRows(const fb::Plan *plan) {
            {"ranks", Mesh(*plan).ranksAlong(axes)},
            {"dtype", dtypeName(collective->dtype())},
            {"count", symbolText(collective->count()->symbol(), collective->count()->scale())},
+           {"whole", collective->whole() ? Report(symbolText(collective->whole()->symbol(),
+                                                             collective->whole()->scale()))
+                                         : Report()},
            {"bytes", bytesOf(plan, collective)}});
     }
   return rows;
@@ -215,12 +218,14 @@ Report planKernels(const Plan &file) {
   Report rows = Report::array();
   for (size_t i = 0; i < uses.size(); ++i) {
     const fb::Kernel *kernel = plan->kernels()->Get(i);
-    rows.push_back({{"kernel", kernel->symbol()->str()},
-                    {"op", kernel->op()->str()},
-                    {"operands", kernel->operands()},
-                    {"outputs", kernel->outputs()},
-                    {"segment", kernel->collective() ? Report() : Report(kernel->segment())},
-                    {"commands", uses[i]}});
+    rows.push_back(
+        {{"kernel", kernel->symbol()->str()},
+         {"op", kernel->op()->str()},
+         {"operands", kernel->operands()},
+         {"outputs", kernel->outputs()},
+         {"segment",
+          kernel->collective() && !computesFirst(*kernel) ? Report() : Report(kernel->segment())},
+         {"commands", uses[i]}});
   }
   return rows;
 }

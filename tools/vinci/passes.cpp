@@ -9,9 +9,8 @@ static void printPasses(ReportFormat format) {
   for (const Compiler::Pass &pass : compiler().passes())
     report.push_back({{"pass", pass.name},
                       {"phase", pass.phase},
-                      {"default", !pass.optional     ? "always"
-                                  : pass.onByDefault ? "on"
-                                                     : "off"},
+                      {"default", pass.optional ? (pass.onByDefault ? "on" : "off")
+                                                : (pass.onByDefault ? "always" : "by flag")},
                       {"needs", pass.needs},
                       {"summary", pass.summary}});
   printReport(report, format);

@@ -11,7 +11,7 @@ std::string dtypeName(fb::DType type) {
 }
 
 std::string symbolText(fb::Symbol symbol, uint64_t scale) {
-  static constexpr const char *names[] = {"", "tokens", "sequences", "logit_rows"};
+  static constexpr const char *names[] = {"", "tokens", "sequences", "logit_rows", "token_shares"};
   if (symbol == fb::Symbol::One)
     return std::to_string(scale);
   const char *name = names[static_cast<size_t>(symbol)];

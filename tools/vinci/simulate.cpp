@@ -61,7 +61,7 @@ static Report opRows(const PlanClock &clock, const StepRecord &step) {
   };
   std::map<std::string, Row> rows;
   double total = 0;
-  for (const CommandTime &command : clock.commands(step)) {
+  for (const CommandTime &command : clock.commands(EntryKind::Decode, step)) {
     Row &row = rows[command.kernel->op()->str()];
     const double us = command.time.us * double(command.calls);
     row.calls += command.calls;
@@ -105,7 +105,7 @@ static Report memoryReport(const MemoryBudget &memory) {
 /// What the typical step needs, and by how much that may be wrong.
 static Report stepReport(const PlanClock &clock, const StepRecord &step,
                          const TypicalStep &typical) {
-  const StepTimes times = clock.time(step);
+  const StepTimes times = clock.time(EntryKind::Decode, step);
   return {{"sequences", typical.batch},
           {"context", typical.context},
           {"launches", times.launches},

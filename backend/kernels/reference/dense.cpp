@@ -13,9 +13,15 @@ void copyRow(const Elements &to, uint64_t toRow, const Elements &from, int32_t f
     to.set(toRow * n + i, legal ? from.get(static_cast<uint64_t>(fromRow) * n + i) : 0.0);
 }
 
+/// What the constant `rows` counts.
+uint64_t rowsOf(const Command &c) {
+  return c.dims[c.spec.rows().symbol] * c.spec.rows().scale;
+}
+
 template <typename Function> void binary(const Command &c, Function function) {
-  const uint64_t count = c.tokens() * c.size("rows_per_token") * c.size("n");
-  for (uint64_t i = 0; i < count; ++i)
+  const uint64_t rows =
+      c.spec.constants.contains("rows") ? rowsOf(c) : c.tokens() * c.size("rows_per_token");
+  for (uint64_t i = 0; i < rows * c.size("n"); ++i)
     c.typed(0).set(i, function(c.typed(1).get(i), c.typed(2).get(i)));
 }
 

@@ -24,6 +24,7 @@ void runReference(const KernelSpec &spec, void *const *buffers, const uint64_t *
       {"add_rms_norm", reference::addRmsNorm},
       {"rms_norm_quant", reference::rmsNormQuant},
       {"matmul", reference::matmul},
+      {"matmul_all_reduce", reference::matmul},
       {"split_qkv", reference::splitQkv},
       {"append_qkv", reference::appendQkv},
       {"kv_append", reference::kvAppend},

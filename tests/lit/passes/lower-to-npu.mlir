@@ -138,7 +138,7 @@ module attributes {
 // CHECK-NEXT: npu.launch "rope" writes(arena @attention_layer.rope) reads(arena @attention_layer.q_norm, arena @rope) {compute = "float32", dtype = "float32", head_dim = 4, heads = 4}
 // CHECK-NEXT: npu.launch "kv_append" writes(parameter @kv_cache) reads(arena @attention_layer.k_proj, arena @attention_layer.k_proj, input @slot_mapping) {block_size = 16, dtype = "float32", head_dim = 4, kv_heads = 2}
 // CHECK-NEXT: npu.launch "attention" writes(arena @attention_layer.attention) reads(arena @attention_layer.rope, parameter @kv_cache, input @query_start, input @context_lens, input @block_tables) {block_size = 16, dtype = "float32", head_dim = 4, heads = 4, kv_heads = 2, max_blocks = 2, scale = 0.5, softmax = "float32"}
-// CHECK-NEXT: npu.launch "add" writes(arena @hidden.1) reads(arena @hidden, arena @attention_layer.attention) {dtype = "float32", n = 16, rows_per_token = 1}
+// CHECK-NEXT: npu.launch "add" writes(arena @hidden.1) reads(arena @hidden, arena @attention_layer.attention) {dtype = "float32", n = 16, rows = "tokens"}
 
 // CHECK-LABEL: npu.body @expert_layer(weight @router, weight @up_proj, weight @down_proj) {
 // CHECK-NEXT: npu.launch "matmul" writes(arena @expert_layer.router) reads(arena @hidden.1, parameter @router) {bias = 0, dtype = "float32", k = 16, n = 8, out_dtype = "float32", rows = "tokens"}
@@ -149,7 +149,7 @@ module attributes {
 // CHECK-NEXT: npu.launch "mul" writes(arena @expert_layer.mul) reads(arena @expert_layer.silu, arena @expert_layer.up_proj) {dtype = "float32", n = 12, rows_per_token = 2}
 // CHECK-NEXT: npu.launch "grouped_matmul" writes(arena @expert_layer.down_proj) reads(arena @expert_layer.mul, arena @expert_layer.moe_sort.row_of, arena @expert_layer.moe_sort.expert_offsets, parameter @down_proj) {dtype = "float32", gather = 0, k = 12, n = 16, num_experts = 8, rows_per_token = 1, top_k = 2}
 // CHECK-NEXT: npu.launch "moe_combine" writes(arena @expert_layer.moe_combine) reads(arena @expert_layer.down_proj, arena @expert_layer.moe_sort.position_of, arena @expert_layer.moe_route.weights) {dtype = "float32", n = 16, rows_per_token = 1, top_k = 2}
-// CHECK-NEXT: npu.launch "add" writes(arena @hidden.2) reads(arena @hidden.1, arena @expert_layer.moe_combine) {dtype = "float32", n = 16, rows_per_token = 1}
+// CHECK-NEXT: npu.launch "add" writes(arena @hidden.2) reads(arena @hidden.1, arena @expert_layer.moe_combine) {dtype = "float32", n = 16, rows = "tokens"}
 
 // CHECK-LABEL: npu.body @epilogue(weight @final_norm, weight @lm_head) {
 // CHECK-NEXT: npu.launch "gather_rows" writes(arena @epilogue.gather_rows) reads(arena @hidden.2, input @logit_indices) {dtype = "float32", n = 16}

@@ -12,7 +12,7 @@
 // CHAIN: error: moe_tp 6 and attn_tp 4: the smaller must divide the larger, so that the groups of one lie in those of the other
 // HEAD: error: lm_head_tp 4 exceeds attn_tp 2: ranks with tokens of their own cannot share a head; legal: 1, 2
 // ONE-NOT: llm.mesh
-// MIXED: #llm.mesh<axes = [8, 4]>
+// MIXED: #llm.mesh<axes = [8, 4], data = [0]>
 // EIGHT: #llm.mesh<axes = [8]>
 module {
 }

@@ -5,7 +5,7 @@
 #x2_tokens = #llm.dims<["tokens*2"]>
 #sequences = #llm.dims<["sequences"]>
 
-// CHECK: llm.mesh = #llm.mesh<axes = [2, 2]>
+// CHECK: llm.mesh = #llm.mesh<axes = [2, 2], data = [0]>
 module attributes {llm.limits = #llm.limits<max_seq_len = 2048, max_tokens_per_step = 512, max_batch = 8, kv_blocks = 64, block_size = 128>} {
   // The vocabulary of 11 is padded to 12; partial sums are summed before they are returned.
   // CHECK-LABEL: llm.body @embed

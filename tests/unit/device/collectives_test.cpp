@@ -120,6 +120,51 @@ TEST_F(Collectives, ReduceScatterAlsoInPlace) {
   EXPECT_EQ(data[2][2], 333);
 }
 
+/// Elements of a step, divided among three ranks, and what a rank finds where 7 was: beyond the end
+/// nothing is written, and nothing of it is read.
+struct Share {
+  uint64_t tokens;
+  std::vector<float> gathered;
+  std::vector<float> scattered[ranks];
+};
+
+class Shares : public Collectives, public testing::WithParamInterface<Share> {
+protected:
+  CollectiveCount shares() const {
+    return {{VINCI_DIM_TOKEN_SHARES, 1}, DType::Float32, &dims_, {VINCI_DIM_TOKENS, 1}};
+  }
+  void SetUp() override {
+    dims_[VINCI_DIM_TOKENS] = GetParam().tokens;
+    dims_[VINCI_DIM_TOKEN_SHARES] = (GetParam().tokens + ranks - 1) / ranks;
+  }
+};
+
+TEST_P(Shares, OfTheLastRanksMayBeShortOrEmpty) {
+  Floats own[ranks] = {{0, 1}, {10, 11}, {20, 21}}, gathered[ranks], sum[ranks];
+  Floats all[ranks] = {
+      {1, 2, 3, 4, 5, 6}, {10, 20, 30, 40, 50, 60}, {100, 200, 300, 400, 500, 600}};
+  onAllRanks([&](uint32_t r) {
+    gathered[r].assign(6, 7);
+    comms_[r]->allGather(own[r].data(), gathered[r].data(), shares(), *streams_[r]);
+  });
+  onAllRanks([&](uint32_t r) {
+    sum[r].assign(2, 7);
+    comms_[r]->reduceScatter(all[r].data(), sum[r].data(), shares(), *streams_[r]);
+  });
+  for (uint32_t r = 0; r < ranks; ++r) {
+    EXPECT_EQ(gathered[r], GetParam().gathered);
+    EXPECT_EQ(sum[r], GetParam().scattered[r]);
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    Tokens, Shares,
+    testing::Values(Share{6, {0, 1, 10, 11, 20, 21}, {{111, 222}, {333, 444}, {555, 666}}},
+                    Share{5, {0, 1, 10, 11, 20, 7}, {{111, 222}, {333, 444}, {555, 7}}},
+                    Share{4, {0, 1, 10, 11, 7, 7}, {{111, 222}, {333, 444}, {7, 7}}},
+                    Share{1, {0, 7, 7, 7, 7, 7}, {{111, 7}, {7, 7}, {7, 7}}},
+                    Share{0, {7, 7, 7, 7, 7, 7}, {{7, 7}, {7, 7}, {7, 7}}}));
+
 TEST_F(Collectives, BroadcastTakesTheRootsData) {
   Floats data[ranks] = {{1, 2}, {3, 4}, {5, 6}};
   onAllRanks([&](uint32_t r) {

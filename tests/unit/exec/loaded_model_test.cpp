@@ -68,7 +68,7 @@ std::vector<KernelSpec> kernelSpecs(int64_t heads) {
         {"block_size", sixteen},
         {"max_blocks", int64_t(4)},
         {"scale", 0.25}}},
-      {"add", {{"dtype", "bfloat16"}, {"n", hidden}, {"rows_per_token", one}}},
+      {"add", {{"dtype", "bfloat16"}, {"n", hidden}, {"rows", "tokens"}}},
       {"gather_rows", {{"dtype", "bfloat16"}, {"n", hidden}}},
       {"matmul", matmul(40, hidden, "float32", "logit_rows")},
   };

@@ -88,5 +88,46 @@ TEST(Resolve, EveryOperandBecomesAnAddress) {
   EXPECT_EQ(list.command(0).tiles.tiles(dims), 16u) << "ceil(5 * 2 / 3) * 4";
 }
 
+TEST(Resolve, WhatComputesFirstBecomesTwoCommands) {
+  fb::PlanT source = tables();
+  source.mesh = {1};
+  source.kernels[1]->operands = 3;
+  source.kernels[1]->collective = std::make_unique<fb::CollectiveT>();
+  source.kernels[1]->collective->axes = {0};
+  source.kernels[1]->collective->count = std::make_unique<fb::Dim>(fb::Symbol::Tokens, uint64_t(7));
+  source.bodies[0]->waits = {1}; // the last command waits for the sum
+  source.entries[0]->calls.pop_back();
+  flatbuffers::FlatBufferBuilder builder;
+  fb::FinishPlanBuffer(builder, fb::Plan::Pack(builder, &source));
+  const fb::Plan &plan = *fb::GetPlan(builder.GetBufferPointer());
+
+  std::byte arena[256], cache[1024];
+  int values[2];
+  RankGroups groups(plan);
+  Addresses addresses;
+  addresses.arena = arena;
+  addresses.kvCache = cache;
+  addresses.weights = {&values[0], &values[1]};
+  addresses.constants = addresses.outputs = {&values[0]};
+  addresses.inputs = {&values[0], &values[1]};
+  addresses.kernels = {first, second};
+  addresses.groups = groups.placesOf(0);
+  StepDims dims;
+  CommandList list = resolveEntry(plan, *plan.entries()->Get(0), addresses, dims);
+
+  ASSERT_EQ(list.size(), 4u);
+  EXPECT_EQ(list.command(1).kernel, &second);
+  EXPECT_EQ(list.command(2).kernel, nullptr);
+  const CollectiveCall &sum = list.collective(list.command(2));
+  EXPECT_EQ(sum.receive, cache) << "the first operand";
+  EXPECT_EQ(sum.send, sum.receive);
+  auto waitsOf = [&](uint32_t ordinal) {
+    auto waits = list.waits(list.command(ordinal));
+    return std::vector<uint32_t>(waits.begin(), waits.end());
+  };
+  EXPECT_EQ(waitsOf(2), std::vector<uint32_t>{1});
+  EXPECT_EQ(waitsOf(3), std::vector<uint32_t>{2});
+}
+
 } // namespace
 } // namespace vinci

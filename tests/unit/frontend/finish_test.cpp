@@ -55,6 +55,23 @@ TEST(FinishImport, RefusesDegreesThatDoNotDivide) {
             std::string::npos);
 }
 
+TEST(FinishImport, SaysWhichDegreesItDoesNotFollow) {
+  const Import import = imported(
+      R"(, "parallel": {"world_size": 8, "attn_tp": 4, "o_proj_tp": 2, "dense_tp": 8, "shared_expert_tp": 8})");
+  EXPECT_EQ(
+      findingsOf(import),
+      "no-effect: o_proj_tp is 2, which Vinci does not follow: o_proj is divided as attention "
+      "is, among 4 ranks (attn_tp)\n"
+      "no-effect: dense_tp is 8, which Vinci does not follow: dense feed-forward layers are "
+      "divided as attention is, among 4 ranks (attn_tp)\n"
+      "no-effect: shared_expert_tp is 8, but no family that Vinci reads has a shared expert\n");
+  EXPECT_EQ(toString(import.findings.list()[0].position), "d.json:1:82");
+  EXPECT_EQ(
+      findingsOf(imported(
+          R"(, "parallel": {"attn_tp": 4, "o_proj_tp": 4, "dense_tp": 4, "shared_expert_tp": 1})")),
+      "");
+}
+
 TEST(FinishImport, ReportsWorldsThatDoNotAddUp) {
   EXPECT_EQ(findingsOf(imported(R"(, "parallel": {"world_size": 8, "attn_tp": 4, "attn_dp": 1})")),
             "contradiction: world_size is 8, but attn_tp 4 * attn_dp 1 * pipeline_stages 1 is 4\n");

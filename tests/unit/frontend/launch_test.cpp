@@ -117,8 +117,9 @@ TEST(LaunchScript, EnvironmentFile) {
                                "EXPERIMENTAL_KERNEL_LAUNCH_GROUP=thread_num:2,kernel_group_num:8\n"
                                "CPU_AFFINITY_CONF=1,npu0:0-1\nVLLM_ASCEND_ENABLE_NZ=2\n"
                                "PYTORCH_NPU_ALLOC_CONF=expandable_segments:True,page_size:1g\n"
-                               "MS_ENABLE_LCCL=on\nMY_OWN=1\n");
+                               "MS_ENABLE_LCCL=on\nVLLM_ASCEND_ENABLE_FLASHCOMM1=1\nMY_OWN=1\n");
   EXPECT_EQ(shown(result.findings), Lines{});
+  EXPECT_EQ(*result.resolved.deployment.parallel.sequenceParallel, true);
   const auto &execution = result.resolved.deployment.execution;
   EXPECT_EQ(*execution.dispatchThreads, 2);
   EXPECT_EQ(*execution.dispatchGroupSize, 8);

@@ -19,9 +19,9 @@ protected:
 };
 
 TEST_F(DimsTest, TextOfADimensionReadsBack) {
-  for (DimExpr dim :
-       {DimExpr(Symbol::Tokens), DimExpr(Symbol::Sequences), DimExpr(Symbol::LogitRows),
-        DimExpr(Symbol::Tokens, 8), DimExpr(Symbol::LogitRows, maxDimension)}) {
+  for (DimExpr dim : {DimExpr(Symbol::Tokens), DimExpr(Symbol::Sequences),
+                      DimExpr(Symbol::LogitRows), DimExpr(Symbol::TokenShares),
+                      DimExpr(Symbol::Tokens, 8), DimExpr(Symbol::LogitRows, maxDimension)}) {
     std::optional<DimExpr> parsed = parseDim(toString(dim));
     ASSERT_TRUE(parsed) << toString(dim);
     EXPECT_EQ(*parsed, dim);

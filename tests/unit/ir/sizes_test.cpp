@@ -35,6 +35,12 @@ TEST_F(SizesTest, SymbolsCountAtTheirLimits) {
   EXPECT_EQ(bytes(builder_.getF32Type(), {5}), 5 * 4);
 }
 
+TEST_F(SizesTest, ASharesLimitIsRoundedUp) {
+  limits_ = llm::LimitsAttr::get(&context_, 300, 32, 4, 8, 128, /*token_shares=*/5);
+  EXPECT_EQ(bytes(builder_.getF32Type(), {Symbol::TokenShares, 10}), 7 * 10 * 4);
+  EXPECT_EQ(bytes(builder_.getF32Type(), {Symbol::Tokens, 10}), 32 * 10 * 4);
+}
+
 TEST_F(SizesTest, UnknownTypesAndOverflowsHaveNoSize) {
   EXPECT_EQ(bytes(builder_.getF64Type(), {5}), std::nullopt);
   // 2^40 elements are legal as a type; 32 tokens of them are more than an arena holds.

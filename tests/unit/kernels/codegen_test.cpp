@@ -145,8 +145,9 @@ TEST(KernelSpec, RefusesWhatTheCatalogueDoesNotKnow) {
   spec.constants["rows"] = "columns"s;
   for (const char *rows : {"columns", "tokens*", "tokens*0", "tokens*8x", "tokens*65537"}) {
     spec.constants["rows"] = std::string(rows);
-    EXPECT_EQ(refusal(spec), "kernel matmul: rows \"" + std::string(rows) +
-                                 "\" must be tokens, logit_rows, or a multiple such as tokens*8");
+    EXPECT_EQ(refusal(spec),
+              "kernel matmul: rows \"" + std::string(rows) +
+                  "\" must be tokens, logit_rows, token_shares, or a multiple such as tokens*8");
   }
   spec = matmulSpec("bfloat16", 256, 512);
   spec.constants["m"] = int64_t{1};

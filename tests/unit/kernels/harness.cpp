@@ -75,7 +75,7 @@ bool Buffer::operator==(const Buffer &other) const {
 }
 
 Dims makeDims(uint64_t tokens, uint64_t sequences, uint64_t logitRows) {
-  return {1, tokens, sequences, logitRows};
+  return {1, tokens, sequences, logitRows, tokens};
 }
 
 CompiledKernel::CompiledKernel(const KernelSpec &spec, const CpuTarget &target)

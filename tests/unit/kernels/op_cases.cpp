@@ -147,10 +147,10 @@ Shape shapeOf(const KernelSpec &s, std::string_view name, const Dims &dims) {
   if (s.op.find("quant") != std::string::npos)
     return quantShapeOf(s, name, tokens);
   if (op == "rms_norm" || op == "add_rms_norm")
-    return typed(name == "weight"
-                     ? n
-                     : (s.text("rows") == "tokens" ? tokens : logitRows) * size(s, "groups") * n);
-  if (op == "matmul") {
+    return typed(name == "weight" ? n : dims[s.rows().symbol] * size(s, "groups") * n);
+  if (op == "add")
+    return typed(dims[s.rows().symbol] * s.rows().scale * n);
+  if (op == "matmul" || op == "matmul_all_reduce") {
     const uint64_t rows = dims[s.rows().symbol] * s.rows().scale;
     if (name == "w")
       return typed(reference::panelElements(n, size(s, "k"), s.dtype()));
@@ -420,8 +420,10 @@ std::vector<KernelSpec> allSpecs() {
       add("kv_append",
           {{"dtype", dtype}, {"kv_heads", i(2)}, {"head_dim", headDim}, {"block_size", i(16)}});
     }
-    for (const char *op : {"add", "mul", "silu"})
+    for (const char *op : {"mul", "silu"})
       add(op, {{"dtype", dtype}, {"n", i(77)}, {"rows_per_token", i(3)}});
+    for (const std::string &rows : {"tokens*3"s, "token_shares"s})
+      add("add", {{"dtype", dtype}, {"n", i(77)}, {"rows", rows}});
     for (const int64_t two : {0, 1})
       add("swiglu",
           {{"dtype", dtype}, {"n", i(77)}, {"rows_per_token", i(3)}, {"two_operands", two}});
@@ -431,6 +433,9 @@ std::vector<KernelSpec> allSpecs() {
     specs.back().constants["rows"] = "logit_rows"s;
     specs.push_back(matmulSpec(dtype, 300, 80, 0));
     specs.back().constants["rows"] = "tokens*3"s;
+    specs.push_back(matmulSpec(dtype, 80, 176, 1));
+    specs.back().op = "matmul_all_reduce";
+    specs.back().constants["axes"] = i(2);
     for (const int64_t gather : {0, 1})
       add("grouped_matmul", {{"dtype", dtype},
                              {"rows_per_token", i(1 + gather)},

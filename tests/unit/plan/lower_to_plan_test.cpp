@@ -63,7 +63,7 @@ module attributes {
            max_blocks = 4, scale = 0.25}
           waits [0, 3] stream 0
       npu.launch "add" writes (arena @hidden) reads (arena @hidden, arena @attended)
-          {dtype = "float32", n = 32, rows_per_token = 1} waits [4] stream 0
+          {dtype = "float32", n = 32, rows = "tokens"} waits [4] stream 0
     }
     npu.body @epilogue_prefill(weight @lm_head) {
       npu.launch "gather_rows" writes (arena @rows) reads (arena @hidden, input @logit_indices)

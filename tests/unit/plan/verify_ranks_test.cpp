@@ -166,6 +166,44 @@ const Case collectiveCases[] = {
        operand(p, 1) = {Space::Parameter, 0};
      },
      "all_reduce sends from what is Parameter; legal are buffers of the arena"},
+    {"SharesWithoutWhole",
+     [](PlanT &p) {
+       p.limits->token_shares = 2;
+       setKind(p, fb::CollectiveKind::ReduceScatter);
+       setCount(p, {fb::Symbol::TokenShares, hidden});
+     },
+     "has no whole; gathers and scatters of shares of the tokens have one, and only they"},
+    {"WholeOfASum",
+     [](PlanT &p) {
+       collective(p).whole = std::make_unique<fb::Dim>(fb::Symbol::Tokens, uint64_t(hidden));
+     },
+     "has a whole; gathers and scatters of shares of the tokens have one, and only they"},
+    {"WholeOfOthers",
+     [](PlanT &p) {
+       p.limits->token_shares = 2;
+       setKind(p, fb::CollectiveKind::ReduceScatter);
+       setCount(p, {fb::Symbol::TokenShares, hidden});
+       collective(p).whole = std::make_unique<fb::Dim>(fb::Symbol::LogitRows, uint64_t(hidden));
+     },
+     "whole is 32 times LogitRows; the shares make 32 times Tokens"},
+    {"SharesOfOthers",
+     [](PlanT &p) {
+       p.limits->token_shares = 4;
+       setKind(p, fb::CollectiveKind::ReduceScatter);
+       setCount(p, {fb::Symbol::TokenShares, hidden});
+       collective(p).whole = std::make_unique<fb::Dim>(fb::Symbol::Tokens, uint64_t(hidden));
+     },
+     "is of 2 ranks, the tokens are divided into 4 shares"},
+    {"NoShares", [](PlanT &p) { p.limits->token_shares = 0; },
+     "limits: token_shares is 0, legal are 1 to 65536"},
+    {"SharesHold",
+     [](PlanT &p) {
+       p.limits->token_shares = 2;
+       setKind(p, fb::CollectiveKind::AllGather);
+       setCount(p, {fb::Symbol::TokenShares, hidden + 1});
+       collective(p).whole = std::make_unique<fb::Dim>(fb::Symbol::Tokens, uint64_t(hidden + 1));
+     },
+     "all_gather receives into buffer 7 \"o\" of 512 bytes, it takes 528"},
     {"GatherInPlace",
      [](PlanT &p) {
        setKind(p, fb::CollectiveKind::AllGather);

@@ -1,7 +1,7 @@
 // RUN: vinci-opt %s --split-input-file --verify-diagnostics
 // What the attributes and types of the dialect refuse.
 
-// expected-error@+1 {{unknown dimension 'batch'; legal are tokens, sequences and logit_rows, or a multiple such as tokens*8}}
+// expected-error@+1 {{unknown dimension 'batch'; legal are tokens, sequences, logit_rows and token_shares, or a multiple such as tokens*8}}
 llm.body @b(%x: tensor<?x8xf32, #llm.dims<["batch"]>>) -> () {}
 
 // -----
@@ -108,6 +108,11 @@ module attributes {llm.limits = #llm.limits<max_seq_len = 8, max_tokens_per_step
 
 // expected-error@+1 {{kv_blocks * block_size is 134217728 * 16; slots are numbered in 31 bits, at most 134217727 blocks of this size are legal}}
 module attributes {llm.limits = #llm.limits<max_seq_len = 8, max_tokens_per_step = 8, max_batch = 1, kv_blocks = 134217728, block_size = 16>} {}
+
+// -----
+
+// expected-error@+1 {{token_shares is 1; legal are 2 to 65536}}
+module attributes {llm.limits = #llm.limits<max_seq_len = 8, max_tokens_per_step = 8, max_batch = 1, kv_blocks = 1, block_size = 16, token_shares = 1>} {}
 
 // -----
 

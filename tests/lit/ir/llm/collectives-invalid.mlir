@@ -45,6 +45,54 @@ module attributes {llm.mesh = #llm.mesh<axes = [4]>} {
 // -----
 
 #tokens = #llm.dims<["tokens"]>
+#token_shares = #llm.dims<["token_shares"]>
+module attributes {llm.mesh = #llm.mesh<axes = [4]>, llm.limits = #llm.limits<max_seq_len = 64, max_tokens_per_step = 16, max_batch = 4, kv_blocks = 4, block_size = 16, token_shares = 2>} {
+  llm.body @b(%x: tensor<?x8xbf16, #tokens>) {
+    // expected-error@+1 {{is among 4 ranks, but the tokens are divided into 2 shares by token_shares of llm.limits; they must be equal}}
+    %0 = llm.reduce_scatter %x over [0] : tensor<?x8xbf16, #tokens> -> tensor<?x8xbf16, #token_shares>
+    llm.return
+  }
+}
+
+// -----
+
+#x4_tokens = #llm.dims<["tokens*4"]>
+#token_shares = #llm.dims<["token_shares"]>
+module attributes {llm.mesh = #llm.mesh<axes = [4]>, llm.limits = #llm.limits<max_seq_len = 64, max_tokens_per_step = 16, max_batch = 4, kv_blocks = 4, block_size = 16, token_shares = 4>} {
+  llm.body @b(%x: tensor<?x8xbf16, #token_shares>) {
+    // expected-error@+1 {{result has rows = tokens*4, it must be tokens, what the shares make}}
+    %0 = llm.all_gather %x over [0] : tensor<?x8xbf16, #token_shares> -> tensor<?x8xbf16, #x4_tokens>
+    llm.return
+  }
+}
+
+// -----
+
+#tokens = #llm.dims<["tokens"]>
+module attributes {llm.mesh = #llm.mesh<axes = [4]>} {
+  llm.body @b(%x: tensor<?x8xbf16, #tokens>) {
+    %w = llm.weight @w from "w" : tensor<8x8xbf16>
+    // expected-error@+1 {{goes over the axes [1]; legal are ascending indices of the mesh's 1 axes}}
+    %0 = llm.matmul_all_reduce %x, %w over [1] : (tensor<?x8xbf16, #tokens>, tensor<8x8xbf16>) -> tensor<?x8xbf16, #tokens>
+    llm.return
+  }
+}
+
+// -----
+
+#tokens = #llm.dims<["tokens"]>
+module attributes {llm.mesh = #llm.mesh<axes = [4]>} {
+  llm.body @b(%x: tensor<?x8xbf16, #tokens>) {
+    %w = llm.weight @w from "w" : tensor<8x16xbf16>
+    // expected-error@+1 {{weight has k = 16, but input has 8; they must be equal}}
+    %0 = llm.matmul_all_reduce %x, %w over [0] : (tensor<?x8xbf16, #tokens>, tensor<8x16xbf16>) -> tensor<?x8xbf16, #tokens>
+    llm.return
+  }
+}
+
+// -----
+
+#tokens = #llm.dims<["tokens"]>
 #x4_tokens = #llm.dims<["tokens*4"]>
 llm.body @b(%x: tensor<?x8xbf16, #x4_tokens>) {
   // expected-error@+1 {{joins 4 parts of 8 columns to 24; legal are 25 to 32}}

@@ -5,6 +5,11 @@ module attributes {llm.mesh = #llm.mesh<axes = [2, 0]>} {}
 
 // -----
 
+// expected-error@+1 {{a mesh has the data axes [2]; legal are ascending indices of its 2 axes}}
+module attributes {llm.mesh = #llm.mesh<axes = [2, 2], data = [2]>} {}
+
+// -----
+
 // expected-error@+1 {{a mesh has no axes; a module for one device has no mesh}}
 module attributes {llm.mesh = #llm.mesh<axes = []>} {}
 
