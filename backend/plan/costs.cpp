@@ -70,13 +70,14 @@ mlir::RankedTensorType LaunchCosts::typeOf(npu::LaunchOp launch, npu::OperandAtt
     const auto found = llvm::find(names, name);
     return mlir::cast<mlir::RankedTensorType>(types[size_t(found - names.begin())]);
   };
+  npu::EntryOp entry = entry_; // MLIR's handles are not const
   switch (operand.getSpace()) {
   case npu::Space::Arena:
     return mlir::cast<npu::BufferOp>(symbols_.lookup(name)).getTensorType();
   case npu::Space::Input:
-    return stepTensor(entry_.getArgNames(), entry_.getFunctionType().getInputs());
+    return stepTensor(entry.getArgNames(), entry.getFunctionType().getInputs());
   case npu::Space::Output:
-    return stepTensor(entry_.getResNames(), entry_.getFunctionType().getResults());
+    return stepTensor(entry.getResNames(), entry.getFunctionType().getResults());
   case npu::Space::Constant: {
     auto constant = mlir::cast<npu::ConstantOp>(symbols_.lookup(name));
     auto type = mlir::cast<mlir::RankedTensorType>(constant.getValue().getType());
@@ -91,7 +92,7 @@ mlir::RankedTensorType LaunchCosts::typeOf(npu::LaunchOp launch, npu::OperandAtt
       return {};
     for (auto [parameter, binding] :
          llvm::zip(body.getParameters().getAsRange<npu::ParameterAttr>(),
-                   mlir::ArrayAttr(call->second.getBindings()).getAsRange<npu::BindingAttr>()))
+                   npu::CallOp(call->second).getBindings().getAsRange<npu::BindingAttr>()))
       if (parameter.getName().getAttr() == name && binding.getKind() == npu::BindingKind::Weight)
         return mlir::cast<npu::WeightOp>(symbols_.lookup(binding.getWeight().getValue()))
             .getTensorType();
@@ -107,6 +108,7 @@ Cost LaunchCosts::costOf(npu::LaunchOp launch, const KernelSpec &spec) const {
   cost.activations = has(spec, "dtype") ? spec.dtype() : DType::Float32;
   cost.weights = cost.activations;
   double elements = 0;
+  mlir::RankedTensorType factor; // the weight of a product
   llm::Symbol rows = llm::Symbol::One;
   const auto add = [&](npu::OperandAttr operand) {
     const mlir::RankedTensorType type = typeOf(launch, operand);
@@ -119,8 +121,10 @@ Cost LaunchCosts::costOf(npu::LaunchOp launch, const KernelSpec &spec) const {
     const bool isTable = spec.op == "embedding" || spec.op == "gather_rows";
     if (operand.getSpace() == npu::Space::Parameter) {
       // Scales and norms are small; what is multiplied is the largest.
-      if (cost.kind != CostClass::Vector && bytes > cost.fixedBytes)
+      if (cost.kind != CostClass::Vector && bytes > cost.fixedBytes) {
         cost.weights = dtype;
+        factor = type;
+      }
       cost.fixedBytes += isTable ? 0 : bytes;
     } else if (symbol == llm::Symbol::One) {
       cost.fixedBytes += bytes;
@@ -154,8 +158,13 @@ Cost LaunchCosts::costOf(npu::LaunchOp launch, const KernelSpec &spec) const {
     [[fallthrough]];
   }
   case CostClass::Matmul:
-    cost.n = uint64_t(spec.integer("n"));
-    cost.k = uint64_t(spec.integer("k"));
+    if (factor) {
+      cost.n = uint64_t(factor.getDimSize(factor.getRank() - 2));
+      cost.k = uint64_t(factor.getDimSize(factor.getRank() - 1));
+    } else { // of a body that nothing calls
+      cost.n = uint64_t(spec.integer("n"));
+      cost.k = uint64_t(spec.integer("k"));
+    }
     if (has(spec, "rows")) {
       const uint64_t scale = std::max<uint64_t>(spec.rows().scale, 1);
       cost.rows.scale = scale;

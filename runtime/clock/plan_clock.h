@@ -79,8 +79,7 @@ private:
                   uint32_t moeLayer) const;
   OpTime timeOf(const TimedCommand &command, const StepRecord &step, uint32_t moeLayer) const;
   /// Calls `visit(call, time)` for each call of the entry.
-  template <typename Visit>
-  void forEachCall(EntryKind entry, StepRecord step, Visit visit) const;
+  template <typename Visit> void forEachCall(EntryKind entry, StepRecord step, Visit visit) const;
 
   const Plan &plan_;
   const CostModel &model_;

@@ -26,7 +26,8 @@ StepTime PlanStepTimer::time(const StepShape &shape) {
                          clock_.plan().root()->kv_cache()->bytes_per_block() *
                          clock_.plan().root()->kv_cache()->layers();
   const double copyUs = moved == 0 ? 0 : clock_.model().copy(double(moved)).us;
-  return {std::llround((times.deviceUs + copyUs) * 1e3), std::llround(hostUs * 1e3)};
+  return {std::llround((times.deviceUs + copyUs + policy_.idleUs) * 1e3),
+          std::llround(hostUs * 1e3)};
 }
 
 } // namespace vinci

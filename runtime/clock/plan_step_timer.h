@@ -15,6 +15,9 @@ struct LaunchPolicy {
   /// Decodes of more sequences are launched as prefills are: no graph was captured for them. 0: all
   /// are captured.
   uint32_t largestGraph = 0;
+  /// Between the last kernel of a step and the first of the next, with async scheduling: what of
+  /// the serving gap planning ahead cannot hide.
+  double idleUs = 0;
   /// Host time of a launch in prefills, in place of the device spec's.
   std::optional<double> prefillLaunchUs;
 };

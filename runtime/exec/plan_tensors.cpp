@@ -123,60 +123,6 @@ bool onlyMoves(const fb::Kernel &kernel) {
          kernel.op()->string_view() == "join_columns";
 }
 
-/// The names are those of the unfused computation where a fused op computes the same.
-void Describer::nameOutput(const Reading &reading, uint32_t output, Value &value) const {
-  const std::string_view op = reading.op;
-  auto derive = [&](const Value &from, std::string_view suffix) {
-    value.layer = from.layer;
-    value.name = fmt::format("{}.{}", from.name, suffix);
-  };
-  /// Of a step that goes on from `last`: what both come to has the name of the fused op.
-  auto continues = [&](std::string_view last, std::string_view suffix) {
-    Value from = *reading.values[0];
-    if (from.name.ends_with(last) && from.name.size() > last.size())
-      from.name.resize(from.name.size() - last.size() - 1);
-    derive(from, suffix);
-  };
-  if (const Part *part = reading.split(output)) {
-    // Norms and rotations, where they are fused, are of queries and keys.
-    const bool normed = output<reading.weightNames.size(), rotated = reading.values.size()> 1;
-    value.name = normed ? reading.weightNames[output] : part->name;
-    value.name += rotated && output < 2 ? ".rope" : "";
-    return;
-  }
-  // A quantisation is named by what it reads: its scale belongs to any one of the linears after it.
-  if (reading.weight && output == 0 && op != "quantize") {
-    value.name = reading.weightNames[0];
-    return;
-  }
-  if (reading.values.empty() || op == "attention") {
-    value.name = op;
-  } else if (onlyMoves(reading.kernel)) {
-    value.layer = reading.values[0]->layer;
-    value.name = reading.values[0]->name;
-  } else if (op == "add" || op == "add_rms_norm") {
-    derive(reading.latest(), "sum");
-  } else if (op == "rope_qk") {
-    derive(*reading.values[output], "rope");
-  } else if (op == "mul" && reading.values[0]->name.ends_with(".silu")) {
-    continues("silu", "swiglu");
-  } else if (op == "top_k") {
-    continues("softmax", output == 0 ? "top_k" : "experts");
-  } else if (op == "normalize_rows") {
-    continues("top_k", "weights");
-  } else if (op == "moe_route") {
-    derive(*reading.values[0], output == 0 ? "weights" : "experts");
-  } else if (op == "moe_sort" && output < 2) {
-    derive(*reading.values[0], output == 0 ? "argsort" : "argsort.inverse_permutation");
-  } else if (op == "moe_sort") {
-    derive(*reading.values[0], "expert_offsets");
-  } else if (op == "weighted_sum") {
-    continues("unpermute_tokens", "moe_combine");
-  } else {
-    derive(*reading.values[0], output == 0 ? std::string(op) : fmt::format("{}.{}", op, output));
-  }
-}
-
 /// The shard of this kind, if it cuts anything.
 const fb::Shard *shardOf(const fb::WeightPiece &piece, fb::ShardKind kind) {
   for (const fb::Shard *shard : *piece.shards())
@@ -230,6 +176,13 @@ void Describer::nameOutput(const Reading &reading, uint32_t output, Value &value
     value.layer = from.layer;
     value.name = fmt::format("{}.{}", from.name, suffix);
   };
+  /// Of a step that goes on from `last`: what both come to has the name of the fused op.
+  auto continues = [&](std::string_view last, std::string_view suffix) {
+    Value from = *reading.values[0];
+    if (from.name.ends_with(last) && from.name.size() > last.size())
+      from.name.resize(from.name.size() - last.size() - 1);
+    derive(from, suffix);
+  };
   if (const Part *part = reading.split(output)) {
     // Norms and rotations, where they are fused, are of queries and keys.
     const bool normed = output<reading.weightNames.size(), rotated = reading.values.size()> 1;
@@ -254,9 +207,19 @@ void Describer::nameOutput(const Reading &reading, uint32_t output, Value &value
   } else if (op == "rope_qk") {
     derive(*reading.values[output], "rope");
   } else if (op == "mul" && reading.values[0]->name.ends_with(".silu")) {
-    derive(*reading.values[0], "");
-    value.name.replace(value.name.size() - std::string_view(".silu.").size(), std::string::npos,
-                       ".swiglu");
+    continues("silu", "swiglu");
+  } else if (op == "top_k") {
+    continues("softmax", output == 0 ? "top_k" : "experts");
+  } else if (op == "normalize_rows") {
+    continues("top_k", "weights");
+  } else if (op == "moe_route") {
+    derive(*reading.values[0], output == 0 ? "weights" : "experts");
+  } else if (op == "moe_sort" && output < 2) {
+    derive(*reading.values[0], output == 0 ? "argsort" : "argsort.inverse_permutation");
+  } else if (op == "moe_sort") {
+    derive(*reading.values[0], "expert_offsets");
+  } else if (op == "weighted_sum") {
+    continues("unpermute_tokens", "moe_combine");
   } else {
     derive(*reading.values[0], output == 0 ? std::string(op) : fmt::format("{}.{}", op, output));
   }

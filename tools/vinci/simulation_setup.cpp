@@ -121,7 +121,9 @@ StackProfile stackFor(const DeploymentSpec &deployment, const std::string &name)
 }
 
 Expansion expansionOf(const DeploymentSpec &deployment) {
-  const std::string engine = deployment.execution.collectiveEngine.valueOr("host");
+  // Where recipes say nothing, their scripts ask for the vector cores.
+  const std::string engine = deployment.execution.collectiveEngine.valueOr(
+      policyOf(deployment) == "recipe" ? "aiv" : "host");
   return engine == "aiv" ? Expansion::Aiv : engine == "ai_cpu" ? Expansion::AiCpu : Expansion::Host;
 }
 
@@ -136,6 +138,9 @@ LaunchPolicy launchPolicyOf(const DeploymentSpec &deployment, const StackProfile
                                     : LaunchMode::Eager;
   if (stack.prefillHostBound.value != 0 && stack.launchUsPerOp.value > 0)
     policy.prefillLaunchUs = stack.launchUsPerOp.value;
+  // The gap of such a stack was fitted to steps that were planned ahead: it is what remains.
+  if (stack.async.value != 0 && deployment.execution.asyncScheduling.valueOr(false))
+    policy.idleUs = stack.servingGapUs.value;
   if (const auto &sizes = deployment.execution.graphBatchSizes; sizes && !sizes->empty())
     policy.largestGraph = uint32_t(std::ranges::max(*sizes));
   return policy;

@@ -19,7 +19,8 @@ namespace vinci {
 /// a name, the one that the deployment's files belong to. Throws Error for an unknown one.
 StackProfile stackFor(const DeploymentSpec &deployment, const std::string &name);
 
-/// Who issues collectives: what the deployment says, else the host.
+/// Who issues collectives: what the deployment says; else the vector cores for a recipe, and the
+/// host for other stacks.
 Expansion expansionOf(const DeploymentSpec &deployment);
 
 /// How kernels are launched: by the deployment's graph mode and batch sizes, and the stack.
@@ -32,7 +33,7 @@ struct MemoryBudget {
   /// The plan's arena as far as layers use it, and logits for a full batch: the plan has room for
   /// those of every token, which a server never asks for.
   uint64_t activations = 0;
-  uint64_t kvCache = 0;     ///< for whole blocks
+  uint64_t kvCache = 0; ///< for whole blocks
   uint32_t kvBlocks = 0;
   uint64_t kvTokens = 0;
   std::string rule; ///< how the cache's size comes about

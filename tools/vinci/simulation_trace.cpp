@@ -59,13 +59,14 @@ void SimulationTrace::addKernels(const SimulatedStep &step) {
     parts.push_back({chunk.first, chunk.tokens});
   for (const DecodeToken &token : step.step.decodes)
     contexts.push_back(token.context);
-  const StepRecord record =
-      timer_.recordOf({.mode = modeOf(step.step), .prefills = parts, .decodeContexts = contexts});
-  clock_.trace(record, [&](const fb::Kernel &kernel, int32_t layer, uint32_t stream, double start,
-                           double end) {
-    events_.push_back(slice(kernel.op()->str(), Device, 1 + stream, us(step.startNs) + start,
-                            end - start, {{"kernel", kernel.symbol()->str()}, {"layer", layer}}));
-  });
+  const StepShape shape{.mode = modeOf(step.step), .prefills = parts, .decodeContexts = contexts};
+  clock_.trace(
+      PlanStepTimer::entryOf(shape), timer_.recordOf(shape),
+      [&](const fb::Kernel &kernel, int32_t layer, uint32_t stream, double start, double end) {
+        events_.push_back(slice(kernel.op()->str(), Device, 1 + stream, us(step.startNs) + start,
+                                end - start,
+                                {{"kernel", kernel.symbol()->str()}, {"layer", layer}}));
+      });
 }
 
 void SimulationTrace::write(const std::string &path, const SimulationResult &result) {
@@ -87,7 +88,8 @@ void SimulationTrace::write(const std::string &path, const SimulationResult &res
     events_.push_back(nameOf("process_name", track, 0, name));
   events_.push_back(nameOf("thread_name", Device, stepsThread, "steps"));
   const nlohmann::ordered_json file = {{"displayTimeUnit", "ms"}, {"traceEvents", events_}};
-  writeFile(path, std::as_bytes(std::span(file.dump())));
+  const std::string text = file.dump();
+  writeFile(path, std::as_bytes(std::span(text)));
 }
 
 } // namespace vinci

@@ -292,28 +292,28 @@ const Case weightCases[] = {
     {"KernelOutputs", [](PlanT &p) { p.kernels[0]->outputs = 4; },
      "outputs is 4, legal are 1 to 3"},
     {"NoKernels", [](PlanT &p) { p.kernels.clear(); }, "the number of kernels is 0"},
-    {"CostClass", [](PlanT &p) { p.kernels[0]->cost->kind = CostClass(9); },
+    {"CostClass", [](PlanT &p) { p.kernels[0]->cost->kind = fb::CostClass(9); },
      "the class of the cost is 9"},
-    {"CostOfACollective", [](PlanT &p) { p.kernels[0]->cost->kind = CostClass::Collective; },
+    {"CostOfACollective", [](PlanT &p) { p.kernels[0]->cost->kind = fb::CostClass::Collective; },
      "its cost is that of a collective, and it is none"},
     {"CostRows", [](PlanT &p) { p.kernels[0]->cost->rows = nullptr; },
      "rows of the cost is missing"},
     {"CostScale",
-     [](PlanT &p) { p.kernels[0]->cost->rows = std::make_unique<Dim>(Symbol::Tokens, 0); },
+     [](PlanT &p) { p.kernels[0]->cost->rows = std::make_unique<fb::Dim>(fb::Symbol::Tokens, 0); },
      "the scale of rows of the cost is 0"},
     {"CostFlops", [](PlanT &p) { p.kernels[0]->cost->row_flops = -1; },
      "row_flops of the cost is -1; it must be finite and not negative"},
-    {"CostOfAProduct", [](PlanT &p) { p.kernels[0]->cost->kind = CostClass::Matmul; },
+    {"CostOfAProduct", [](PlanT &p) { p.kernels[0]->cost->kind = fb::CostClass::Matmul; },
      "n of the cost is 0"},
     {"CostOfExperts",
      [](PlanT &p) {
-       CostT &cost = *p.kernels[0]->cost;
-       cost.kind = CostClass::GroupedMatmul;
+       fb::CostT &cost = *p.kernels[0]->cost;
+       cost.kind = fb::CostClass::GroupedMatmul;
        cost.n = cost.k = 8;
        cost.groups = 4, cost.experts = 2;
      },
      "experts of the cost is 2, legal are 4 to"},
-    {"CostOfAttention", [](PlanT &p) { p.kernels[0]->cost->kind = CostClass::Attention; },
+    {"CostOfAttention", [](PlanT &p) { p.kernels[0]->cost->kind = fb::CostClass::Attention; },
      "heads of the cost is 0"},
 };
 
