@@ -28,7 +28,8 @@ Plan samplePlan() {
 }
 
 Plan rankedPlan(uint32_t ranks) {
-  return Plan::parse(serializePlan(sample::rankedPlan({ranks}), sample::segments()), "ranks.plan");
+  fb::PlanT tables = sample::rankedPlan({ranks});
+  return Plan::parse(serializePlan(tables, sample::segments()), "ranks.plan");
 }
 
 StepRecord decodeOf(uint32_t sequences, LaunchMode mode = LaunchMode::Graph) {
@@ -69,7 +70,8 @@ TEST(PlanClock, ABodyCountsAsOftenAsItIsCalled) {
   const Plan plan = samplePlan();
   const PlanClock clock(plan, npu());
   for (const CommandTime &command : clock.commands(EntryKind::Decode, decodeOf(1)))
-    EXPECT_EQ(command.calls, command.body->name()->string_view() == "decoder_layer" ? sample::layers : 1u)
+    EXPECT_EQ(command.calls,
+              command.body->name()->string_view() == "decoder_layer" ? sample::layers : 1u)
         << command.body->name()->str();
 }
 
@@ -160,7 +162,7 @@ TEST(PlanStepTimer, TellsWhatIsCaptured) {
   PlanStepTimer timer(clock, {.largestGraph = 2, .idleUs = 3, .prefillLaunchUs = 1000});
   const auto decode = [&](size_t sequences) {
     const std::vector<uint32_t> contexts(sequences, 11);
-    return timer.time({.mode = StepMode::Decode, .decodeContexts = contexts});
+    return timer.time({.mode = StepMode::Decode, .prefills = {}, .decodeContexts = contexts});
   };
   const StepTimes captured = clock.time(EntryKind::Decode, decodeOf(2));
   EXPECT_EQ(decode(2).deviceNs, std::llround((captured.deviceUs + 3) * 1e3));
@@ -169,7 +171,8 @@ TEST(PlanStepTimer, TellsWhatIsCaptured) {
   EXPECT_GT(decode(3).hostNs, 2 * decode(2).hostNs);
 
   const std::vector<StepShape::Part> prompt = {{0, 4}};
-  const StepTime prefill = timer.time({.mode = StepMode::Prefill, .prefills = prompt});
+  const StepTime prefill =
+      timer.time({.mode = StepMode::Prefill, .prefills = prompt, .decodeContexts = {}});
   StepRecord record;
   record.mode = LaunchMode::Eager;
   record.addSequence(4, 0);
@@ -181,9 +184,12 @@ TEST(PlanStepTimer, SwappingTakesTime) {
   const PlanClock clock(plan, npu());
   PlanStepTimer timer(clock, {});
   const std::vector<uint32_t> contexts = {5};
-  const StepTime without = timer.time({.mode = StepMode::Decode, .decodeContexts = contexts});
-  const StepTime with =
-      timer.time({.mode = StepMode::Decode, .decodeContexts = contexts, .swappedOutBlocks = 100});
+  const StepTime without =
+      timer.time({.mode = StepMode::Decode, .prefills = {}, .decodeContexts = contexts});
+  const StepTime with = timer.time({.mode = StepMode::Decode,
+                                    .prefills = {},
+                                    .decodeContexts = contexts,
+                                    .swappedOutBlocks = 100});
   EXPECT_GT(with.deviceNs, without.deviceNs);
 }
 
