@@ -112,7 +112,8 @@ class Simulate(VinciTest):
                 ((MINDIE, "--stack", "nope"), 1, "nope"),
                 ((MINDIE, "--device", "nope"), 1, "nope"),
                 ((MINDIE, "--tp", "1", "--world", "1", "--set", "npuMemSize=-1"), 1, "the model does not fit 910b3"),
-                ((MINDIE, "--rate", "1", "--concurrency", "2"), 2, "--rate excludes --concurrency"),
+                ((MINDIE, "--set", "npuMemSize=0"), 1, "memory.kv_gib is 0, less than a block of the KV cache, 0.01 GiB"),
+                ((MINDIE, "--rate", "1", "--concurrency", "2"), 2, "--concurrency excludes --rate"),
                 ((MINDIE, "--input-len", "fixed:0"), 1, "--input-len")):
             with self.subTest(arguments=arguments):
                 result = vinci("simulate", *arguments)

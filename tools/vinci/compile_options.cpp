@@ -42,9 +42,11 @@ static void addDegreeFlags(CLI::App &command, CompileFlags &flags) {
   add("--lm-head-tp", degrees.lmHeadTp,
       "Ranks that divide the vocabulary of the head (default: as attention)");
   command
-      .add_flag("--sequence-parallel,!--no-sequence-parallel", flags.sequenceParallel,
-                "Give each rank of a step a share of its tokens for sums and norms; for long "
-                "prompts (default: what the deployment says, else not)")
+      .add_flag_function(
+          "--sequence-parallel,!--no-sequence-parallel",
+          [&flags](int64_t count) { flags.sequenceParallel = count > 0; },
+          "Give each rank of a step a share of its tokens for sums and norms; for long "
+          "prompts (default: what the deployment says, else not)")
       ->group("Parallelism");
 }
 

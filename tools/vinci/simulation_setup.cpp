@@ -175,7 +175,10 @@ MemoryBudget memoryBudgetOf(const DeploymentSpec &deployment, const Plan &plan,
   const uint64_t perBlock = kvBytesPerBlock(*plan.root());
   if (left >= double(perBlock)) {
     budget.kvBlocks = uint32_t(std::min(left / double(perBlock), double(INT32_MAX)));
-  } else if (settings.nonKvGib || settings.kvGib) {
+  } else if (settings.kvGib && *settings.kvGib >= 0) {
+    fail("memory.kv_gib is {}, less than a block of the KV cache, {}", *settings.kvGib,
+         gibText(double(perBlock)));
+  } else if (settings.nonKvGib) {
     // The published settings of one system come to less than nothing: to be told, not to fail on.
     budget.kvBlocks = plan.root()->limits()->kv_blocks();
     warning = fmt::format("the deployment's memory for the KV cache is {}: {}; the plan's {} "

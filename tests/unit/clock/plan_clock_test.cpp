@@ -140,7 +140,7 @@ TEST(PlanClock, RanksNeedDevices) {
     PlanClock(plan, npu(), {.devices = {0}});
     FAIL() << "was accepted";
   } catch (const Error &error) {
-    EXPECT_STREQ(error.what(), "1 devices are named for a plan of 2 ranks");
+    EXPECT_EQ(error.message(), "1 devices are named for a plan of 2 ranks");
   }
 }
 
