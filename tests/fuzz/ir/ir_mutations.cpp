@@ -3,10 +3,11 @@
 //
 //   vinci-ir-mutations [--cases N | --seconds S] [--seed K] [--first I] [--out FOLDER] CORPUS...
 //
-// Runs N mutations (1000) of the corpus, each in a process of its own, and goes on after a crash:
-// MLIR's parser may leave a damaged heap behind. A case that crashes, or takes more than ten
-// seconds, is written to FOLDER. Exit code 1 if there were
-// any. --cases 0 runs every text of the corpus as it is: FOLDER's files, for example.
+// Runs N mutations (1000) of the corpus in child processes, and goes on after a crash. If one of a
+// batch crashes, each of them runs again in a process of its own: MLIR's parser may leave a damaged
+// heap to the next. A case that crashes by itself, or takes more than ten seconds of processor
+// time, is written to FOLDER. Exit code 1 if there were any. --cases 0 runs every text of the
+// corpus as it is: FOLDER's files, for example.
 #include "tests/fuzz/ir/ir_case.h"
 
 #include "runtime/plan/atomic_file.h"
@@ -17,7 +18,9 @@
 #include <chrono>
 #include <csignal>
 #include <optional>
+#include <sys/mman.h>
 #include <sys/resource.h>
+#include <sys/time.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -32,8 +35,11 @@ using namespace vinci::fuzz;
 
 namespace {
 
-constexpr unsigned secondsPerCase = 10;
+constexpr uint64_t batch = 100;
+constexpr time_t secondsPerCase = 10; // of processor time
 constexpr rlim_t bytesPerChild = rlim_t(4) << 30;
+
+using Counts = std::array<uint64_t, 4>; ///< of cases, by how far they came
 
 struct Options {
   uint64_t cases = 1000, seconds = 0, seed = 1, first = 0;
@@ -51,6 +57,11 @@ public:
     if (corpus_.empty())
       fail("the corpus is empty; files ending in .mlir, or folders with some, are expected");
     mutator_.emplace(corpus_);
+    void *memory =
+        mmap(nullptr, sizeof(Counts), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    if (memory == MAP_FAILED)
+      failInternal("no shared memory");
+    reached_ = new (memory) Counts{};
   }
 
   int run() {
@@ -64,12 +75,13 @@ public:
     uint64_t next = options_.first;
     const uint64_t end = timed ? UINT64_MAX : options_.first + count;
     while (next < end && !(timed && seconds() >= options_.seconds))
-      runCaseApart(next++);
+      next = runBatch(next, std::min(end, next + batch));
+    const Counts &reached = *reached_;
     fmt::print(
         "{} cases of {} texts in {} s: {} refused as text, {} by parser and verifiers, {} by "
         "passes, {} went through; {} crashed\n",
-        next - options_.first, corpus_.size(), seconds(), reached_[0], reached_[1], reached_[2],
-        reached_[3], crashes_);
+        next - options_.first, corpus_.size(), seconds(), reached[0], reached[1], reached[2],
+        reached[3], crashes_);
     return crashes_ > 0;
   }
 
@@ -83,44 +95,65 @@ private:
     return withPipeline(mutated, makePipeline(dice));
   }
 
-  void runCaseApart(uint64_t number) {
-    const std::string text = makeCase(number);
+  /// Runs cases `begin` to `end` and returns `end`.
+  uint64_t runBatch(uint64_t begin, uint64_t end) {
+    const Counts before = *reached_;
+    const uint64_t crashes = crashes_;
+    if (runApart(begin, end) == 0)
+      return end;
+    *reached_ = before;
+    for (uint64_t number = begin; number < end; ++number)
+      if (const int status = runApart(number, number + 1))
+        reportCrash(number, status);
+    if (crashes_ == crashes)
+      fmt::print("cases {} to {} crash together, but none by itself\n", begin, end - 1);
+    std::fflush(stdout);
+    return end;
+  }
+
+  /// Runs cases in a child; gives what waitpid says, 0 if all is well.
+  int runApart(uint64_t begin, uint64_t end) {
     const pid_t child = fork();
     if (child < 0)
       failInternal("cannot fork");
     if (child == 0)
-      runChild(text);
+      runChild(begin, end);
     int status = 0;
     waitpid(child, &status, 0);
-    if (WIFEXITED(status) && size_t(WEXITSTATUS(status)) < reached_.size()) {
-      ++reached_[size_t(WEXITSTATUS(status))];
-      return;
-    }
-    const auto path = std::filesystem::path(options_.out) /
-                      fmt::format("crash-{}-{}.mlir", options_.seed, number);
-    writeFileAtomically(path, std::as_bytes(std::span(text)));
-    fmt::print("case {}: {}, written to {}\n", number,
-               !WIFSIGNALED(status)          ? fmt::format("exit code {}", WEXITSTATUS(status))
-               : WTERMSIG(status) == SIGALRM ? "no end"
-                                             : strsignal(WTERMSIG(status)),
-               path.string());
-    std::fflush(stdout);
-    ++crashes_;
+    return status;
   }
 
-  [[noreturn]] static void runChild(const std::string &text) {
+  [[noreturn]] void runChild(uint64_t begin, uint64_t end) {
 #ifndef VINCI_SHADOW_MEMORY
     const rlimit memory = {bytesPerChild, bytesPerChild};
     setrlimit(RLIMIT_AS, &memory);
 #endif
-    alarm(secondsPerCase);
-    _exit(int(runCase(text)));
+    for (uint64_t number = begin; number < end; ++number) {
+      const std::string text = makeCase(number);
+      const itimerval limit = {{}, {secondsPerCase, 0}};
+      setitimer(ITIMER_PROF, &limit, nullptr);
+      ++(*reached_)[size_t(runCase(text))];
+    }
+    _exit(0);
+  }
+
+  void reportCrash(uint64_t number, int status) {
+    const auto path = std::filesystem::path(options_.out) /
+                      fmt::format("crash-{}-{}.mlir", options_.seed, number);
+    const std::string text = makeCase(number);
+    writeFileAtomically(path, std::as_bytes(std::span(text)));
+    fmt::print("case {}: {}, written to {}\n", number,
+               !WIFSIGNALED(status)          ? fmt::format("exit code {}", WEXITSTATUS(status))
+               : WTERMSIG(status) == SIGPROF ? "no end"
+                                             : strsignal(WTERMSIG(status)),
+               path.string());
+    ++crashes_;
   }
 
   const Options &options_;
   std::vector<std::string> corpus_;
   std::optional<Mutator> mutator_;
-  std::array<uint64_t, 4> reached_ = {}; ///< cases, by how far they came
+  Counts *reached_ = nullptr; ///< shared with children
   uint64_t crashes_ = 0;
 };
 
