@@ -341,9 +341,9 @@ KernelSpec specOf(npu::LaunchOp op) {
     else
       value = mlir::cast<mlir::StringAttr>(constant.getValue()).getValue().str();
   }
-  if (op.getAxes()) {
+  if (const auto axes = op.getAxes()) {
     int64_t mask = 0;
-    for (int64_t axis : *op.getAxes())
+    for (int64_t axis : *axes)
       mask |= int64_t(1) << axis;
     spec.constants["axes"] = mask;
   }

@@ -83,6 +83,12 @@ class Ir(VinciTest):
         path.write_text("// " + "(" * 300 + "\n" + fine)
         self.succeed("inspect", path)
 
+    def test_sparse_constants(self):
+        for text in ("sparse<[[0]], 1.0>", "sparse <[[0]], 1.0>", "sparse // a comment\n <[[0]], 1.0>"):
+            self.refused(f"module attributes {{llm.a = {text} : tensor<8xi1>}} {{}}\n",
+                         "bad.mlir:1:28: error: the IR has a sparse constant; the IR of models has none")
+        self.refused('module attributes {llm.b = "sparse<", llm.sparse = 1} {\n', "bad.mlir:2")  # goes on to the parser
+
     def test_affine_maps(self):
         self.refused("module attributes {llm.a = affine_map<() -> (" + "-" * 2000000 + "1)>} {}\n",
                      "bad.mlir:1:28: error: the IR has an affine map or set")

@@ -70,7 +70,9 @@ class Compare(Comparing):
                     report = self.report(model, "--dtype", "float32", "--b", f"--tp {ranks}")
                     self.expect_agreement(report, 1, ranks)
                     a, b = report["not_compared"]
-                    self.assertEqual(b["unmatched"], 0)
+                    # Experts that are cut below 32 columns keep their activation apart.
+                    apart = {"gate_proj", "up_proj"} if model == MOE and ranks == 4 else set()
+                    self.assertEqual(set(b["unmatched_names"]), apart)
                     self.assertGreater(b["partial_sums"], 0)
                     self.assertEqual(a["unmatched_names"], ["down_proj"] if model == MOE else [])
 
@@ -84,7 +86,7 @@ class Compare(Comparing):
         a, b = report["not_compared"]
         self.assertEqual((a["by_expert"], b["unmatched"]), (0, 0))
         self.assertGreater(b["by_expert"], 0)
-        self.assertIn("gate_proj", a["unmatched_names"])
+        self.assertIn("gate_proj.swiglu", a["unmatched_names"])
 
     def test_groups_of_ranks_with_sequences_of_their_own(self):
         self.expect_agreement(self.report(MOE, "--dtype", "float32", "--b", "--world 4 --attn-tp 2 --ep 4"), 1, 4)
@@ -109,7 +111,7 @@ class Compare(Comparing):
         model = quantise.quantise(MOE, self.scratch / "quantised", quantise.as_published)
         for options in ("", " --tp 2"):
             with self.subTest(options=options):
-                report = self.report(model, "--tolerance", 0, "--a", "--passes=-all,+merge-quantize" + options, "--b",
+                report = self.report(model, "--tolerance", 0, "--a", "--passes=-all,+merge-quantize,+fuse-grouped-matmul-gather" + options, "--b",
                                      "--passes=+all" + options)
                 self.assertEqual(report["same_bits"], report["compared"])
                 self.assertGreater(report["compared"], 50)

@@ -2,6 +2,8 @@
 
 #include "runtime/support/error.h"
 
+#include <cctype>
+
 namespace vinci {
 namespace {
 
@@ -34,6 +36,17 @@ private:
   bool escaped_ = false;
 };
 
+bool isIdentifier(char c) {
+  return std::isalnum(static_cast<unsigned char>(c)) || c == '_' || c == '.' || c == '$' ||
+         c == '-';
+}
+
+/// True if `rest` begins with the keyword, which ends there.
+bool beginsWithKeyword(char previous, std::string_view rest, std::string_view keyword) {
+  return !isIdentifier(previous) && rest.starts_with(keyword) &&
+         (rest.size() == keyword.size() || !isIdentifier(rest[keyword.size()]));
+}
+
 } // namespace
 
 void checkIrText(std::string_view text, const std::string &file) {
@@ -60,6 +73,8 @@ void checkIrText(std::string_view text, const std::string &file) {
     if (const auto rest = text.substr(at);
         isCode && (rest.starts_with("affine_map") || rest.starts_with("affine_set")))
       fail(position, "the IR has an affine map or set; the IR of models has none");
+    if (isCode && beginsWithKeyword(previous, text.substr(at), "sparse"))
+      fail(position, "the IR has a sparse constant; the IR of models has none");
     const bool isOperator = c == '>' && (previous == '-' || text.substr(at + 1).starts_with('='));
     if (isCode && (c == '(' || c == '[' || c == '{' || c == '<')) {
       if (++depth > maxIrNesting)

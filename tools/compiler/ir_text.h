@@ -11,7 +11,8 @@ namespace vinci {
 /// Largest IR text, in bytes; deepest nesting of brackets, on which the parser recurses; and digits
 /// of N in a use of result `%x#N`, for which it allocates N entries before it knows how many
 /// results there are. No IR of ours comes near. Affine maps and sets, on whose signs and terms it
-/// recurses, are refused: no IR of ours has them.
+/// recurses, are refused, and sparse constants, of which it takes values of another type than the
+/// tensor's for what they are not: no IR of ours has them.
 inline constexpr size_t maxIrBytes = size_t(64) << 20;
 inline constexpr unsigned maxIrNesting = 200;
 inline constexpr unsigned maxResultDigits = 5;

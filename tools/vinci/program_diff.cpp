@@ -57,6 +57,8 @@ public:
            const Matches &matches) {
     size_t nextA = 0, nextB = 0;
     const auto stretch = [&](size_t untilA, size_t untilB) {
+      addOutputs(a, nextA, untilA, onlyInA_);
+      addOutputs(b, nextB, untilB, onlyInB_);
       pair(liveOut(a, nextA, untilA, readersA_), liveOut(b, nextB, untilB, readersB_));
     };
     for (auto [i, j] : matches) {
@@ -67,7 +69,15 @@ public:
     stretch(a.size(), b.size());
   }
 
+  /// All commands of a body are in one program alone.
+  void addAlone(const std::vector<CommandView> &commands, bool inA) {
+    addOutputs(commands, 0, commands.size(), inA ? onlyInA_ : onlyInB_);
+  }
+
+  /// True as well for what commands have made that are themselves shown as different.
   bool same(const std::string &a, const std::string &b) const {
+    if (onlyInA_.contains(a) && onlyInB_.contains(b))
+      return true;
     const auto found = inB_.find(a);
     return found == inB_.end() ? a == b : found->second.contains(b);
   }
@@ -101,6 +111,12 @@ private:
     return out;
   }
 
+  static void addOutputs(const std::vector<CommandView> &commands, size_t first, size_t last,
+                         std::set<std::string> &to) {
+    for (size_t i = first; i < last; ++i)
+      to.insert(commands[i].outputs.begin(), commands[i].outputs.end());
+  }
+
   void pair(const std::vector<std::string> &a, const std::vector<std::string> &b) {
     if (a.size() != b.size())
       return;
@@ -110,6 +126,7 @@ private:
 
   Readers readersA_, readersB_;
   std::map<std::string, std::set<std::string>> inB_;
+  std::set<std::string> onlyInA_, onlyInB_; ///< written by commands that the other has not
 };
 
 Report commandRow(const BodyView &body, const char *side, size_t ordinal) {
@@ -150,7 +167,12 @@ Report commandDifferences(const std::vector<BodyView> &a, const std::vector<Body
     if (const BodyView *other = findBody(b, body.name)) {
       matches[body.name] = match(body.commands, other->commands);
       buffers.add(body.commands, other->commands, matches[body.name]);
+    } else {
+      buffers.addAlone(body.commands, /*inA=*/true);
     }
+  for (const BodyView &body : b)
+    if (!findBody(a, body.name))
+      buffers.addAlone(body.commands, /*inA=*/false);
 
   Report rows = Report::array();
   for (const BodyView &body : a) {
