@@ -204,6 +204,7 @@ class Cover(VinciTest):
         todo = [(key, row) for key, row in zip(keys, rows) if key not in state.passed]
         print(f"{len(rows)} cases, {len(rows) - len(todo)} passed before", file=sys.stderr, flush=True)
         start = told = time.monotonic()
+        passed = len(state.passed)
         for number, (key, row) in enumerate(todo, 1):
             with self.subTest(key):
                 self.check(row)
@@ -213,7 +214,9 @@ class Cover(VinciTest):
             now = time.monotonic()
             if now - told > 60 or number == len(todo):
                 left = (now - start) / number * (len(todo) - number)
-                print(f"{number} of {len(todo)}, {left / 60:.0f} minutes left, {self.skipped} tokens skipped", file=sys.stderr, flush=True)
+                failed = number - (len(state.passed) - passed)
+                print(f"{number} of {len(todo)}, {failed} failed, {left / 60:.0f} minutes left, {self.skipped} tokens skipped",
+                      file=sys.stderr, flush=True)
                 told = now
 
 
