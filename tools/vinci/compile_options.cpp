@@ -40,11 +40,16 @@ static void addDegreeFlags(CLI::App &command, CompileFlags &flags) {
       "Ranks that divide the vocabulary of the embedding (default: as attention)");
   add("--lm-head-tp", degrees.lmHeadTp,
       "Ranks that divide the vocabulary of the head (default: as attention)");
-  command
-      .add_flag("--sequence-parallel,!--no-sequence-parallel", flags.sequenceParallel,
-                "Give each rank of a step a share of its tokens for sums and norms; for long "
-                "prompts (default: what the deployment says, else not)")
-      ->group("Parallelism");
+  const auto addSwitch = [&](const char *flag, bool value, const char *help) {
+    command
+        .add_flag_callback(
+            flag, [&flags, value] { flags.sequenceParallel = value; }, help)
+        ->group("Parallelism");
+  };
+  addSwitch("--sequence-parallel", true,
+            "Give each rank of a step a share of its tokens for sums and norms; for long prompts "
+            "(default: what the deployment says, else not)");
+  addSwitch("--no-sequence-parallel", false, "Not, whatever the deployment says");
 }
 
 void addCompileFlags(CLI::App &command, CompileFlags &flags) {
