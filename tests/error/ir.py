@@ -87,7 +87,7 @@ class Ir(VinciTest):
         for text in ("sparse<[[0]], 1.0>", "sparse <[[0]], 1.0>", "sparse // a comment\n <[[0]], 1.0>"):
             self.refused(f"module attributes {{llm.a = {text} : tensor<8xi1>}} {{}}\n",
                          "bad.mlir:1:28: error: the IR has a sparse constant; the IR of models has none")
-        self.refused('module attributes {llm.b = "sparse<", llm.sparse = 1} {\n', "bad.mlir:2")  # goes on to the parser
+        self.refused('module attributes {llm.b = "sparse<", llm.sparse = 1} {\n', "expected operation name in quotes")  # goes on to the parser
 
     def test_affine_maps(self):
         self.refused("module attributes {llm.a = affine_map<() -> (" + "-" * 2000000 + "1)>} {}\n",
