@@ -437,7 +437,7 @@ class Inspect(VinciTest):
         sources = {weight["weight"]: weight["source"] for weight in everything["weights"]}
         self.assertEqual(sources["layers.0.o"], "model.layers.0.o.weight by columns/2")
         self.assertEqual(sources["experts"], "model.experts.{}.weight by stack/2")
-        self.assertRegex(self.succeed("inspect", plan).stdout, r"(?m)^decoder_layer +9  all_reduce  1 +2  bfloat16  32\*tokens +(- +)?512$")
+        self.assertRegex(self.succeed("inspect", plan).stdout, r"(?m)^decoder_layer +9  all_reduce  1 +2  bfloat16  32\*tokens +(null +)?512$")
         self.assertEqual(json.loads(self.succeed("verify", plan, "--format", "json").stdout)["ranks"], 4)
 
     def test_assembly(self):

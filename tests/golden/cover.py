@@ -98,7 +98,7 @@ class Cover(VinciTest):
     def setUpClass(cls):
         super().setUpClass()
         passes = json.loads(cls().succeed("passes", "--format", "json").stdout)
-        cls.fusions = [entry["pass"] for entry in passes if entry["default"] != "always"]
+        cls.fusions = [entry["pass"] for entry in passes if entry["default"] in ("on", "off")]
         cls.models = {model.name: model for model in TRAINED}
         cls.shapes = {model.name: Shape(model) for model in TRAINED}
         deployments = [deployment for deployment in itertools.product(cls.models, DEGREES, DEGREES) if cls.legal(*deployment)]
