@@ -59,8 +59,10 @@ LaunchCosts::LaunchCosts(npu::ProgramOp program) : program_(program), symbols_(p
   program.walk([&](npu::LaunchOp launch) {
     const llvm::StringRef kernel = launch.getKernel();
     if (kernel == "moe_route" || kernel == "top_k")
-      if (auto count = launch.getConstants().getAs<mlir::IntegerAttr>("num_experts"))
+      if (auto count = launch.getConstants().getAs<mlir::IntegerAttr>("num_experts")) {
         experts_ = std::max(experts_, uint32_t(count.getInt()));
+        topK_ = uint32_t(launch.getConstants().getAs<mlir::IntegerAttr>("top_k").getInt());
+      }
   });
 }
 
@@ -148,13 +150,14 @@ Cost LaunchCosts::costOf(npu::LaunchOp launch, const KernelSpec &spec) const {
     cost.rowFlops = vectorFlopsPerElement * elements;
     break;
   case CostClass::GroupedMatmul: {
-    // Bytes are those of one of a token's experts.
-    const uint64_t perToken = uint64_t(spec.integer("rows_per_token"));
+    // Bytes are those of one of a token's experts. Where groups of ranks bring their tokens, a rank
+    // has rows for those of all.
+    const uint64_t pairs = uint64_t(spec.integer("rows_per_token") * spec.integer("top_k"));
     cost.groups = integer(spec, "num_experts");
     cost.experts = std::max(cost.groups, experts_);
-    cost.topK = integer(spec, "top_k");
-    cost.rows.scale = perToken;
-    cost.rowBytes /= perToken * cost.topK;
+    cost.topK = std::min(topK_, cost.experts);
+    cost.rows.scale = std::max<uint64_t>(pairs / cost.topK, 1);
+    cost.rowBytes /= pairs;
     [[fallthrough]];
   }
   case CostClass::Matmul:

@@ -27,6 +27,7 @@ private:
   llvm::DenseMap<mlir::Operation *, npu::CallOp> calls_;
   npu::EntryOp entry_;   ///< its inputs and outputs are those of all
   uint32_t experts_ = 0; ///< that a router chooses from; 0: there is none
+  uint32_t topK_ = 1;    ///< that it chooses for each token
 };
 
 } // namespace vinci

@@ -2,6 +2,7 @@
 
 #include "runtime/support/error.h"
 
+#include <algorithm>
 #include <cctype>
 
 namespace vinci {
@@ -41,10 +42,22 @@ bool isIdentifier(char c) {
          c == '-';
 }
 
-/// True if `rest` begins with the keyword, which ends there.
-bool beginsWithKeyword(char previous, std::string_view rest, std::string_view keyword) {
-  return !isIdentifier(previous) && rest.starts_with(keyword) &&
-         (rest.size() == keyword.size() || !isIdentifier(rest[keyword.size()]));
+/// The rest of the text without white space and comments at its beginning.
+std::string_view skipBlank(std::string_view rest) {
+  while (true) {
+    rest.remove_prefix(std::min(rest.find_first_not_of(" \t\r\n"), rest.size()));
+    if (!rest.starts_with("//"))
+      return rest;
+    rest.remove_prefix(std::min(rest.find('\n'), rest.size()));
+  }
+}
+
+/// True if `rest` begins with `sparse<`, a constant; not the end of a name, nor a symbol or value.
+bool beginsSparse(char previous, std::string_view rest) {
+  constexpr std::string_view keyword = "sparse", sigils = "@%#!^";
+  return rest.starts_with(keyword) && !isIdentifier(previous) &&
+         sigils.find(previous) == std::string_view::npos &&
+         skipBlank(rest.substr(keyword.size())).starts_with('<');
 }
 
 } // namespace
@@ -73,7 +86,7 @@ void checkIrText(std::string_view text, const std::string &file) {
     if (const auto rest = text.substr(at);
         isCode && (rest.starts_with("affine_map") || rest.starts_with("affine_set")))
       fail(position, "the IR has an affine map or set; the IR of models has none");
-    if (isCode && beginsWithKeyword(previous, text.substr(at), "sparse"))
+    if (isCode && beginsSparse(previous, text.substr(at)))
       fail(position, "the IR has a sparse constant; the IR of models has none");
     const bool isOperator = c == '>' && (previous == '-' || text.substr(at + 1).starts_with('='));
     if (isCode && (c == '(' || c == '[' || c == '{' || c == '<')) {

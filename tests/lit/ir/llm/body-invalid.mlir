@@ -175,7 +175,7 @@ llm.body @b() {
 
 llm.body @b() {
   // expected-error@+1 {{holds no dense<...> elements}}
-  %0 = llm.constant @c sparse<[[0]], 1.0> : tensor<8xf32>
+  %0 = llm.constant @c dense_resource<blob> : tensor<8xf32>
   llm.return
 }
 
