@@ -59,8 +59,8 @@ protected:
       return unitFloor;
     if (c.spec.op == "grouped_matmul_swiglu")
       return static_cast<double>(c.spec.integer("k"));
-    return c.spec.op.ends_with("matmul") ? std::sqrt(static_cast<double>(c.spec.integer("k")))
-                                         : 0.1;
+    const bool isProduct = c.spec.op.ends_with("matmul") || c.spec.op == "matmul_all_reduce";
+    return isProduct ? std::sqrt(static_cast<double>(c.spec.integer("k"))) : 0.1;
   }
 };
 
