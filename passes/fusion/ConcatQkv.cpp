@@ -35,6 +35,8 @@ bool concatenate(llm::KvAppendOp append) {
   SmallVector<llm::SplitHeadsOp> splits = splitsOf(append);
   if (splits.empty() || llvm::is_contained(splits, nullptr))
     return false;
+  if (splits[0] == splits[1] || splits[0] == splits[2] || splits[1] == splits[2])
+    return remarkNotFused(splits[1]) << "two of queries, keys and values are the same heads", false;
   SmallVector<Operation *> projections;
   for (llm::SplitHeadsOp split : splits) {
     Operation *projection = split.getInput().getDefiningOp();
