@@ -64,6 +64,13 @@ const Case meshCases[] = {
        p.mesh = {256, 257};
      },
      "mesh: the number of ranks is 65792, legal are 1 to 65536"},
+    {"DataAxesDescend",
+     [](PlanT &p) {
+       p.data_axes = {1, 0};
+     },
+     "data_axes: axes [1, 0] are not ascending"},
+    {"DataAxisOutside", [](PlanT &p) { p.data_axes = {2}; },
+     "data_axes: names axis 2, the mesh has 2"},
     {"ConstantPerRank", [](PlanT &p) { p.constants[0]->per_rank = true; },
      "constant 0: offset 0 + 224 bytes for 4 ranks end outside its segment of 32"},
 };
