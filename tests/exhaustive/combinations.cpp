@@ -4,8 +4,8 @@
 //   vinci-combinations [--part 1/2] [--state FILE] [--cache DIR] MODEL...
 //
 // A fusion concerns a model on some degrees if switching it changes the program, with all others on
-// or with all others off. Combinations that give a plan which has run already are counted, not run
-// again. What has passed stands in the state file and is passed over by the same build.
+// or with all others off. Combinations that give a program which has run already are counted, not
+// run again. What has passed stands in the state file and is passed over by the same build.
 #include "runtime/exec/loaded_model.h"
 #include "runtime/plan/plan_file.h"
 #include "runtime/reference/reference_model.h"
@@ -161,7 +161,7 @@ private:
 };
 
 struct Counts {
-  uint64_t combinations = 0, plans = 0, before = 0, failed = 0;
+  uint64_t combinations = 0, programs = 0, before = 0, failed = 0;
 };
 
 class Combinations {
@@ -181,7 +181,7 @@ private:
   State &state_;
   uint32_t part_, parts_;
   Counts counts_;
-  std::set<uint64_t> ran_; ///< plans of the deployment
+  std::set<uint64_t> ran_; ///< programs of the deployment
   std::chrono::steady_clock::time_point told_ = std::chrono::steady_clock::now();
 };
 
@@ -209,9 +209,10 @@ void Combinations::runOne(const Deployment &deployment, const Switches &switches
     return;
   }
   try {
-    CompileResult result = compilation_.compile(deployment, switches);
-    if (ran_.insert(hashBytes(result.plan)).second) {
-      ++counts_.plans;
+    const std::string program = compilation_.compile(deployment, switches, "memory").ir;
+    if (ran_.insert(hashBytes(std::as_bytes(std::span(program)))).second) {
+      ++counts_.programs;
+      const CompileResult result = compilation_.compile(deployment, switches);
       for (uint32_t threads : {1, 2})
         if (const std::string problem = difference(
                 expected, run(Plan::parse(result.plan, "plan"), deployment.model, threads));
@@ -230,8 +231,8 @@ void Combinations::tell(const Deployment &deployment, uint64_t done, uint64_t al
   if (done < all && now - told_ < std::chrono::minutes(1))
     return;
   told_ = now;
-  fmt::print("{}: {} of {}; in all {} combinations, {} plans run, {} passed before, {} failed\n",
-             deployment.name(), done, all, counts_.combinations, counts_.plans, counts_.before,
+  fmt::print("{}: {} of {}; in all {} combinations, {} programs run, {} passed before, {} failed\n",
+             deployment.name(), done, all, counts_.combinations, counts_.programs, counts_.before,
              counts_.failed);
   std::fflush(stdout);
 }
@@ -297,8 +298,8 @@ int main(int argc, char **argv) {
     const Output expected =
         run(Plan::parse(compilation.compile({model}, none).plan, "plan"), model, 1);
     requireClearDecisions(expected, reference);
-    for (const Deployment &deployment : deploymentsOf(
-             model, compilation, reference.config().numExperts > 0))
+    for (const Deployment &deployment :
+         deploymentsOf(model, compilation, reference.config().numExperts > 0))
       combinations.runAll(deployment, expected);
   }
   return combinations.counts().failed == 0 ? 0 : 1;

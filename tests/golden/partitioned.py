@@ -110,7 +110,7 @@ class Partitioned(VinciTest):
             def ids(*options):
                 result = self.succeed("run", TRAINED[2], "--dtype", "float32", "--prompts", prompts, "--max-tokens", TOKENS,
                                       "--ignore-eos", "--temperature", 0, "--max-batch", 2, "--format", "json", *options)
-                return [run["output_ids"] for run in json.loads(result.stdout)["results"]]
+                return [run["output_ids"] for run in json.loads(result.stdout)]
 
             whole = ids()
             for options in (("--world", 4, "--attn-tp", 2, "--ep", 4), ("--world", 4, "--attn-tp", 1, "--ep", 4),
@@ -128,7 +128,7 @@ class Partitioned(VinciTest):
                                            *options).stdout)
 
         one, groups = nll(), nll("--world", 4, "--attn-tp", 1, "--ep", 4)
-        self.assertAlmostEqual(one["mean_nll"], groups["mean_nll"], 5)
+        self.assertAlmostEqual(one["nll"], groups["nll"], 5)
 
     def test_sequence_parallel(self):
         # Shares of the tokens that are even, short and empty.

@@ -45,7 +45,8 @@ std::vector<KernelSpec> kernelSpecs(int64_t heads) {
        {{"dtype", "bfloat16"},
         {"hidden", hidden},
         {"vocab", int64_t(40)},
-        {"sharded", int64_t(0)}}},
+        {"sharded", int64_t(0)},
+        {"rows", "tokens"}}},
       {"rope_table", {{"dtype", "float32"}, {"head_dim", sixteen}}},
       {"rms_norm",
        {{"dtype", "bfloat16"},
@@ -446,9 +447,9 @@ TEST_F(Loaded, GroupsHaveStepsOfTheirOwn) {
     EXPECT_TRUE(same(ofSecond[1], groups[1]));
   }
   EXPECT_EQ(messageOf([&] { together->stepGroups(EntryKind::Decode, std::vector<StepInputs>(2)); }),
-            "the step has 0 tokens; legal: 1 to 8 (max_tokens_per_step)");
+            "error: the step has 0 tokens; legal: 1 to 8 (max_tokens_per_step)");
   EXPECT_EQ(messageOf([&] { together->stepGroups(EntryKind::Decode, std::vector<StepInputs>(1)); }),
-            "the step has 1 groups of inputs, but needs 2");
+            "error: the step has 1 groups of inputs, but needs 2");
 }
 
 /// Each rank turns by frequencies of its own: those of rank 0 decide its logits.

@@ -172,7 +172,12 @@ const Case collectiveCases[] = {
      [](PlanT &p) {
        operand(p, 1) = {Space::Parameter, 0};
      },
-     "all_reduce sends from what is Parameter; legal are buffers of the arena"},
+     "all_reduce sends from what is Parameter; legal are buffers of the arena and step inputs"},
+    {"SendsInputOfOtherDType",
+     [](PlanT &p) {
+       operand(p, 1) = {Space::Input, 0};
+     },
+     "all_reduce of bfloat16 sends from token_ids, which is int32"},
     {"SharesWithoutWhole",
      [](PlanT &p) {
        p.limits->token_shares = 2;
