@@ -64,6 +64,7 @@ struct Rank {
   Addresses addresses;
   std::unique_ptr<Stream> stream;
   std::array<std::unique_ptr<Graph>, entryKinds.size()> graphs;
+  std::array<std::deque<ExpertCount>, entryKinds.size()> expertCounts;
 };
 
 } // namespace
@@ -76,6 +77,7 @@ public:
   std::span<const float> tracedStep(EntryKind kind, const StepInputs &inputs,
                                     const TraceObserver &after);
   MemoryUse memoryUse() const;
+  std::span<const uint32_t> expertsHit() const { return expertsHit_; }
 
   Plan plan;
   ModelLimits limits;
@@ -94,6 +96,7 @@ private:
   RankGroups groups_;
   std::vector<Rank> ranks_;
   StepDims dims_; ///< of all ranks
+  std::vector<uint32_t> expertsHit_;
 };
 
 LoadedModel::Impl::Impl(Plan thePlan, std::vector<Pack> packs, const LoadOptions &options)
@@ -108,14 +111,18 @@ LoadedModel::Impl::Impl(Plan thePlan, std::vector<Pack> packs, const LoadOptions
   ranks_.reserve(packs.size());
   for (uint32_t number = 0; number < packs.size(); ++number) {
     Device &device = machine.device(number);
-    Rank &rank =
-        ranks_.emplace_back(Rank{device, std::move(packs[number]), {}, device.createStream(), {}});
+    Rank &rank = ranks_.emplace_back(
+        Rank{device, std::move(packs[number]), {}, device.createStream(), {}, {}});
     rank.addresses.kernels = kernels;
     rank.addresses.groups = groups_.placesOf(number);
     allocate(rank, number);
-    for (EntryKind kind : entryKinds)
+    for (EntryKind kind : entryKinds) {
+      rank.addresses.expertCounts =
+          options.countExperts ? &rank.expertCounts[size_t(kind)] : nullptr;
       rank.graphs[size_t(kind)] = device.createGraph(
           resolveEntry(*plan.root(), *plan.entry(toString(kind)), rank.addresses, dims_));
+    }
+    rank.addresses.expertCounts = nullptr;
   }
 }
 
@@ -200,6 +207,10 @@ std::span<const float> LoadedModel::Impl::step(EntryKind kind, const StepInputs 
   for (Rank &rank : ranks_)
     rank.stream->launch(*rank.graphs[size_t(kind)]);
   machine.synchronize();
+  expertsHit_.assign(ranks_[0].expertCounts[size_t(kind)].size(), 0);
+  for (const Rank &rank : ranks_)
+    for (size_t layer = 0; layer < expertsHit_.size(); ++layer)
+      expertsHit_[layer] = std::max(expertsHit_[layer], rank.expertCounts[size_t(kind)][layer].hit);
   return logits();
 }
 
@@ -262,6 +273,10 @@ const ModelLimits &LoadedModel::limits() const {
 
 std::span<const float> LoadedModel::step(EntryKind kind, const StepInputs &inputs) {
   return impl_->step(kind, inputs);
+}
+
+std::span<const uint32_t> LoadedModel::expertsHit() const {
+  return impl_->expertsHit();
 }
 
 std::span<const float> LoadedModel::tracedStep(EntryKind kind, const StepInputs &inputs,

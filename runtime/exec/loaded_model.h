@@ -15,6 +15,7 @@
 namespace vinci {
 
 struct LoadOptions {
+  bool countExperts = false;      ///< StepRunner::expertsHit
   uint32_t threads = 0;           ///< 0: one per processor
   uint64_t deviceMemoryBytes = 0; ///< of each device; 0: its share of the host's physical memory
 };
@@ -34,6 +35,7 @@ public:
   /// Checks its inputs: see checkStepInputs. Runs all ranks; the logits are those of rank 0.
   /// Allocates nothing after the first step of each kind.
   std::span<const float> step(EntryKind kind, const StepInputs &inputs) override;
+  std::span<const uint32_t> expertsHit() const override;
   /// The same step and the same bits, command by command on the calling thread. Commands have the
   /// ordinals of resolveEntry (resolve.h).
   std::span<const float> tracedStep(EntryKind kind, const StepInputs &inputs,

@@ -44,6 +44,9 @@ public:
   /// The logits, [rows, vocabSize], valid until the next step. Rows: those of logitIndices, or one
   /// per token. Throws Error as checkStepInputs.
   virtual std::span<const float> step(EntryKind kind, const StepInputs &inputs) = 0;
+  /// Of the last step, for each MoE layer how many experts of a rank got a token; of the rank where
+  /// they are the most. Empty if nobody counts.
+  virtual std::span<const uint32_t> expertsHit() const { return {}; }
 };
 
 } // namespace vinci

@@ -73,6 +73,7 @@ private:
   std::vector<Sequence *> step_;  ///< those with tokens in this step, in the order of their rows
   std::vector<Result> results_;   ///< by order of submission
   size_t submitted_ = 0;
+  uint64_t steps_ = 0; ///< that were run
 };
 
 Engine::Impl::Impl(StepRunner &model, const EngineOptions &options)
@@ -125,7 +126,9 @@ std::vector<Result> Engine::Impl::run() {
     if (running_.empty())
       continue; // whoever was admitted had nothing to compute
     EntryKind kind = planStep();
-    takeLogits(kind, model_.step(kind, batch_.inputs(kind)));
+    const std::span<const float> logits = model_.step(kind, batch_.inputs(kind));
+    ++steps_;
+    takeLogits(kind, logits);
   }
   submitted_ = 0;
   return std::exchange(results_, {});
@@ -140,6 +143,7 @@ void Engine::Impl::admit() {
     if (!blocks_.allocate(limits_.blocksFor(next.cachedAtMost()), next.blocks))
       break;
     next.admitted = Clock::now();
+    next.result.steps.admitted = steps_;
     bool nothingToCompute = next.maxIds == next.promptSize() && !next.request.onLogits;
     next.ids.reserve(next.maxIds);
     running_.push_back(std::move(next));
@@ -203,8 +207,10 @@ void Engine::Impl::takeLogits(EntryKind kind, std::span<const float> logits) {
 void Engine::Impl::generate(Sequence &sequence, std::span<const float> logits) {
   int32_t id =
       sampler_.sample(logits, sequence.request.sampling, sequence.ids, sequence.ids.size());
-  if (!sequence.generating())
+  if (!sequence.generating()) {
     sequence.firstToken = Clock::now();
+    sequence.result.steps.firstToken = steps_;
+  }
   sequence.ids.push_back(id);
   if (sequence.request.onToken)
     sequence.request.onToken(id);
@@ -219,6 +225,9 @@ void Engine::Impl::finish(Sequence &sequence, FinishReason reason) {
   Clock::time_point now = Clock::now();
   Result &result = sequence.result;
   result.finishReason = reason;
+  result.steps.finished = steps_;
+  if (!sequence.generating())
+    result.steps.firstToken = steps_;
   result.outputIds.assign(sequence.ids.begin() + sequence.promptSize(), sequence.ids.end());
   if (sequence.generating()) {
     result.timing.prefillMs = milliseconds(sequence.firstToken - sequence.admitted);
