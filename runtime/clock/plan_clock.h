@@ -33,7 +33,7 @@ struct ClockOptions {
   /// Where a step does not say which experts were hit.
   Routing routing = {};
   /// The device of each rank in a machine that is filled from 0 on; empty: rank r on device r.
-  std::vector<uint32_t> devices;
+  std::vector<uint32_t> devices = {};
 };
 
 /// Of all calls of one step.

@@ -22,7 +22,7 @@ struct LaunchPolicy {
   /// the serving gap planning ahead cannot hide.
   double idleUs = 0;
   /// Host time of a launch in prefills, in place of the device spec's.
-  std::optional<double> prefillLaunchUs;
+  std::optional<double> prefillLaunchUs = {};
   /// Threads that launch what is not in a graph, each a group of kernels at a time.
   uint32_t dispatchThreads = 1, dispatchGroup = 1;
   double handoverUs = 0; ///< for each group, if there are several threads

@@ -84,7 +84,7 @@ class Explore(VinciTest):
 
     def test_errors(self):
         for arguments, code, message in (
-                ((DENSE,), 2, "the model names no NPU to simulate"),
+                ((MODELS / "qwen3-8b",), 2, "the model names no NPU to simulate"),
                 ((DENSE, *SMALL, "--tpot-ms", "0"), 1, "--tpot-ms is 0; a number above 0 is expected"),
                 ((DENSE, *SMALL, "--tpot-ms", "0.01"), 1, "of 24 configurations 24 fit, and none keeps --ttft-ms and --tpot-ms"),
                 ((DENSE, *SMALL, "--rate", "3"), 2, "--rate goes with --recommend"),

@@ -95,21 +95,21 @@ void Exploration::compile(int64_t tp, int64_t ep, const std::string &quant,
   flags.maxSeqLen = request_.inputTokens + request_.outputTokens;
   flags.maxTokensPerStep = std::min(std::ranges::min(space.chunk), *flags.maxSeqLen);
   flags.maxBatch = std::min(std::ranges::min(space.batch), *flags.maxTokensPerStep);
+  const size_t before = programs_.size();
   try {
-    Program program{tp, ep, quant, subjectOf(path.string(), request_.set, flags, /*quiet=*/true),
-                    nullptr};
-    DeploymentSpec::Memory &memory = program.subject.deployment.memory;
-    memory.kvGib = memory.nonKvGib = memory.limitGib = {}; // of a deployment with other degrees
-    program.subject.deployment.execution.devices = {};
+    Program &program = programs_.emplace_back(Program{
+        tp, ep, quant, subjectOf(path.string(), request_.set, flags, /*quiet=*/true), nullptr});
+    DeploymentSpec &deployment = program.subject.deployment;
+    deployment.memory.kvGib = deployment.memory.nonKvGib = deployment.memory.limitGib = {};
+    deployment.execution.devices = {}; // as the memory's: of a deployment with other degrees
     if (!costs_)
-      costs_.emplace(deviceFor(program.subject.deployment, request_.device));
-    program.served =
-        std::make_unique<ServedPlan>(program.subject.deployment, program.subject.plan,
-                                     stackFor(program.subject.deployment, request_.stack), *costs_);
-    programs_.push_back(std::move(program));
+      costs_.emplace(deviceFor(deployment, request_.device));
+    program.served = std::make_unique<ServedPlan>(deployment, program.subject.plan,
+                                                  stackFor(deployment, request_.stack), *costs_);
   } catch (const Error &error) {
     if (error.kind() != ErrorKind::User)
       throw;
+    programs_.erase(programs_.begin() + ptrdiff_t(before), programs_.end());
     ++refused_[error.message()];
   }
 }

@@ -144,14 +144,18 @@ Plan prefetchable() {
       if (const fb::Operand &operand = layer.operands[command.operand_first() + i];
           operand.space() == fb::Space::Parameter)
         layer.parameters[operand.index()] = "q_proj";
-    tables.kernels[sample::MatmulQ]->cost->fixed_bytes = 64 << 20;
+    fb::CostT &cost = *tables.kernels[sample::MatmulQ]->cost;
+    cost.kind = fb::CostClass::Matmul;
+    cost.weights = cost.activations = fb::DType::BFloat16;
+    cost.n = cost.k = 5792;
+    cost.fixed_bytes = 64 << 20;
   });
 }
 
 TEST(PlanClock, APrefetchGainsWhatTheWindowDelivers) {
   const Plan plan = prefetchable();
   const auto timeWith = [&](double share) {
-    return PlanClock(plan, npu(), {.prefetch = {.qkv = share}})
+    return PlanClock(plan, npu(), {.prefetch = {.qkv = share}, .devices = {}})
         .time(EntryKind::Decode, decodeOf(2));
   };
   const StepTimes without = timeWith(0), with = timeWith(1);
@@ -173,6 +177,8 @@ TEST(PlanClock, ExpertsOfTheRoutingAreTimed) {
   const Plan plan = planWith([](fb::PlanT &tables) {
     fb::CostT &cost = *tables.kernels[sample::MatmulQ]->cost;
     cost.kind = fb::CostClass::GroupedMatmul;
+    cost.weights = cost.activations = fb::DType::BFloat16;
+    cost.n = cost.k = 1024;
     cost.groups = cost.experts = 128;
     cost.top_k = 8;
     cost.fixed_bytes = uint64_t(128) << 20;
@@ -180,7 +186,7 @@ TEST(PlanClock, ExpertsOfTheRoutingAreTimed) {
   const auto timeWith = [&](const char *routing, std::span<const uint32_t> hit = {}) {
     StepRecord step = decodeOf(8);
     step.expertsHit = hit;
-    return PlanClock(plan, npu(), {.routing = Routing::parse(routing, "routing")})
+    return PlanClock(plan, npu(), {.routing = Routing::parse(routing, "routing"), .devices = {}})
         .time(EntryKind::Decode, step)
         .deviceUs;
   };
@@ -193,7 +199,7 @@ TEST(PlanClock, ExpertsOfTheRoutingAreTimed) {
 
 TEST(PlanClock, AMemoChangesNothing) {
   const Plan plan = prefetchable();
-  const PlanClock clock(plan, npu(), {.prefetch = {.qkv = 1}});
+  const PlanClock clock(plan, npu(), {.prefetch = {.qkv = 1}, .devices = {}});
   TimeMemo memo;
   for (const LaunchMode mode : {LaunchMode::Graph, LaunchMode::Eager})
     for (const uint32_t sequences : {1u, 9u, 1u, 2u, 17u, 9u})
@@ -309,7 +315,8 @@ TEST(PlanStepTimer, ThreadsHelpWhatTheHostLaunches) {
   const auto hostNs = [&](LaunchMode mode, uint32_t threads) {
     PlanStepTimer timer(clock, {.decode = mode, .dispatchThreads = threads, .dispatchGroup = 2});
     const std::vector<uint32_t> contexts = {11};
-    return timer.time({.mode = StepMode::Decode, .decodeContexts = contexts}).hostNs;
+    return timer.time({.mode = StepMode::Decode, .prefills = {}, .decodeContexts = contexts})
+        .hostNs;
   };
   EXPECT_LT(hostNs(LaunchMode::Eager, 2), hostNs(LaunchMode::Eager, 1));
   EXPECT_EQ(hostNs(LaunchMode::Graph, 2), hostNs(LaunchMode::Graph, 1));
@@ -321,7 +328,7 @@ TEST(PlanStepTimer, EstimatesEncloseTheMean) {
   const auto at = [&](Estimate estimate) {
     PlanStepTimer timer(clock, {}, estimate);
     const std::vector<uint32_t> contexts = {11, 40};
-    return timer.time({.mode = StepMode::Decode, .decodeContexts = contexts});
+    return timer.time({.mode = StepMode::Decode, .prefills = {}, .decodeContexts = contexts});
   };
   EXPECT_LT(at(Estimate::Low).deviceNs, at(Estimate::Mean).deviceNs);
   EXPECT_LT(at(Estimate::Mean).deviceNs, at(Estimate::High).deviceNs);
