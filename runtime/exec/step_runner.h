@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <span>
+#include <vector>
 
 namespace vinci {
 
@@ -56,7 +57,11 @@ public:
   virtual std::span<const uint32_t> expertsHit() const { return {}; }
 
   /// The same inputs for every group, and the logits of one of them.
-  std::span<const float> step(EntryKind kind, const StepInputs &inputs);
+  std::span<const float> step(EntryKind kind, const StepInputs &inputs) {
+    if (limits().dataGroups == 1)
+      return stepGroups(kind, {&inputs, 1})[0];
+    return stepGroups(kind, std::vector<StepInputs>(limits().dataGroups, inputs))[0];
+  }
 };
 
 } // namespace vinci
