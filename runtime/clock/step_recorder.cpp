@@ -1,5 +1,6 @@
 #include "runtime/clock/step_recorder.h"
 
+#include <algorithm>
 #include <chrono>
 
 namespace vinci {
@@ -12,19 +13,46 @@ static double nowUs() {
 
 StepRecorder::StepRecorder(StepRunner &model) : model_(model), beginUs_(nowUs()) {}
 
-std::span<const float> StepRecorder::step(EntryKind kind, const StepInputs &inputs) {
+static StepRecord recordOf(EntryKind kind, const StepInputs &inputs) {
+  StepRecord record;
+  for (size_t i = 0; i < inputs.contextLens.size(); ++i) {
+    const auto added = uint64_t(inputs.queryStart[i + 1] - inputs.queryStart[i]);
+    record.addSequence(added, uint64_t(inputs.contextLens[i]) - added);
+  }
+  record.logitRows =
+      kind == EntryKind::Prefill ? inputs.logitIndices.size() : inputs.tokenIds.size();
+  return record;
+}
+
+static StepRecord recordOf(EntryKind kind, std::span<const StepInputs> groups) {
+  const auto attended = [](const StepRecord &record) {
+    return record.decodeKvTokens + record.prefillPairs;
+  };
+  StepRecord most;
+  uint64_t tokens = 0, sequences = 0, logitRows = 0;
+  for (const StepInputs &inputs : groups) {
+    const StepRecord record = recordOf(kind, inputs);
+    if (attended(record) > attended(most))
+      most = record;
+    tokens = std::max(tokens, record.tokens);
+    sequences = std::max(sequences, record.sequences);
+    logitRows = std::max(logitRows, record.logitRows);
+  }
+  most.tokens = tokens;
+  most.sequences = sequences;
+  most.logitRows = logitRows;
+  return most;
+}
+
+std::span<const std::span<const float>>
+StepRecorder::stepGroups(EntryKind kind, std::span<const StepInputs> groups) {
   const double start = nowUs();
-  const std::span<const float> logits = model_.step(kind, inputs);
+  const std::span<const std::span<const float>> logits = model_.stepGroups(kind, groups);
   Step &step = steps_.emplace_back();
   step.entry = kind;
   step.startUs = start - beginUs_;
   step.measuredUs = nowUs() - start;
-  for (size_t i = 0; i < inputs.contextLens.size(); ++i) {
-    const auto added = uint64_t(inputs.queryStart[i + 1] - inputs.queryStart[i]);
-    step.record.addSequence(added, uint64_t(inputs.contextLens[i]) - added);
-  }
-  step.record.logitRows =
-      kind == EntryKind::Prefill ? inputs.logitIndices.size() : inputs.tokenIds.size();
+  step.record = vinci::recordOf(kind, groups);
   step.firstHit = hits_.size();
   const std::span<const uint32_t> hit = model_.expertsHit();
   hits_.insert(hits_.end(), hit.begin(), hit.end());

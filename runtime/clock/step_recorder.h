@@ -16,12 +16,15 @@ public:
   explicit StepRecorder(StepRunner &model);
 
   const ModelLimits &limits() const override { return model_.limits(); }
-  std::span<const float> step(EntryKind kind, const StepInputs &inputs) override;
+  std::span<const std::span<const float>> stepGroups(EntryKind kind,
+                                                     std::span<const StepInputs> groups) override;
   std::span<const uint32_t> expertsHit() const override { return model_.expertsHit(); }
 
   struct Step {
     EntryKind entry = EntryKind::Decode;
-    StepRecord record;     ///< with its real lengths; expertsHit and mode are not set
+    /// With the real lengths of the data-parallel group that attends to the most, and the rows of
+    /// the one with the most, as all of them have; expertsHit and mode are not set.
+    StepRecord record;
     size_t firstHit = 0;   ///< into the hits of all steps
     double startUs = 0;    ///< by this machine's clock, from the recorder's making
     double measuredUs = 0; ///< that the step took here

@@ -340,15 +340,18 @@ TEST(PlanStepTimer, EstimatesEncloseTheMean) {
 class Recorded final : public StepRunner {
 public:
   const ModelLimits &limits() const override { return limits_; }
-  std::span<const float> step(EntryKind, const StepInputs &inputs) override {
-    hit_.assign(1, uint32_t(inputs.tokenIds.size()));
-    return {};
+  std::span<const std::span<const float>> stepGroups(EntryKind,
+                                                     std::span<const StepInputs> groups) override {
+    hit_.assign(1, uint32_t(groups[0].tokenIds.size()));
+    return logits_;
   }
+  void setGroups(uint32_t groups) { limits_.dataGroups = groups; }
   std::span<const uint32_t> expertsHit() const override { return hit_; }
 
 private:
   ModelLimits limits_;
   std::vector<uint32_t> hit_;
+  std::vector<std::span<const float>> logits_ = {{}};
 };
 
 TEST(StepRecorder, RemembersLengthsAndExperts) {
@@ -374,6 +377,24 @@ TEST(StepRecorder, RemembersLengthsAndExperts) {
   EXPECT_EQ(record.mode, LaunchMode::Eager);
   ASSERT_EQ(record.expertsHit.size(), 1u);
   EXPECT_EQ(record.expertsHit[0], 6u);
+}
+
+TEST(StepRecorder, OfGroupsTheOneThatAttendsToTheMost) {
+  Recorded model;
+  model.setGroups(2);
+  StepRecorder recorder(model);
+  const std::vector<int32_t> ids(3), shortStarts = {0, 1, 2, 3}, shortLengths = {4, 5, 6},
+                                     longStarts = {0, 1}, longLengths = {100};
+  const std::span<const int32_t> one = std::span(ids).first(1);
+  const StepInputs groups[] = {{ids, ids, ids, shortStarts, shortLengths, {}, {}},
+                               {one, one, one, longStarts, longLengths, {}, {}}};
+  recorder.stepGroups(EntryKind::Decode, groups);
+  const StepRecord record = recorder.recordOf(0, {});
+  EXPECT_EQ(record.tokens, 3u);
+  EXPECT_EQ(record.sequences, 3u);
+  EXPECT_EQ(record.logitRows, 3u);
+  EXPECT_EQ(record.decodeSequences, 1u);
+  EXPECT_EQ(record.decodeKvTokens, 100u);
 }
 
 TEST(VirtualRun, IsTheClocksStepsOneAfterAnother) {
