@@ -53,6 +53,10 @@ class Clock(VinciTest):
         self.assertNotIn("clock", self.run_json(plan))
         self.assertEqual(self.run_json(plan, "--device", "a3")["clock"]["device"], "a3")
 
+    def test_as_text_on_stderr(self):
+        result = self.succeed("run", DENSE, "--prompt-ids", IDS, "--max-tokens", 4, "--ignore-eos", "--target", "910b3")
+        self.assertRegex(result.stderr, r"4 steps take [0-9.]+ ms on 910b3 \(device [0-9.]+, host beside it [0-9.]+\); here [0-9.]+ ms")
+
     def test_as_simulated(self):
         # One request, the same lengths: what `simulate` says of a step is what `run` says of it.
         run = self.run_json(DENSE, "--target", "910b3")

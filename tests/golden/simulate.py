@@ -12,7 +12,7 @@ import tempfile
 import unittest
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
-from harness import MODELS, VinciTest, vinci  # noqa: E402
+from harness import MODELS, VinciTest, sample_plan, vinci  # noqa: E402
 
 MINDIE = MODELS / "qwq-32b-mindie"
 W8A8 = MODELS / "qwen3-235b-w8a8"
@@ -145,6 +145,10 @@ class Simulate(VinciTest):
         for row in ablation["ablation"]:
             self.assertIn(row["tokens"], ("same plan", "16 of 16 the same"), row)
         self.assertIn("16 of 16 the same", {row["tokens"] for row in rows})
+
+    def test_only_a_model_can_be_ablated(self):
+        plan = sample_plan(self.scratch / "sample.plan")
+        self.expect_error(("simulate", plan, "--ablate"), 1, "this plan is compiled already; --ablate compiles a model again")
 
     def test_ranges_of_whole_runs(self):
         for model, arguments in ((MODELS / "qwq-32b-300i-duo", ()), (MODELS / "qwen2.5-7b", ("--target", "910b3"))):

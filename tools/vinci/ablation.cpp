@@ -2,6 +2,7 @@
 
 #include "runtime/plan/mesh.h"
 #include "runtime/serving/engine.h"
+#include "runtime/support/error.h"
 #include "tools/vinci/compiler_library.h"
 #include "tools/vinci/load.h"
 #include "tools/vinci/model_source.h"
@@ -72,6 +73,7 @@ private:
   const std::filesystem::path weights_; ///< empty: they are not here, or not asked for
   std::map<std::string, Plan> plans_;   ///< by passes
   std::vector<int32_t> baseTokens_;
+  std::string whyNotRun_;
   ServingMetrics baseMetrics_;
 };
 
@@ -211,12 +213,18 @@ std::string Ablation::tokens(const std::string &passes) {
     return request_.tokens ? "no weights here" : "not asked for";
   if (passes.empty())
     return "same plan";
-  if (baseTokens_.empty())
-    baseTokens_ = generate("");
+  if (baseTokens_.empty() && whyNotRun_.empty())
+    try {
+      baseTokens_ = generate("");
+    } catch (const Error &error) { // too large for this machine, or damaged weights
+      if (error.kind() == ErrorKind::Internal)
+        throw;
+      whyNotRun_ = "cannot be run here: " + error.message();
+    }
+  if (!whyNotRun_.empty())
+    return whyNotRun_;
   const std::vector<int32_t> ids = generate(passes);
-  size_t same = 0;
-  while (same < ids.size() && same < baseTokens_.size() && ids[same] == baseTokens_[same])
-    ++same;
+  const auto same = std::ranges::mismatch(ids, baseTokens_).in1 - ids.begin();
   return fmt::format("{} of {} the same", same, baseTokens_.size());
 }
 
@@ -280,6 +288,10 @@ Report Ablation::run(const std::function<void(uint64_t, uint64_t)> &progress) {
 
 Report ablate(const AblationRequest &request,
               const std::function<void(uint64_t, uint64_t)> &progress) {
+  if (const Source source = findSource(request.model); source.kind == SourceKind::Plan)
+    fail(SourcePosition{source.path.string()},
+         "this plan is compiled already; --ablate compiles a model again without each fusion, so a "
+         "model or a deployment is expected");
   return Ablation(request).run(progress);
 }
 

@@ -3,6 +3,7 @@
 #include "runtime/support/error.h"
 #include "tools/vinci/compiler_library.h"
 #include "tools/vinci/plan_cache.h"
+#include "tools/vinci/resources.h"
 
 #include <cstring>
 #include <nlohmann/json.hpp>
@@ -14,7 +15,7 @@ namespace fs = std::filesystem;
 static constexpr const char *descriptionName = "quant_model_description.json";
 
 static fs::path folderFor(const fs::path &model) {
-  return fs::is_directory(model) ? model : model.has_parent_path() ? model.parent_path() : ".";
+  return fs::is_directory(model) ? model : folderOf(model);
 }
 
 bool QuantVariant::isQuantised(const fs::path &model) {

@@ -222,6 +222,8 @@ static void run(const RunArguments &arguments) {
     logits->finish();
   if (clock)
     clock->finish(recorder);
+  if (clock && arguments.format == ReportFormat::Text)
+    clock->print();
   if (!arguments.clock.trace.empty())
     clock->writeTrace(arguments.clock.trace, arguments.clock.traceSteps, results);
   printResults(arguments, jobs, results, tokenizer, loadTime.count(), model->ranks(),

@@ -94,6 +94,13 @@ Report RunClock::summary() const {
           {"measured_ms", milliseconds(measured)}};
 }
 
+void RunClock::print() const {
+  const Report all = summary();
+  fmt::print(stderr, "{} steps take {} ms on {} (device {}, host beside it {}); here {} ms\n",
+             all["steps"].dump(), all["virtual_ms"].dump(), costs_.spec().name,
+             all["device_ms"].dump(), all["host_ms"].dump(), all["measured_ms"].dump());
+}
+
 void RunClock::writeTrace(const std::string &path, uint32_t kernelSteps,
                           std::span<const Result> results) const {
   enum Track : int { Device = 1, Host, Requests, Here };

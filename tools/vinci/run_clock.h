@@ -40,6 +40,8 @@ public:
   Report timing(const Result &result) const;
   /// Of the whole run: device, steps, device and host time of it, measured time of the same steps.
   Report summary() const;
+  /// That as a line on stderr.
+  void print() const;
   /// Steps by both clocks, kernels of the first `kernelSteps`, requests. Throws Error if it cannot.
   void writeTrace(const std::string &path, uint32_t kernelSteps,
                   std::span<const Result> results) const;
