@@ -19,8 +19,14 @@ uint64_t weightBytes(const fb::Plan &plan) {
   return bytes;
 }
 
-uint64_t kvBytesPerBlock(const fb::Plan &plan) {
-  return plan.kv_cache()->bytes_per_block() * plan.kv_cache()->layers();
+/// As a device lays blocks out: without the padding of ours.
+KvGeometry geometryOf(const fb::Plan &plan) {
+  const fb::KvCache &cache = *plan.kv_cache();
+  return {.layers = cache.layers(),
+          .kvHeads = cache.num_key_value_heads(),
+          .headDim = cache.head_dim(),
+          .bytesPerElement = uint32_t(byteSize(toDType(cache.dtype()))),
+          .blockSize = cache.block_size()};
 }
 
 bool writesLogits(const fb::Body &body) {
@@ -120,11 +126,17 @@ StackProfile stackFor(const DeploymentSpec &deployment, const std::string &name)
   return stackProfile(deployment.memory.nonKvGib ? "vllm-mindspore" : "vllm-ascend-0.11");
 }
 
-Expansion expansionOf(const DeploymentSpec &deployment) {
+ClockOptions clockOptionsOf(const DeploymentSpec &deployment, uint32_t ranks) {
+  ClockOptions options;
   // Where recipes say nothing, their scripts ask for the vector cores.
   const std::string engine = deployment.execution.collectiveEngine.valueOr(
       policyOf(deployment) == "recipe" ? "aiv" : "host");
-  return engine == "aiv" ? Expansion::Aiv : engine == "ai_cpu" ? Expansion::AiCpu : Expansion::Host;
+  options.expansion = engine == "aiv"      ? Expansion::Aiv
+                      : engine == "ai_cpu" ? Expansion::AiCpu
+                                           : Expansion::Host;
+  if (const auto &devices = deployment.execution.devices; devices && devices->size() == ranks)
+    options.devices.assign(devices->begin(), devices->end());
+  return options;
 }
 
 LaunchPolicy launchPolicyOf(const DeploymentSpec &deployment, const StackProfile &stack) {
@@ -172,7 +184,7 @@ MemoryBudget memoryBudgetOf(const DeploymentSpec &deployment, const Plan &plan,
                               gibText(total * settings.utilization.valueOr(1)),
                               gibText(*settings.nonKvGib * gib));
   }
-  const uint64_t perBlock = kvBytesPerBlock(*plan.root());
+  const uint64_t perBlock = geometryOf(*plan.root()).bytesPerBlock();
   if (left >= double(perBlock)) {
     budget.kvBlocks = uint32_t(std::min(left / double(perBlock), double(INT32_MAX)));
   } else if (settings.kvGib && *settings.kvGib >= 0) {
@@ -204,7 +216,7 @@ std::unique_ptr<Scheduler> schedulerOf(const DeploymentSpec &deployment, const S
   const MindieSettings settings = mindieSettings(deployment);
   KvPool pool{.deviceBlocks = memory.kvBlocks};
   if (settings.maxPreemptCount > 0)
-    pool.hostBlocks = uint32_t(settings.cpuMemSize * gib / double(kvBytesPerBlock(*plan.root())));
+    pool.hostBlocks = geometryOf(*plan.root()).blocksIn(settings.cpuMemSize);
   return std::make_unique<MindieScheduler>(settings, pool, stack.batchBounds());
 }
 
