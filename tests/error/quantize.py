@@ -26,6 +26,7 @@ QUANTIZE_CASES = [
     (("--report", "report.json"), 1, ["--report", "needs --calibrate FILE"]),
     (STATIC + ("--calibrate", "/no/such/file"), 1, ["/no/such/file"]),
     (STATIC + ("--calibrate", TINY / "config.json"), 1, ["config.json:1:1", "an array of token ids is expected"]),
+    (("--calibrate", TINY / "config.json"), 1, ["--calibrate is for --scheme w8a8-static and --report", "w8a8-dynamic needs no"]),
     (("--keep-float", "router"), 1, ["--keep-float has \"router\"", "q_proj, k_proj", "gate_proj", "layers.0"]),
     (("--keep-float", "layers.99"), 1, ["--keep-float has \"layers.99\"", "layers.0-"]),
     (("--keep-float", "o_proj,"), 1, ["--keep-float has \"\""]),
@@ -56,7 +57,6 @@ class Quantize(VinciTest):
     def test_calibration_that_cannot_be(self):
         self.refused(TINY, STATIC + ("--calibrate", self.ids([])), "there are no tokens in it")
         vocabulary = read_json(TINY / "config.json")["vocab_size"]
-        # The work began, and another try with better ids is other work: in a folder of its own.
         self.refused(TINY, STATIC + ("--calibrate", self.ids([1, vocabulary])), f"token id {vocabulary}",
                      f"0 to {vocabulary - 1}")
         empty = self.scratch / "empty.txt"
@@ -101,6 +101,7 @@ class Quantize(VinciTest):
         nan = b"\xc0\x7f" + raw[2:]
         quantise.write_checkpoint(model / "model.safetensors", {**tensors, name: (dtype, shape, nan)})
         self.refused(model, (), name, "holds values that are no numbers")
+        self.refused(model, ("--dtype", "float32"), "unfinished work of another kind")
         (model / "model.safetensors").unlink()
         for command, options in (("quantize", ()), ("convert", ("--dtype", "float16"))):
             self.expect_error((command, model, "-o", self.scratch / f"none-{command}", *options), 1, "holds no weights")

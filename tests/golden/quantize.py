@@ -17,7 +17,7 @@ from harness import DATA, MODELS, VINCI, VinciTest, read_json, read_npy, vinci  
 from quantise import read_checkpoint  # noqa: E402
 
 DENSE, MOE, BIASED = (MODELS / name for name in ("austen-qwen3", "austen-qwen3-moe", "austen-qwen2"))
-TOKENS, CALIBRATION = 600, slice(4000, 4512)
+TOKENS, CALIBRATION = 512, slice(4000, 4256)
 DYNAMIC_LOSS, STATIC_LOSS, OUTLIER_LOSS = 0.02, 0.05, 0.3
 
 
@@ -69,7 +69,8 @@ class Convert(VinciTest):
         self.assertEqual(report["files_left_alone"], ["original", "pytorch_model.bin"])
         self.assertIn("notes.txt", report["files_copied"])
         text = self.succeed("convert", source, "-o", self.scratch / "text", "--dtype", "float32").stdout
-        self.assertIn("files_left_alone: original pytorch_model.bin", text)
+        self.assertRegex(text, r"files_left_alone +original pytorch_model\.bin\n")
+        self.assertNotIn("losses", text)
 
     def test_an_interrupted_run_goes_on(self):
         whole, _ = self.convert(MOE, "float32")
@@ -157,16 +158,18 @@ class Quantize(VinciTest):
                 self.assert_same_logits(self.logits(rotated), self.logits(source, "--dtype", "float32"), 1e-3)
 
     def test_ranks_compute_the_same(self):
+        """Sums in another order, whose last bits may turn one step of an int8 activation into the next."""
         for model in (self.static(MOE), self.static(BIASED)):
             one, two = self.logits(model, "--dtype", "float32"), self.logits(model, "--dtype", "float32", "--tp", 2)
             with self.subTest(model=model.name):
-                self.assert_same_logits(one, two, 1e-3)
+                self.assertEqual(one[1], two[1])
+                self.assertLess(sum(abs(x - y) for x, y in zip(one[0], two[0], strict=True)) / len(one[0]), 0.02)
 
     def test_methods_of_calibration(self):
-        for method in (("mse",), ("percentile", "--percentile", 99.9)):
-            model = self.static(BIASED, "--calibration-method", *method)
-            with self.subTest(method=method):
-                self.assertAlmostEqual(self.loss(model), self.loss(BIASED), delta=STATIC_LOSS)
+        scales = [read_checkpoint(self.static(BIASED, *options))["model.layers.0.mlp.down_proj.input_scale"][2] for options in
+                  ((), ("--calibration-method", "mse"), ("--calibration-method", "percentile", "--percentile", 99.9))]
+        self.assertEqual(len(set(scales)), 3)
+        self.assertAlmostEqual(self.loss(self.static(BIASED, "--calibration-method", "mse")), self.loss(BIASED), delta=STATIC_LOSS)
 
     def test_calibration_with_text(self):
         text = self.scratch / "text.txt"
@@ -206,6 +209,39 @@ class Quantize(VinciTest):
         self.assertEqual(list(first), list(second))
         self.assertTrue(first == second)
         self.assertIn("quant_model_weights.safetensors.index.json", first)
+
+    def report(self, source, *options):
+        file, target = self.scratch / "report.json", self.scratch / f"reported-{source.name}-{len(options)}"
+        shown = self.succeed("quantize", source, "-o", target, "--calibrate", self.calibration, "--calibration-tokens", 256,
+                             "--report", file, *options).stdout
+        self.assertIn("sqnr_db", shown)
+        return read_json(file)
+
+    def test_report(self):
+        plain, rotated = (self.report(self.with_outliers(), "--scheme", "w8a8-static", *options)
+                          for options in ((), ("--rotate", "quarot")))
+        self.assertEqual(plain["target"], "910b3")
+        rows = [{(row["layer"], row["linear"]): row for row in report["linears"]} for report in (plain, rotated)]
+        self.assertEqual(len(rows[0]), 4 * 4)
+        for key, row in rows[0].items():
+            self.assertEqual(row["scheme"], "W8A8")
+            if key[1] == "o_proj":  # reads the values, where the outliers are
+                self.assertGreater(row["outlier"], 20)
+                self.assertLess(rows[1][key]["outlier"], 4)
+                self.assertGreater(rows[1][key]["sqnr_db"], 15)
+                self.assertGreater(rows[1][key]["cosine"], 0.98)
+        # So small a model only loses by quantisation.
+        self.assertEqual({row["pays"] for row in plain["linears"]}, {"no"})
+        self.assertTrue(all(row["decode_us"] > row["decode_float_us"] for row in plain["linears"]))
+
+    def test_report_of_experts_and_of_what_stays_float(self):
+        report = self.report(MOE, "--keep-float", "layers.0-2", "--target", "310p3")
+        rows = {(row["layer"], row["linear"]): row for row in report["linears"]}
+        kept, experts = rows[(0, "o_proj")], rows[(3, "down_proj")]
+        self.assertEqual((kept["scheme"], kept["sqnr_db"], kept["decode_us"]), ("FLOAT", None, kept["decode_float_us"]))
+        self.assertEqual(experts["scheme"], "W8A8_DYNAMIC")
+        self.assertGreater(experts["sqnr_db"], 25)
+        self.assertGreaterEqual(experts["outlier"], 1)
 
     def test_weights_alone_are_written_and_not_run(self):
         target = self.scratch / "w8"

@@ -119,10 +119,10 @@ void inject(const fs::path &folder, const fs::path &target, double scale) {
 int main(int argc, char **argv) {
   CLI::App app("Writes a model that computes what MODEL does, with outliers in its activations.");
   std::string model, output;
-  double scale = 64;
+  double scale = 160;
   app.add_option("MODEL", model, "A model's folder, with validation_ids.json")->required();
   app.add_option("-o,--output", output, "The folder to write to")->required();
-  app.add_option("--scale", scale, "Of a channel of v in each head (default: 64)");
+  app.add_option("--scale", scale, "Of a channel of v in each head (default: 160)");
   CLI11_PARSE(app, argc, argv);
   try {
     vinci::inject(model, output, scale);

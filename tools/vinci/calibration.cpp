@@ -8,6 +8,7 @@
 #include "tools/vinci/load.h"
 #include "tools/vinci/progress.h"
 #include "tools/vinci/prompts.h"
+#include "tools/vinci/resources.h"
 
 #include <algorithm>
 #include <numeric>
@@ -66,7 +67,8 @@ private:
 } // namespace
 
 std::vector<int32_t> calibrationIds(const std::filesystem::path &file,
-                                    const std::filesystem::path &model, uint64_t most) {
+                                    const std::filesystem::path &model, uint64_t most,
+                                    uint64_t vocabSize) {
   constexpr size_t maxTextBytes = size_t(64) << 20;
   std::vector<int32_t> ids =
       file.extension() == ".json"
@@ -75,6 +77,11 @@ std::vector<int32_t> calibrationIds(const std::filesystem::path &file,
   if (ids.empty())
     fail(SourcePosition{file.string()}, "there are no tokens in it to calibrate with");
   ids.resize(std::min<uint64_t>(ids.size(), most));
+  for (int32_t id : ids)
+    if (uint64_t(id) >= vocabSize)
+      fail(SourcePosition{file.string()},
+           "token id {} is outside the vocabulary; legal: 0 to {} (vocab_size - 1)", id,
+           vocabSize - 1);
   return ids;
 }
 
@@ -87,14 +94,11 @@ Calibration calibrate(const std::filesystem::path &folder, std::span<const int32
   flags.sequenceParallel = false;
   flags.maxBatch = 1;
   flags.maxSeqLen = flags.maxTokensPerStep = int64_t(window);
-  flags.noCache = true; // nobody asks for this plan and these weights again
-  const auto model = load(preparePlan(folder.string(), "", flags), {});
+  flags.noCache = findCacheDirectory().empty();
+  ReadyPlan ready = preparePlan(folder.string(), "", flags);
+  ready.cacheDirectory.clear(); // nobody asks for these packed weights again
+  const auto model = load(std::move(ready), {});
   const ModelLimits &limits = model->limits();
-  for (int32_t id : ids)
-    if (uint32_t(id) >= limits.vocabSize)
-      fail("token id {} for calibration is outside the vocabulary; legal: 0 to {} (vocab_size - 1)",
-           id, limits.vocabSize - 1);
-
   std::vector<int32_t> blocks(limits.blocksFor(uint32_t(window)));
   std::iota(blocks.begin(), blocks.end(), 0);
   StepBatch batch(limits);

@@ -12,8 +12,7 @@
 
 namespace vinci {
 
-/// By layer and group. Of layers with experts, inputs of down_proj are not collected: every expert
-/// has its own.
+/// By layer and group. The inputs of the experts' down_proj are those of all experts together.
 template <typename T> using OfInputs = std::map<std::pair<uint64_t, LinearGroup>, T>;
 
 struct Calibration {
@@ -26,9 +25,10 @@ inline constexpr uint64_t calibrationSamples = 32;
 inline constexpr uint64_t calibrationWindow = 512;
 
 /// The token ids of `file`: a JSON array of them if it ends in .json, else text for the model's
-/// tokenizer. At most `most`. Throws Error if there are none.
+/// tokenizer. At most `most`. Throws Error if there are none, or one is outside the vocabulary.
 std::vector<int32_t> calibrationIds(const std::filesystem::path &file,
-                                    const std::filesystem::path &model, uint64_t most);
+                                    const std::filesystem::path &model, uint64_t most,
+                                    uint64_t vocabSize);
 
 /// Compiles the float model in `folder` without fusions, for one device, and runs it in its own
 /// dtype.

@@ -62,15 +62,14 @@ static void convert(const ConvertArguments &arguments) {
                    {"tensors_left_alone", done.leftAlone},
                    {"files_copied", files.copied},
                    {"files_left_alone", files.leftAlone}};
-  Report losses = Report::array();
+  report["losses"] = Report::array();
   for (const Conversion::Loss &loss : done.losses)
-    losses.push_back({{"tensor", loss.tensor},
-                      {"values", loss.values},
-                      {"overflows", loss.loss.overflows},
-                      {"underflows", loss.loss.underflows}});
-  if (!losses.empty() || arguments.format == ReportFormat::Json)
-    report["losses"] = losses;
-  printReport(report, arguments.format);
+    report["losses"].push_back({{"tensor", loss.tensor},
+                                {"values", loss.values},
+                                {"overflows", loss.loss.overflows},
+                                {"underflows", loss.loss.underflows}});
+  printReport(arguments.format == ReportFormat::Text ? withoutEmptyLists(report) : report,
+              arguments.format);
 }
 
 void addConvertCommand(CLI::App &app) {

@@ -67,6 +67,10 @@ Settings check(const QuantizeArguments &arguments) {
   if (settings.scheme == LinearScheme::W8A8 && arguments.calibrate.empty())
     fail("--scheme w8a8-static needs the range of activations: --calibrate FILE, a text or a JSON "
          "array of token ids");
+  if (settings.scheme != LinearScheme::W8A8 && !arguments.calibrate.empty() &&
+      arguments.report.empty())
+    fail("--calibrate is for --scheme w8a8-static and --report; --scheme {} needs no calibration",
+         arguments.scheme);
   if (!arguments.report.empty()) {
     if (arguments.calibrate.empty())
       fail("--report measures errors on activations: it needs --calibrate FILE, a text or a JSON "
@@ -111,11 +115,9 @@ CheckpointFiles write(const fs::path &folder, QuantizedCheckpoint &checkpoint,
 
 /// Runs the model, with its changes if there are any: they move outliers. The changed model is
 /// written for that, as float.
-Calibration calibrateChanged(const QuantizeArguments &arguments, const fs::path &folder,
-                             const OutputFolder &output, const FloatModel &model, DType dtype,
-                             bool isChanged) {
-  const std::vector<int32_t> ids =
-      calibrationIds(arguments.calibrate, folder, uint64_t(arguments.tokens));
+Calibration calibrateChanged(const QuantizeArguments &arguments, std::span<const int32_t> ids,
+                             const fs::path &folder, const OutputFolder &output,
+                             const FloatModel &model, DType dtype, bool isChanged) {
   if (!isChanged)
     return calibrate(folder, ids);
   const fs::path changed = output.work() / "changed";
@@ -162,11 +164,14 @@ static void quantize(const QuantizeArguments &arguments) {
   const bool isChanged = changes.foldNorms;
   const Checkpoint checkpoint = Checkpoint::open(folder);
   const FloatModel model(config, Checkpoint::open(folder), std::move(changes));
+  std::vector<int32_t> ids;
+  if (!arguments.calibrate.empty())
+    ids = calibrationIds(arguments.calibrate, folder, uint64_t(arguments.tokens), config.vocabSize);
   OutputFolder output(arguments.output, folder, taskOf(arguments, checkpoint, dtype));
 
   Calibration calibration;
-  if (!arguments.calibrate.empty())
-    calibration = calibrateChanged(arguments, folder, output, model, dtype, isChanged);
+  if (!ids.empty())
+    calibration = calibrateChanged(arguments, ids, folder, output, model, dtype, isChanged);
   QuantizedCheckpoint result(model, schemes, dtype,
                              scalesOf(calibration, schemes, settings, arguments.percentile));
   const bool isQuantized = settings.scheme != LinearScheme::Float;
@@ -196,7 +201,8 @@ static void quantize(const QuantizeArguments &arguments) {
     report["linears"] = linearReports(model, schemes, result.scales(), calibration, device);
     writeText(arguments.report, report.dump(2) + "\n");
   }
-  printReport(report, arguments.format);
+  printReport(arguments.format == ReportFormat::Text ? withoutEmptyLists(report) : report,
+              arguments.format);
   if (settings.scheme == LinearScheme::W8A16)
     fmt::print(stderr, "warning: the checkpoint is W8A16, int8 weights alone, which Vinci does not "
                        "run yet\n");

@@ -147,7 +147,8 @@ std::vector<Report> linearReports(const FloatModel &model, const std::vector<Lay
       row["sqnr_db"] = isFloat ? Report() : Report(error.sqnrDb());
       row["cosine"] = isFloat ? Report() : Report(error.cosine());
       row["max_error"] = isFloat ? Report() : Report(error.max);
-      row["outlier_channel"] = row["outlier"] = nullptr;
+      row["outlier_channel"] = nullptr;
+      row["outlier"] = nullptr;
       if (const auto found = calibration.statistics.find({layer, group});
           found != calibration.statistics.end())
         addOutliers(row, found->second);
