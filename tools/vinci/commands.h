@@ -10,6 +10,8 @@ namespace vinci {
 void addCompileCommand(CLI::App &app);
 void addImportCommand(CLI::App &app);
 void addPackCommand(CLI::App &app);
+void addConvertCommand(CLI::App &app);
+void addQuantizeCommand(CLI::App &app);
 void addRunCommand(CLI::App &app);
 void addEvalCommand(CLI::App &app);
 void addCompareCommand(CLI::App &app);

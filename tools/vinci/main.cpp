@@ -63,6 +63,8 @@ int main(int argc, char **argv) {
   addCompileCommand(app);
   addImportCommand(app);
   addPackCommand(app);
+  addConvertCommand(app);
+  addQuantizeCommand(app);
   addRunCommand(app);
   addEvalCommand(app);
   addCompareCommand(app);

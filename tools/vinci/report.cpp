@@ -25,6 +25,14 @@ void addFormatOption(CLI::App &command, ReportFormat &format, bool html) {
                   format == ReportFormat::Text ? "text" : "json"));
 }
 
+Report withoutEmptyLists(Report report) {
+  Report rest = Report::object();
+  for (auto &[name, value] : report.items())
+    if (!value.is_array() || !value.empty())
+      rest[name] = std::move(value);
+  return rest;
+}
+
 static std::string cell(const Report &value) {
   if (value.is_string())
     return value.get<std::string>();
