@@ -13,6 +13,9 @@ using Report = nlohmann::ordered_json;
 /// The element types that the regions of a model compute in, each under its name.
 Report precisionReport(const PrecisionPolicy &policy);
 
+/// As JSON, indented, with a newline at the end.
+std::string toJsonText(const Report &report);
+
 /// Prints `report` on stdout. As text, an object becomes `key: value` lines, an array of flat
 /// objects an aligned table with a heading, and an object of such sections one after another under
 /// their names.
