@@ -1,5 +1,6 @@
 #include "runtime/clock/plan_clock.h"
 
+#include "runtime/clock/plan_costs.h"
 #include "runtime/plan/collectives.h"
 #include "runtime/plan/mesh.h"
 #include "runtime/support/error.h"
@@ -10,35 +11,6 @@
 
 namespace vinci {
 namespace {
-
-Cost toCost(const fb::Cost &table) {
-  return {.kind = CostClass(table.kind()),
-          .weights = toDType(table.weights()),
-          .activations = toDType(table.activations()),
-          .rows = {VinciDim(table.rows()->symbol()), table.rows()->scale()},
-          .n = table.n(),
-          .k = table.k(),
-          .groups = table.groups(),
-          .experts = table.experts(),
-          .topK = table.top_k(),
-          .heads = table.heads(),
-          .kvHeads = table.kv_heads(),
-          .headDim = table.head_dim(),
-          .fixedBytes = table.fixed_bytes(),
-          .rowBytes = table.row_bytes(),
-          .rowFlops = table.row_flops()};
-}
-
-/// The whole buffer: `count` is of an all-reduce's, else of one rank's part.
-Cost costOf(const fb::Collective &collective, uint64_t ranks) {
-  const uint64_t parts = collective.kind() == fb::CollectiveKind::AllReduce ? 1 : ranks;
-  const uint64_t bytes =
-      collective.count()->scale() * parts * byteSize(toDType(collective.dtype()));
-  Cost cost{.kind = CostClass::Collective};
-  cost.rows.symbol = VinciDim(collective.count()->symbol());
-  (cost.rows.symbol == VINCI_DIM_ONE ? cost.fixedBytes : cost.rowBytes) = bytes;
-  return cost;
-}
 
 CollectiveKind kindOf(const fb::Collective &collective) {
   switch (collective.kind()) {
@@ -127,17 +99,13 @@ PlanClock::PlanClock(const Plan &plan, const CostModel &model, ClockOptions opti
         const MeshAxes axes = axesOf(*collective->axes());
         const std::vector<uint32_t> devices = groupAlong(mesh, axes, options.devices);
         (computesFirst(*kernel) ? timed.sum.emplace() : timed.cost) =
-            costOf(*collective, devices.size());
+            toCost(*collective, devices.size());
         timed.context = {.collective = kindOf(*collective),
                          .expansion = options.expansion,
                          .group = model.spec().groupOf(devices)};
       }
       if (!kernel->collective() || computesFirst(*kernel)) {
-        if (!kernel->cost())
-          fail("{}: kernel {} carries no cost: this plan was compiled by a Vinci without a clock; "
-               "compile it again",
-               plan.name(), kernel->symbol()->string_view());
-        timed.cost = toCost(*kernel->cost());
+        timed.cost = toCost(plan, *kernel);
         timed.prefetch = prefetchOf(*table, *command, timed.cost.kind, options.prefetch);
         body.isMoe |= timed.cost.kind == CostClass::GroupedMatmul;
       }
@@ -292,7 +260,7 @@ std::vector<CommandTime> PlanClock::commands(EntryKind entry, const StepRecord &
 StepWork PlanClock::work(const CommandTime &command, const StepRecord &step) const {
   if (!command.kernel->cost())
     return {};
-  const Cost cost = toCost(*command.kernel->cost());
+  const Cost cost = toCost(plan_, *command.kernel);
   const auto rows = double(step.count(cost.rows));
   const double product = 2 * rows * double(cost.n) * double(cost.k);
   const double bytes = double(cost.fixedBytes) + rows * double(cost.rowBytes);

@@ -111,9 +111,13 @@ Report precisionReport(const PrecisionPolicy &policy) {
   return report;
 }
 
+std::string toJsonText(const Report &report) {
+  return report.dump(2, ' ', false, Report::error_handler_t::replace) + "\n";
+}
+
 void printReport(const Report &report, ReportFormat format) {
   if (format == ReportFormat::Json)
-    fmt::print("{}\n", report.dump(2, ' ', false, Report::error_handler_t::replace));
+    fmt::print("{}", toJsonText(report));
   else
     printText(report);
 }
