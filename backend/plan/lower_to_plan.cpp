@@ -451,6 +451,18 @@ void Lowering::lowerLaunch(npu::LaunchOp op, fb::BodyT &body, const Index &param
       fb::TileRule(fb::Symbol(tiles.symbol), tiles.scale, tiles.rowBlock, tiles.columns));
 }
 
+void addOrigin(const llm::Origin &origin, uint32_t depth, fb::DebugBodyT &debug) {
+  auto entry = std::make_unique<fb::DebugOpT>();
+  entry->op = origin.op;
+  entry->role = origin.role;
+  entry->location = origin.location;
+  entry->pass = origin.pass;
+  entry->depth = depth;
+  debug.origins.push_back(std::move(entry));
+  for (const llm::Origin &part : origin.of)
+    addOrigin(part, depth + 1, debug);
+}
+
 void Lowering::lowerBody(npu::BodyOp op) {
   auto body = std::make_unique<fb::BodyT>();
   auto debug = std::make_unique<fb::DebugBodyT>();
@@ -464,6 +476,7 @@ void Lowering::lowerBody(npu::BodyOp op) {
     lowerLaunch(launch, *body, parameters);
     debug->ops.push_back("llm." + launch.getKernel().str());
     debug->locations.push_back(llm::locationText(launch.getLoc()));
+    addOrigin(llm::originOf(debug->ops.back(), launch.getLoc()), 0, *debug);
   }
   bodies_.add(op.getSymName());
   plan_.bodies.push_back(std::move(body));

@@ -6,6 +6,7 @@
 #include "mlir/IR/Diagnostics.h"
 #include "mlir/IR/Verifier.h"
 
+#include <algorithm>
 #include <map>
 
 using namespace mlir;
@@ -48,6 +49,33 @@ static llm::ModelAttr modelAttr(OpBuilder &builder, const ModelSpec &spec, Type 
       builder.getContext(), spec.name, toString(spec.architecture), spec.vocabSize, spec.hiddenSize,
       spec.numHiddenLayers, spec.maxPositionEmbeddings, dtype,
       int64_t(checkpointSize(spec).parameters), generation, spec.numKeyValueHeads);
+}
+
+/// Gives each op of a body a role, which tells it from others of its kind: the weight that it works
+/// with or, if none, that made what it works on. Locations carry it (ir/llm/Origin.h).
+static void nameRoles(llm::BodyOp body) {
+  DenseMap<Value, StringAttr> roles;
+  const auto roleOf = [&](Operation &op) -> StringAttr {
+    for (Value operand : op.getOperands())
+      if (operand.getDefiningOp<llm::WeightOp>())
+        return roles.lookup(operand);
+    // What is added last to the residual stream, not what came before.
+    SmallVector<Value> operands(op.getOperands());
+    if (isa<llm::AddOp>(op))
+      std::reverse(operands.begin(), operands.end());
+    for (Value operand : operands)
+      if (StringAttr role = roles.lookup(operand))
+        return role;
+    return {};
+  };
+  for (Operation &op : body.getBlock()) {
+    auto weight = dyn_cast<llm::WeightOp>(op);
+    StringAttr role = weight ? weight.getSymNameAttr() : roleOf(op);
+    for (Value result : op.getResults())
+      roles[result] = role;
+    if (role && !weight && op.getNumResults() > 0)
+      op.setLoc(NameLoc::get(role, op.getLoc()));
+  }
 }
 
 namespace {
@@ -126,6 +154,8 @@ OwningOpRef<ModuleOp> buildModel(MLIRContext &mlirContext, const ModelSpec &spec
     (*module)->setAttr(llm::LlmDialect::targetAttrName, builder.getStringAttr(options.target));
   context.builder.setInsertionPointToEnd(module->getBody());
   Bodies bodies = buildBodies(context);
+  for (auto body : module->getOps<llm::BodyOp>())
+    nameRoles(body);
   for (StringRef entry : llm::entryNames)
     buildEntry(context, bodies, entry);
 

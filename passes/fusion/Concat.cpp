@@ -139,7 +139,7 @@ std::optional<std::string> whyNotJoined(ArrayRef<Operation *> projections) {
   return std::nullopt;
 }
 
-Value join(ArrayRef<Operation *> projections, StringRef name) {
+Value join(ArrayRef<Operation *> projections, StringRef name, StringRef pass) {
   Operation *first = *llvm::min_element(
       projections, [](Operation *a, Operation *b) { return a != b && a->isBeforeInBlock(b); });
   OpBuilder builder(first);
@@ -163,7 +163,7 @@ Value join(ArrayRef<Operation *> projections, StringRef name) {
   shape.back() = 0;
   for (Operation *projection : projections)
     shape.back().scale += cast<RankedTensorType>(projection->getResult(0).getType()).getDimSize(1);
-  OperationState state(projections.front()->getLoc(), first->getName());
+  OperationState state(llm::madeOf(pass, projections), first->getName());
   state.addOperands(operands);
   state.addTypes(llm::tensorOf(type.getElementType(), shape));
   state.addAttributes(first->getAttrs());

@@ -14,9 +14,10 @@ bool isProjection(mlir::Operation *op);
 /// Why these projections cannot be one op; nullopt if they can.
 std::optional<std::string> whyNotJoined(llvm::ArrayRef<mlir::Operation *> projections);
 
-/// The projection that has the columns of all, where the first of them stands. Its weight is called
-/// `name`, and what belongs to the weight likewise. The old ones are still there.
-mlir::Value join(llvm::ArrayRef<mlir::Operation *> projections, llvm::StringRef name);
+/// The projection that has the columns of all, where the first of them stands; `pass` makes it. Its
+/// weight is called `name`, and what belongs to the weight likewise. The old ones are still there.
+mlir::Value join(llvm::ArrayRef<mlir::Operation *> projections, llvm::StringRef name,
+                 llvm::StringRef pass);
 
 /// Erases an op that nobody uses, and what was there for it alone.
 void eraseDead(mlir::Operation *op);

@@ -16,6 +16,9 @@ namespace vinci {
 
 namespace {
 
+class ConcatGateUp;
+constexpr StringLiteral passName = impl::ConcatGateUpBase<ConcatGateUp>::getArgumentName();
+
 bool concatenate(llm::SwigluOp swiglu) {
   if (!swiglu.getUp())
     return false;
@@ -29,10 +32,10 @@ bool concatenate(llm::SwigluOp swiglu) {
       return remarkNotFused(projection) << "something else reads the projection", false;
   if (auto why = whyNotJoined(projections))
     return remarkNotFused(projections.front()) << *why, false;
-  Value gateUp = join(projections, "gate_up_proj");
+  Value gateUp = join(projections, "gate_up_proj", passName);
   OpBuilder builder(swiglu);
-  auto fused =
-      builder.create<llm::SwigluOp>(swiglu.getLoc(), swiglu.getType(), gateUp, /*up=*/Value());
+  auto fused = builder.create<llm::SwigluOp>(llm::madeOf(passName, {swiglu}), swiglu.getType(),
+                                             gateUp, /*up=*/Value());
   swiglu.replaceAllUsesWith(fused.getResult());
   eraseDead(swiglu);
   return true;

@@ -16,6 +16,9 @@ namespace vinci {
 
 namespace {
 
+class ConcatQkv;
+constexpr StringLiteral passName = impl::ConcatQkvBase<ConcatQkv>::getArgumentName();
+
 /// Where `heads` are made, before norm and rotation.
 llm::SplitHeadsOp splitOf(Value heads) {
   while (isa_and_nonnull<llm::RopeOp, llm::RmsNormOp>(heads.getDefiningOp()))
@@ -48,12 +51,13 @@ bool concatenate(llm::KvAppendOp append) {
   }
   if (auto why = whyNotJoined(projections))
     return remarkNotFused(projections.front()) << *why, false;
-  Value qkv = join(projections, "qkv_proj");
+  Value qkv = join(projections, "qkv_proj", passName);
   OpBuilder builder(qkv.getContext());
   builder.setInsertionPointAfterValue(qkv);
   auto split = builder.create<llm::SplitQkvOp>(
-      splits.front().getLoc(), splits[0].getType(), splits[1].getType(), splits[2].getType(), qkv,
-      Value(), Value(), Value(), FloatAttr(), TypeAttr::get(builder.getF32Type()));
+      llm::madeOf(passName, {splits[0], splits[1], splits[2]}), splits[0].getType(),
+      splits[1].getType(), splits[2].getType(), qkv, Value(), Value(), Value(), FloatAttr(),
+      TypeAttr::get(builder.getF32Type()));
   for (auto [old, result] : llvm::zip(splits, split.getResults())) {
     old.replaceAllUsesWith(result);
     eraseDead(old);

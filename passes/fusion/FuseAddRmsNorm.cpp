@@ -18,6 +18,9 @@ namespace vinci {
 
 namespace {
 
+class FuseAddRmsNorm;
+constexpr StringLiteral passName = impl::FuseAddRmsNormBase<FuseAddRmsNorm>::getArgumentName();
+
 llm::BodyOp calleeOf(llm::CallOp call) {
   return SymbolTable::lookupNearestSymbolFrom<llm::BodyOp>(call, call.getCalleeAttr());
 }
@@ -52,9 +55,9 @@ bool fuse(llm::AddOp add) {
   if (!makeAvailable(norm.getWeight(), add))
     return remarkNotFused(add) << "the weight of the norm is computed after the sum", false;
   OpBuilder builder(add);
-  auto fused = builder.create<llm::AddRmsNormOp>(norm.getLoc(), norm.getType(), add.getType(),
-                                                 add.getRhs(), add.getLhs(), norm.getWeight(),
-                                                 norm.getEpsAttr(), norm.getComputeAttr());
+  auto fused = builder.create<llm::AddRmsNormOp>(
+      llm::madeOf(passName, {add, norm}), norm.getType(), add.getType(), add.getRhs(), add.getLhs(),
+      norm.getWeight(), norm.getEpsAttr(), norm.getComputeAttr());
   norm.replaceAllUsesWith(fused.getNormed());
   add.replaceAllUsesWith(fused.getSum());
   norm.erase();
@@ -91,7 +94,11 @@ private:
   bool isSplit(Value value);
   Form formOf(llm::CallOp call);
   void makeVariants(llm::BodyOp body);
-  void rewriteBody(llm::BodyOp body, const Form &form, ArrayRef<unsigned> splitResults);
+  /// Where the sum is computed that `value`, which comes in parts, stood for.
+  Location placeOf(Value value);
+  /// `call` is one that passes arguments in that form.
+  void rewriteBody(llm::BodyOp body, const Form &form, llm::CallOp call,
+                   ArrayRef<unsigned> splitResults);
   void rewriteEntry(llm::EntryOp entry);
 
   ModuleOp module_;
@@ -99,6 +106,8 @@ private:
   llvm::MapVector<Operation *, SmallVector<llm::CallOp>> calls_;
   /// The results of each body that are returned in parts.
   DenseMap<Operation *, SmallVector<unsigned>> splitResults_;
+  /// The adds that made them, by body and result.
+  DenseMap<std::pair<Operation *, unsigned>, LocationAttr> adds_;
   /// The body for each form in which calls pass arguments.
   DenseMap<Operation *, std::map<Form, llm::BodyOp>> variants_;
 };
@@ -142,6 +151,11 @@ bool AcrossCalls::isSplit(Value value) {
          llvm::is_contained(splitResults_[calleeOf(call)], cast<OpResult>(value).getResultNumber());
 }
 
+Location AcrossCalls::placeOf(Value value) {
+  auto call = value.getDefiningOp<llm::CallOp>();
+  return adds_.lookup({calleeOf(call), cast<OpResult>(value).getResultNumber()});
+}
+
 Form AcrossCalls::formOf(llm::CallOp call) {
   Form form;
   for (Value input : call.getInputs())
@@ -157,7 +171,8 @@ StringAttr uniqueArgument(ArrayRef<Attribute> names, StringRef name, MLIRContext
   return unique;
 }
 
-void AcrossCalls::rewriteBody(llm::BodyOp body, const Form &form, ArrayRef<unsigned> splitResults) {
+void AcrossCalls::rewriteBody(llm::BodyOp body, const Form &form, llm::CallOp call,
+                              ArrayRef<unsigned> splitResults) {
   SmallVector<Attribute> names(body.getArgNames().getValue());
   Block &block = body.getBlock();
   for (unsigned i = form.size(); i-- > 0;) {
@@ -166,10 +181,11 @@ void AcrossCalls::rewriteBody(llm::BodyOp body, const Form &form, ArrayRef<unsig
     Value hidden = block.getArgument(i);
     Value residual = block.insertArgument(i + 1, hidden.getType(), hidden.getLoc());
     names.insert(names.begin() + i + 1, uniqueArgument(names, "residual", body.getContext()));
+    Location place = placeOf(call.getInputs()[i]);
     SmallVector<llm::GatherRowsOp> gathers = gathersOf(hidden);
     OpBuilder builder(firstUser(hidden));
     if (gathers.empty()) {
-      auto sum = builder.create<llm::AddOp>(body.getLoc(), hidden.getType(), residual, hidden);
+      auto sum = builder.create<llm::AddOp>(place, hidden.getType(), residual, hidden);
       hidden.replaceAllUsesExcept(sum.getResult(), sum);
     }
     for (llm::GatherRowsOp gather : gathers) {
@@ -180,8 +196,7 @@ void AcrossCalls::rewriteBody(llm::BodyOp body, const Form &form, ArrayRef<unsig
       };
       Value ofHidden = rows(hidden), ofResidual = rows(residual);
       gather.replaceAllUsesWith(
-          builder.create<llm::AddOp>(body.getLoc(), gather.getType(), ofResidual, ofHidden)
-              .getResult());
+          builder.create<llm::AddOp>(place, gather.getType(), ofResidual, ofHidden).getResult());
       gather.erase();
     }
   }
@@ -265,8 +280,9 @@ void AcrossCalls::run() {
   bool any = false;
   for (auto &[op, calls] : calls_)
     for (unsigned i = 0, count = calls.front().getNumResults(); i < count; ++i)
-      if (returnedAdd(cast<llm::BodyOp>(op), i)) {
+      if (llm::AddOp add = returnedAdd(cast<llm::BodyOp>(op), i)) {
         splitResults_[op].push_back(i);
+        adds_[{op, i}] = add.getLoc();
         any = true;
       }
   if (!any)
@@ -275,7 +291,9 @@ void AcrossCalls::run() {
     makeVariants(cast<llm::BodyOp>(op));
   for (auto &[op, calls] : calls_)
     for (auto &[form, body] : variants_[op])
-      rewriteBody(body, form, splitResults_[op]);
+      rewriteBody(body, form,
+                  *llvm::find_if(calls, [&](llm::CallOp call) { return formOf(call) == form; }),
+                  splitResults_[op]);
   for (auto entry : module_.getOps<llm::EntryOp>())
     rewriteEntry(entry);
 }

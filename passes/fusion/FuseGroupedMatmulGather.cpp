@@ -15,6 +15,10 @@ namespace vinci {
 
 namespace {
 
+class FuseGroupedMatmulGather;
+constexpr StringLiteral passName =
+    impl::FuseGroupedMatmulGatherBase<FuseGroupedMatmulGather>::getArgumentName();
+
 /// The products of permuted rows, and what quantises the rows for those on int8.
 struct Readers {
   SmallVector<llm::GroupedMatmulOp> products;
@@ -51,15 +55,22 @@ std::optional<StringRef> findReaders(llm::PermuteTokensOp rows, Readers &readers
   return std::nullopt;
 }
 
+/// Lets `product` gather what `rows` has gathered for it.
+template <typename Product> void gather(Product product, llm::PermuteTokensOp rows) {
+  product.setGather(true);
+  product->setLoc(llm::madeOf(passName, {rows, product}));
+}
+
 /// Quantises the tokens in place of their rows, and lets the products gather them.
-void gatherQuantized(llm::DynamicQuantizeOp rows, Value tokens) {
+void gatherQuantized(llm::DynamicQuantizeOp rows, llm::PermuteTokensOp permute) {
+  Value tokens = permute.getInput();
   OpBuilder builder(rows);
   SmallVector<llm::DimExpr> shape = llm::shapeOf(cast<RankedTensorType>(tokens.getType()));
   auto quantize = builder.create<llm::DynamicQuantizeOp>(
-      rows.getLoc(), llm::tensorOf(builder.getI8Type(), shape),
+      llm::madeOf(passName, {rows}), llm::tensorOf(builder.getI8Type(), shape),
       llm::tensorOf(builder.getF32Type(), shape.front()), tokens);
   for (Operation *reader : rows.getResult().getUsers())
-    cast<llm::GroupedDynamicQuantMatmulOp>(reader).setGather(true);
+    gather(cast<llm::GroupedDynamicQuantMatmulOp>(reader), permute);
   rows.getResult().replaceAllUsesWith(quantize.getResult());
   rows.getScale().replaceAllUsesWith(quantize.getScale());
   rows.erase();
@@ -72,9 +83,9 @@ bool fuse(llm::PermuteTokensOp rows) {
   if (rows->use_empty())
     return false;
   for (llm::GroupedMatmulOp product : readers.products)
-    product.setGather(true);
+    gather(product, rows);
   for (llm::DynamicQuantizeOp quantize : readers.quantizations)
-    gatherQuantized(quantize, rows.getInput());
+    gatherQuantized(quantize, rows);
   rows.replaceAllUsesWith(rows.getInput());
   rows.erase();
   return true;

@@ -16,6 +16,10 @@ namespace vinci {
 
 namespace {
 
+class FuseGroupedMatmulSwiglu;
+constexpr StringLiteral passName =
+    impl::FuseGroupedMatmulSwigluBase<FuseGroupedMatmulSwiglu>::getArgumentName();
+
 /// From the vendor's description of grouped_matmul_swiglu_quant.
 constexpr int64_t maxNpuRows = 10240, maxNpuDepth = 65535;
 
@@ -41,8 +45,8 @@ bool fuse(llm::SwigluOp swiglu, llm::GroupedMatmulOp product, const NpuTarget &t
     return remarkNotFused(product) << *why, false;
   OpBuilder builder(swiglu);
   auto fused = builder.create<llm::GroupedMatmulSwigluOp>(
-      product.getLoc(), swiglu.getType(), product.getInput(), product.getWeight(),
-      product.getRowOf(), product.getExpertOffsets(), product.getGather());
+      llm::madeOf(passName, {product, swiglu}), swiglu.getType(), product.getInput(),
+      product.getWeight(), product.getRowOf(), product.getExpertOffsets(), product.getGather());
   swiglu.replaceAllUsesWith(fused.getResult());
   swiglu.erase();
   product.erase();
@@ -77,9 +81,9 @@ bool fuse(llm::SwigluOp swiglu, llm::GroupedDynamicQuantMatmulOp product, const 
            false;
   OpBuilder builder(quantize);
   auto fused = builder.create<llm::GroupedMatmulSwigluQuantOp>(
-      product.getLoc(), quantize.getResult().getType(), quantize.getScale().getType(),
-      product.getInput(), product.getScale(), product.getWeight(), product.getWeightScale(),
-      product.getRowOf(), product.getExpertOffsets(), product.getGather(),
+      llm::madeOf(passName, {product, swiglu, quantize}), quantize.getResult().getType(),
+      quantize.getScale().getType(), product.getInput(), product.getScale(), product.getWeight(),
+      product.getWeightScale(), product.getRowOf(), product.getExpertOffsets(), product.getGather(),
       swiglu.getType().getElementType());
   quantize.getResult().replaceAllUsesWith(fused.getResult());
   quantize.getScale().replaceAllUsesWith(fused.getResultScale());

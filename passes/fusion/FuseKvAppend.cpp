@@ -15,6 +15,9 @@ namespace vinci {
 
 namespace {
 
+class FuseKvAppend;
+constexpr StringLiteral passName = impl::FuseKvAppendBase<FuseKvAppend>::getArgumentName();
+
 bool fuse(llm::KvAppendOp append, const NpuTarget &target) {
   auto split = append.getKey().getDefiningOp<llm::SplitQkvOp>();
   if (!split || append.getKey() != split.getKey() || append.getValue() != split.getValue())
@@ -31,8 +34,8 @@ bool fuse(llm::KvAppendOp append, const NpuTarget &target) {
              false;
   OpBuilder builder(append);
   auto fused = builder.create<llm::AppendQkvOp>(
-      split.getLoc(), split.getQuery().getType(), append.getType(), split.getQkv(),
-      split.getQueryNorm(), split.getKeyNorm(), split.getTable(), append.getCache(),
+      llm::madeOf(passName, {split, append}), split.getQuery().getType(), append.getType(),
+      split.getQkv(), split.getQueryNorm(), split.getKeyNorm(), split.getTable(), append.getCache(),
       append.getSlotMapping(), split.getEpsAttr(), split.getComputeAttr());
   split.getQuery().replaceAllUsesWith(fused.getQuery());
   append.replaceAllUsesWith(fused.getResult());

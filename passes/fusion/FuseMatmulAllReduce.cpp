@@ -13,6 +13,10 @@ namespace vinci {
 
 namespace {
 
+class FuseMatmulAllReduce;
+constexpr StringLiteral passName =
+    impl::FuseMatmulAllReduceBase<FuseMatmulAllReduce>::getArgumentName();
+
 /// True if ranks that meet along `axes` are always of one host.
 bool withinHost(llm::MeshAttr mesh, ArrayRef<int64_t> axes, int64_t ranksPerHost) {
   if (ranksPerHost == 0)
@@ -46,9 +50,9 @@ bool fuse(llm::AllReduceOp sum, const NpuTarget &target) {
                << "] are not all in one host of " << target.ranksPerHost << " ranks",
            false;
   OpBuilder builder(sum);
-  auto fused = builder.create<llm::MatmulAllReduceOp>(product.getLoc(), sum.getType(),
-                                                      product.getInput(), product.getWeight(),
-                                                      product.getBias(), sum.getAxesAttr());
+  auto fused = builder.create<llm::MatmulAllReduceOp>(
+      llm::madeOf(passName, {product, sum}), sum.getType(), product.getInput(), product.getWeight(),
+      product.getBias(), sum.getAxesAttr());
   sum.replaceAllUsesWith(fused.getResult());
   sum.erase();
   product.erase();

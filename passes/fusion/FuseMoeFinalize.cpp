@@ -15,6 +15,9 @@ namespace vinci {
 
 namespace {
 
+class FuseMoeFinalize;
+constexpr StringLiteral passName = impl::FuseMoeFinalizeBase<FuseMoeFinalize>::getArgumentName();
+
 bool fuse(llm::WeightedSumOp sum) {
   auto choices = sum.getInput().getDefiningOp<llm::UnpermuteTokensOp>();
   if (!choices)
@@ -22,7 +25,8 @@ bool fuse(llm::WeightedSumOp sum) {
   if (!choices->hasOneUse())
     return remarkNotFused(choices) << "something else reads the rows of the choices", false;
   OpBuilder builder(sum);
-  auto combine = builder.create<llm::MoeCombineOp>(sum.getLoc(), sum.getType(), choices.getInput(),
+  auto combine = builder.create<llm::MoeCombineOp>(llm::madeOf(passName, {choices, sum}),
+                                                   sum.getType(), choices.getInput(),
                                                    choices.getPositionOf(), sum.getWeights());
   sum.replaceAllUsesWith(combine.getResult());
   sum.erase();

@@ -15,6 +15,9 @@ namespace vinci {
 
 namespace {
 
+class FuseMoeGating;
+constexpr StringLiteral passName = impl::FuseMoeGatingBase<FuseMoeGating>::getArgumentName();
+
 /// Why `target` has no kernel that chooses from so many experts; nullopt if it has.
 std::optional<std::string> whyNoGating(const NpuTarget &target, int64_t experts) {
   const std::string name(target.name);
@@ -38,10 +41,13 @@ bool fuse(llm::TopKOp best, const NpuTarget &target) {
   if (!normalize && isReadBy<llm::NormalizeRowsOp>(best.getValues()))
     return remarkNotFused(softmax) << "something else reads the weights before they are normalised",
            false;
+  SmallVector<Operation *> ops = {softmax, best};
+  if (normalize)
+    ops.push_back(normalize);
   OpBuilder builder(best);
-  auto route = builder.create<llm::MoeRouteOp>(best.getLoc(), best.getValues().getType(),
-                                               best.getIndices().getType(), softmax.getInput(),
-                                               best.getK(), bool(normalize));
+  auto route = builder.create<llm::MoeRouteOp>(
+      llm::madeOf(passName, ops), best.getValues().getType(), best.getIndices().getType(),
+      softmax.getInput(), best.getK(), bool(normalize));
   (normalize ? normalize.getResult() : best.getValues()).replaceAllUsesWith(route.getWeights());
   best.getIndices().replaceAllUsesWith(route.getExperts());
   if (normalize)

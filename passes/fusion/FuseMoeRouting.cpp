@@ -16,6 +16,9 @@ namespace vinci {
 
 namespace {
 
+class FuseMoeRouting;
+constexpr StringLiteral passName = impl::FuseMoeRoutingBase<FuseMoeRouting>::getArgumentName();
+
 template <typename Op> Op readerOf(Value value) {
   for (Operation *user : value.getUsers())
     if (auto op = dyn_cast<Op>(user))
@@ -35,9 +38,9 @@ bool fuse(llm::ArgsortOp order) {
   // Both read the same, so it is there before either; the inverse comes after the order.
   Operation *first = offsets->isBeforeInBlock(order) ? offsets.getOperation() : order;
   OpBuilder builder(first);
-  auto sort = builder.create<llm::MoeSortOp>(order.getLoc(), order.getType(), inverse.getType(),
-                                             offsets.getType(), order.getExperts(),
-                                             order.getNumExperts(), order.getFirst());
+  auto sort = builder.create<llm::MoeSortOp>(
+      llm::madeOf(passName, {order, inverse, offsets}), order.getType(), inverse.getType(),
+      offsets.getType(), order.getExperts(), order.getNumExperts(), order.getFirst());
   inverse.replaceAllUsesWith(sort.getPositionOf());
   offsets.replaceAllUsesWith(sort.getExpertOffsets());
   inverse.erase();

@@ -14,6 +14,9 @@ namespace vinci {
 
 namespace {
 
+class FuseNormQuant;
+constexpr StringLiteral passName = impl::FuseNormQuantBase<FuseNormQuant>::getArgumentName();
+
 /// The kernel for scales that are known in advance is registered for these only.
 bool hasKernelFor(const NpuTarget &target, const Quantisation &quantisation, const APFloat &eps) {
   const double value = eps.convertToDouble();
@@ -41,9 +44,10 @@ bool fuse(Op norm, Value normed, Value residual, Value sum, const NpuTarget &tar
       return remarkNotFused(norm) << "the scale is computed after the norm", false;
   OpBuilder builder(norm);
   auto fused = builder.create<llm::RmsNormQuantOp>(
-      norm.getLoc(), quantisation->resultType(), quantisation->scaleType(),
-      residual ? normed.getType() : Type(), norm.getInput(), norm.getWeight(), residual,
-      quantisation->scale, quantisation->offset, norm.getEpsAttr(), norm.getComputeAttr());
+      llm::madeOf(passName, {norm, quantisation->op}), quantisation->resultType(),
+      quantisation->scaleType(), residual ? normed.getType() : Type(), norm.getInput(),
+      norm.getWeight(), residual, quantisation->scale, quantisation->offset, norm.getEpsAttr(),
+      norm.getComputeAttr());
   quantisation->replace(fused.getResult(), fused.getScale());
   if (sum)
     sum.replaceAllUsesWith(fused.getSum());

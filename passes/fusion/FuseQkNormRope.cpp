@@ -15,6 +15,9 @@ namespace vinci {
 
 namespace {
 
+class FuseQkNormRope;
+constexpr StringLiteral passName = impl::FuseQkNormRopeBase<FuseQkNormRope>::getArgumentName();
+
 /// What the kernel asks for beside what that of the norms asks for.
 bool hasKernel(const NpuTarget &target, llm::SplitQkvOp split) {
   RankedTensorType type = split.getQuery().getType();
@@ -45,9 +48,9 @@ bool fuse(llm::SplitQkvOp split, const NpuTarget &target) {
     return remarkNotFused(query) << "the table is computed after the heads", false;
   OpBuilder builder(split);
   auto fused = builder.create<llm::SplitQkvOp>(
-      split.getLoc(), split.getQuery().getType(), split.getKey().getType(),
-      split.getValue().getType(), split.getQkv(), split.getQueryNorm(), split.getKeyNorm(),
-      query.getTable(), split.getEpsAttr(), split.getComputeAttr());
+      llm::madeOf(passName, {split, query, key}), split.getQuery().getType(),
+      split.getKey().getType(), split.getValue().getType(), split.getQkv(), split.getQueryNorm(),
+      split.getKeyNorm(), query.getTable(), split.getEpsAttr(), split.getComputeAttr());
   replaceSplit(split, query, key, fused);
   return true;
 }

@@ -15,6 +15,9 @@ namespace vinci {
 
 namespace {
 
+class FuseQkRmsNorm;
+constexpr StringLiteral passName = impl::FuseQkRmsNormBase<FuseQkRmsNorm>::getArgumentName();
+
 bool fuse(llm::SplitQkvOp split, const NpuTarget &target) {
   if (split.getQueryNorm() || split.getTable() ||
       (!isReadBy<llm::RmsNormOp>(split.getQuery()) && !isReadBy<llm::RmsNormOp>(split.getKey())))
@@ -35,10 +38,10 @@ bool fuse(llm::SplitQkvOp split, const NpuTarget &target) {
     if (!makeAvailable(weight, split))
       return remarkNotFused(query) << "the weight of a norm is computed after the heads", false;
   OpBuilder builder(split);
-  auto fused = builder.create<llm::SplitQkvOp>(query.getLoc(), split.getQuery().getType(),
-                                               split.getKey().getType(), split.getValue().getType(),
-                                               split.getQkv(), query.getWeight(), key.getWeight(),
-                                               Value(), query.getEpsAttr(), query.getComputeAttr());
+  auto fused = builder.create<llm::SplitQkvOp>(
+      llm::madeOf(passName, {split, query, key}), split.getQuery().getType(),
+      split.getKey().getType(), split.getValue().getType(), split.getQkv(), query.getWeight(),
+      key.getWeight(), Value(), query.getEpsAttr(), query.getComputeAttr());
   replaceSplit(split, query, key, fused);
   return true;
 }

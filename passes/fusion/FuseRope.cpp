@@ -15,6 +15,9 @@ namespace vinci {
 
 namespace {
 
+class FuseRope;
+constexpr StringLiteral passName = impl::FuseRopeBase<FuseRope>::getArgumentName();
+
 /// The rotation of the queries that attend to what `append` has written, or null.
 llm::RopeOp queryOf(llm::KvAppendOp append) {
   for (Operation *user : append.getResult().getUsers())
@@ -39,8 +42,9 @@ bool fuse(llm::KvAppendOp append) {
     if (user->isBeforeInBlock(last))
       return remarkNotFused(first) << "something reads it before the other rotation", false;
   OpBuilder builder(last);
-  auto fused = builder.create<llm::RopeQkOp>(last.getLoc(), query.getType(), key.getType(),
-                                             query.getInput(), key.getInput(), query.getTable());
+  auto fused = builder.create<llm::RopeQkOp>(llm::madeOf(passName, {query, key}), query.getType(),
+                                             key.getType(), query.getInput(), key.getInput(),
+                                             query.getTable());
   query.replaceAllUsesWith(fused.getQueryResult());
   key.replaceAllUsesWith(fused.getKeyResult());
   query.erase();

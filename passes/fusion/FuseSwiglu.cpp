@@ -13,6 +13,9 @@ namespace vinci {
 
 namespace {
 
+class FuseSwiglu;
+constexpr StringLiteral passName = impl::FuseSwigluBase<FuseSwiglu>::getArgumentName();
+
 /// The silu that only `product` reads, or null.
 llm::SiluOp activationOf(llm::MulOp product) {
   for (Value operand : product->getOperands()) {
@@ -40,8 +43,8 @@ class FuseSwiglu : public impl::FuseSwigluBase<FuseSwiglu> {
       }
       Value up = product.getLhs() == silu.getResult() ? product.getRhs() : product.getLhs();
       OpBuilder builder(product);
-      auto swiglu =
-          builder.create<llm::SwigluOp>(product.getLoc(), product.getType(), silu.getInput(), up);
+      auto swiglu = builder.create<llm::SwigluOp>(llm::madeOf(passName, {silu, product}),
+                                                  product.getType(), silu.getInput(), up);
       product.replaceAllUsesWith(swiglu.getResult());
       product.erase();
       silu.erase();

@@ -14,6 +14,9 @@ namespace vinci {
 
 namespace {
 
+class FuseSwigluQuant;
+constexpr StringLiteral passName = impl::FuseSwigluQuantBase<FuseSwigluQuant>::getArgumentName();
+
 bool fuse(llm::SwigluOp swiglu, const NpuTarget &target) {
   std::optional<Quantisation> quantisation = onlyQuantisation(swiglu.getResult(), "the activation");
   if (!quantisation)
@@ -31,8 +34,9 @@ bool fuse(llm::SwigluOp swiglu, const NpuTarget &target) {
     return remarkNotFused(swiglu) << *why, false;
   OpBuilder builder(quantisation->op);
   auto fused = builder.create<llm::SwigluQuantOp>(
-      swiglu.getLoc(), quantisation->resultType(), quantisation->scaleType(), swiglu.getGate(),
-      swiglu.getUp(), quantisation->scale, quantisation->offset);
+      llm::madeOf(passName, {swiglu, quantisation->op}), quantisation->resultType(),
+      quantisation->scaleType(), swiglu.getGate(), swiglu.getUp(), quantisation->scale,
+      quantisation->offset);
   quantisation->replace(fused.getResult(), fused.getScale());
   swiglu.erase();
   return true;

@@ -1,11 +1,12 @@
 // What the fusions share: the target they ask, and what they say.
 //
 // Every fusion is bitwise: the fused op rounds where the chain rounded, so its results are the same
-// bits (tests/golden/fusion.py). A fusion that leaves a chain alone says why, in a remark at the op
-// that would have been the first of it.
+// bits (tests/golden/fusion.py). Its location says what it was made of (llm::madeOf). A fusion that
+// leaves a chain alone says why, in a remark at the op that would have been the first of it.
 #pragma once
 
 #include "ir/llm/Llm.h"
+#include "ir/llm/Locations.h"
 #include "runtime/device/targets.h"
 
 #include "llvm/ADT/STLExtras.h"

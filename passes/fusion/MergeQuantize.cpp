@@ -18,6 +18,9 @@ namespace vinci {
 
 namespace {
 
+class MergeQuantize;
+constexpr StringLiteral passName = impl::MergeQuantizeBase<MergeQuantize>::getArgumentName();
+
 /// The tensor that a scale or an offset is: all of it, as one weight. Null for anything else.
 llm::PieceAttr wholeTensor(Value value) {
   auto weight = value.getDefiningOp<llm::WeightOp>();
@@ -63,12 +66,14 @@ bool merge(llm::QuantizeOp first, llm::QuantizeOp other) {
                       std::pair(first.getOffset(), other.getOffset())})
     if (a != b)
       declareEqual(a, b);
+  first->setLoc(llm::madeOf(passName, {first, other}));
   other.replaceAllUsesWith(first.getResult());
   eraseDead(other);
   return true;
 }
 
 bool merge(llm::DynamicQuantizeOp first, llm::DynamicQuantizeOp other) {
+  first->setLoc(llm::madeOf(passName, {first, other}));
   other->replaceAllUsesWith(first->getResults());
   other.erase();
   return true;

@@ -6,6 +6,7 @@
 #include "passes/partition/Placement.h"
 #include "passes/passes.h"
 
+#include "ir/llm/Locations.h"
 #include "ir/llm/ShardingRule.h"
 
 #include "mlir/IR/Builders.h"
@@ -18,6 +19,9 @@ namespace vinci {
 #include "passes/Passes.h.inc"
 
 namespace {
+
+class Partition;
+constexpr StringLiteral passName = impl::PartitionBase<Partition>::getArgumentName();
 
 class BodyPartitioner {
 public:
@@ -107,7 +111,7 @@ FailureOr<Value> BodyPartitioner::gather(Operation *user, Value value, unsigned 
   SmallVector<llm::DimExpr> shape = llm::shapeOf(type);
   shape[0].scale *= ranks;
   auto attr = builder_.getDenseI64ArrayAttr(axes);
-  Location loc = value.getLoc();
+  Location loc = llm::addedBy(passName, value.getLoc());
   Value gathered = builder_.create<llm::AllGatherOp>(
       loc, llm::tensorOf(type.getElementType(), shape), value, attr);
   if (dim == 0)
@@ -147,7 +151,7 @@ FailureOr<Value> BodyPartitioner::reshard(Operation *user, Value value,
     shardings_[current] = state;
     whole_[current] = whole;
   };
-  Location loc = value.getLoc();
+  Location loc = llm::addedBy(passName, value.getLoc());
   // Sums first: with them, rows can go to the ranks that want them.
   if (Axes scattered = both(without(wanted[0], state.dims[0].axes), partial); !scattered.empty()) {
     unite(state.dims[0].axes, scattered);

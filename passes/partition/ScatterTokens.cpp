@@ -6,6 +6,8 @@
 #include "passes/partition/Sharding.h"
 #include "passes/passes.h"
 
+#include "ir/llm/Locations.h"
+
 #include "mlir/IR/Builders.h"
 #include "mlir/IR/SymbolTable.h"
 
@@ -19,6 +21,9 @@ namespace vinci {
 #include "passes/Passes.h.inc"
 
 namespace {
+
+class ScatterTokens;
+constexpr StringLiteral passName = impl::ScatterTokensBase<ScatterTokens>::getArgumentName();
 
 llm::BodyOp calleeOf(llm::CallOp call) {
   return SymbolTable::lookupNearestSymbolFrom<llm::BodyOp>(call, call.getCalleeAttr());
@@ -192,11 +197,11 @@ void TokenScatter::normBeforeGathering() {
     if (!norm || !isDivided(rows.getInput()) || norm.getInput() != rows.getResult())
       continue;
     builder_.setInsertionPoint(norm);
-    auto all =
-        builder_.create<llm::RmsNormOp>(norm.getLoc(), rows.getInput().getType(), rows.getInput(),
-                                        norm.getWeight(), norm.getEpsAttr(), norm.getComputeAttr());
-    auto normed = builder_.create<llm::GatherRowsOp>(rows.getLoc(), norm.getType(), all.getResult(),
-                                                     rows.getIndices());
+    auto all = builder_.create<llm::RmsNormOp>(
+        llm::madeOf(passName, {norm}), rows.getInput().getType(), rows.getInput(), norm.getWeight(),
+        norm.getEpsAttr(), norm.getComputeAttr());
+    auto normed = builder_.create<llm::GatherRowsOp>(llm::madeOf(passName, {rows}), norm.getType(),
+                                                     all.getResult(), rows.getIndices());
     norm.replaceAllUsesWith(normed.getResult());
     norm.erase();
     rows.erase();
@@ -219,8 +224,9 @@ void TokenScatter::gather(llm::BodyOp body, Value value) {
   if (!first)
     return;
   builder_.setInsertionPoint(first);
-  auto all = builder_.create<llm::AllGatherOp>(value.getLoc(), value.getType(), value,
-                                               builder_.getDenseI64ArrayAttr(group_));
+  auto all =
+      builder_.create<llm::AllGatherOp>(llm::addedBy(passName, value.getLoc()), value.getType(),
+                                        value, builder_.getDenseI64ArrayAttr(group_));
   value.replaceUsesWithIf(all.getResult(),
                           [&](OpOperand &use) { return use.getOwner() != all && wantsAll(use); });
 }
@@ -237,8 +243,8 @@ void TokenScatter::rewrite(llm::BodyOp body) {
     if (auto sum = dyn_cast<llm::AllReduceOp>(op)) {
       builder_.setInsertionPoint(sum);
       // Of the whole type yet, as are the others until all gathers stand.
-      value = builder_.create<llm::ReduceScatterOp>(sum.getLoc(), sum.getType(), sum.getInput(),
-                                                    sum.getAxesAttr());
+      value = builder_.create<llm::ReduceScatterOp>(llm::madeOf(passName, {sum}), sum.getType(),
+                                                    sum.getInput(), sum.getAxesAttr());
       sum.replaceAllUsesWith(value);
       divided_.erase(sum.getResult());
       divided_.insert(value);

@@ -70,6 +70,7 @@ struct Rank {
   Addresses addresses;
   std::unique_ptr<Stream> stream;
   std::array<std::unique_ptr<Graph>, entryKinds.size()> graphs;
+  std::array<std::deque<ExpertCount>, entryKinds.size()> expertCounts;
 };
 
 } // namespace
@@ -82,6 +83,7 @@ public:
   std::span<const float> tracedStep(EntryKind kind, const StepInputs &inputs,
                                     const TraceObserver &after);
   MemoryUse memoryUse() const;
+  std::span<const uint32_t> expertsHit() const { return expertsHit_; }
 
   Plan plan;
   ModelLimits limits;
@@ -100,6 +102,7 @@ private:
   std::vector<Rank> ranks_;
   StepDims dims_;                              ///< of all ranks
   std::vector<std::span<const float>> logits_; ///< of each group: on its first rank
+  std::vector<uint32_t> expertsHit_;
 };
 
 LoadedModel::Impl::Impl(Plan thePlan, std::vector<Pack> packs, const LoadOptions &options)
@@ -121,15 +124,20 @@ LoadedModel::Impl::Impl(Plan thePlan, std::vector<Pack> packs, const LoadOptions
                                           std::move(packs[number]),
                                           {},
                                           device.createStream(),
+                                          {},
                                           {}});
     rank.addresses.kernels = kernels;
     rank.addresses.groups = groups_.placesOf(number);
     allocate(rank, number);
     if (rank.group == logits_.size())
       logits_.emplace_back(static_cast<const float *>(rank.addresses.outputs[0]), 0);
-    for (EntryKind kind : entryKinds)
+    for (EntryKind kind : entryKinds) {
+      rank.addresses.expertCounts =
+          options.countExperts ? &rank.expertCounts[size_t(kind)] : nullptr;
       rank.graphs[size_t(kind)] = device.createGraph(
           resolveEntry(*plan.root(), *plan.entry(toString(kind)), rank.addresses, dims_));
+    }
+    rank.addresses.expertCounts = nullptr;
   }
 }
 
@@ -231,6 +239,10 @@ LoadedModel::Impl::step(EntryKind kind, std::span<const StepInputs> groups) {
   for (Rank &rank : ranks_)
     rank.stream->launch(*rank.graphs[size_t(kind)]);
   machine.synchronize();
+  expertsHit_.assign(ranks_[0].expertCounts[size_t(kind)].size(), 0);
+  for (const Rank &rank : ranks_)
+    for (size_t layer = 0; layer < expertsHit_.size(); ++layer)
+      expertsHit_[layer] = std::max(expertsHit_[layer], rank.expertCounts[size_t(kind)][layer].hit);
   return logits_;
 }
 
@@ -294,6 +306,10 @@ const ModelLimits &LoadedModel::limits() const {
 std::span<const std::span<const float>>
 LoadedModel::stepGroups(EntryKind kind, std::span<const StepInputs> groups) {
   return impl_->step(kind, groups);
+}
+
+std::span<const uint32_t> LoadedModel::expertsHit() const {
+  return impl_->expertsHit();
 }
 
 std::span<const float> LoadedModel::tracedStep(EntryKind kind, const StepInputs &inputs,

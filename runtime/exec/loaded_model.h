@@ -15,6 +15,7 @@
 namespace vinci {
 
 struct LoadOptions {
+  bool countExperts = false;      ///< StepRunner::expertsHit
   uint32_t threads = 0;           ///< 0: one per processor
   uint64_t deviceMemoryBytes = 0; ///< of each device; 0: its share of the host's physical memory
 };
@@ -37,6 +38,7 @@ public:
   /// each kind.
   std::span<const std::span<const float>> stepGroups(EntryKind kind,
                                                      std::span<const StepInputs> groups) override;
+  std::span<const uint32_t> expertsHit() const override;
   /// A step with the same inputs for every group, with the same bits, command by command on the
   /// calling thread; the logits of the first group. Commands have the ordinals of resolveEntry
   /// (resolve.h).

@@ -3,7 +3,6 @@
 #include "runtime/support/error.h"
 
 #include <algorithm>
-#include <vector>
 
 namespace vinci {
 
@@ -74,12 +73,6 @@ void checkStepInputs(EntryKind kind, std::span<const StepInputs> groups,
   for (const StepInputs &inputs : groups)
     if (hasTokens(inputs))
       checkStepInputs(kind, inputs, limits);
-}
-
-std::span<const float> StepRunner::step(EntryKind kind, const StepInputs &inputs) {
-  if (limits().dataGroups == 1)
-    return stepGroups(kind, {&inputs, 1})[0];
-  return stepGroups(kind, std::vector<StepInputs>(limits().dataGroups, inputs))[0];
 }
 
 } // namespace vinci

@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <span>
+#include <vector>
 
 namespace vinci {
 
@@ -51,9 +52,16 @@ public:
   /// checkStepInputs.
   virtual std::span<const std::span<const float>>
   stepGroups(EntryKind kind, std::span<const StepInputs> groups) = 0;
+  /// Of the last step, for each MoE layer how many experts of a rank got a token; of the rank where
+  /// they are the most. Empty if nobody counts.
+  virtual std::span<const uint32_t> expertsHit() const { return {}; }
 
   /// The same inputs for every group, and the logits of one of them.
-  std::span<const float> step(EntryKind kind, const StepInputs &inputs);
+  std::span<const float> step(EntryKind kind, const StepInputs &inputs) {
+    if (limits().dataGroups == 1)
+      return stepGroups(kind, {&inputs, 1})[0];
+    return stepGroups(kind, std::vector<StepInputs>(limits().dataGroups, inputs))[0];
+  }
 };
 
 } // namespace vinci

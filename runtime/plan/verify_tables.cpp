@@ -275,6 +275,25 @@ void verifyKernels(const Context &context) {
   }
 }
 
+/// Of the commands of a body: each op at the depth of the one before or above, or one deeper.
+static void verifyOrigins(const Context &context,
+                          const flatbuffers::Vector<flatbuffers::Offset<fb::DebugOp>> &origins,
+                          uint32_t commands, const std::string &where) {
+  uint32_t deepest = 0, described = 0;
+  for (const fb::DebugOp *op : origins) {
+    context.requireName(op->op(), where, "the op of an origin");
+    context.require(op->role(), where, "the role of an origin");
+    context.require(op->location(), where, "the location of an origin");
+    context.require(op->pass(), where, "the pass of an origin");
+    if (op->depth() > deepest)
+      context.fail(where, "an origin is {} deep, legal are 0 to {}", op->depth(), deepest);
+    deepest = op->depth() + 1;
+    described += op->depth() == 0 ? 1 : 0;
+  }
+  if (described != commands)
+    context.fail(where, "has the origins of {} commands, the body has {}", described, commands);
+}
+
 void verifyDebug(const Context &context) {
   const auto *debug = context.require(context.plan.debug(), "plan", "debug");
   const auto &bodies = *context.plan.bodies();
@@ -289,6 +308,8 @@ void verifyDebug(const Context &context) {
                              context.require(debug->Get(i)->locations(), where, "locations")})
       if (list->size() != commands)
         context.fail(where, "describes {} commands, the body has {}", list->size(), commands);
+    if (const auto *origins = debug->Get(i)->origins(); origins && origins->size() > 0)
+      verifyOrigins(context, *origins, commands, where);
   }
 }
 

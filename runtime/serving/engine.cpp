@@ -85,6 +85,7 @@ private:
   std::vector<Sequence> running_; ///< in order of admission
   std::vector<Result> results_;   ///< by order of submission
   size_t submitted_ = 0;
+  uint64_t steps_ = 0; ///< that were run
 };
 
 Engine::Impl::Impl(StepRunner &model, const EngineOptions &options)
@@ -167,6 +168,7 @@ void Engine::Impl::admit() {
     next.group = uint32_t(group - groups_.data());
     ++group->running;
     next.admitted = Clock::now();
+    next.result.steps.admitted = steps_;
     bool nothingToCompute = next.maxIds == next.promptSize() && !next.request.onLogits;
     next.ids.reserve(next.maxIds);
     running_.push_back(std::move(next));
@@ -184,6 +186,7 @@ void Engine::Impl::step() {
   for (const Group &group : groups_)
     inputs_.push_back(group.batch.inputs(kind));
   const std::span<const std::span<const float>> logits = model_.stepGroups(kind, inputs_);
+  ++steps_;
   for (size_t i = 0; i < groups_.size(); ++i)
     takeLogits(kind, groups_[i], logits[i]);
   std::erase_if(running_, [](const Sequence &sequence) { return sequence.blocks.empty(); });
@@ -243,8 +246,10 @@ void Engine::Impl::takeLogits(EntryKind kind, const Group &group, std::span<cons
 void Engine::Impl::generate(Sequence &sequence, std::span<const float> logits) {
   int32_t id =
       sampler_.sample(logits, sequence.request.sampling, sequence.ids, sequence.ids.size());
-  if (!sequence.generating())
+  if (!sequence.generating()) {
     sequence.firstToken = Clock::now();
+    sequence.result.steps.firstToken = steps_;
+  }
   sequence.ids.push_back(id);
   if (sequence.request.onToken)
     sequence.request.onToken(id);
@@ -259,6 +264,9 @@ void Engine::Impl::finish(Sequence &sequence, FinishReason reason) {
   Clock::time_point now = Clock::now();
   Result &result = sequence.result;
   result.finishReason = reason;
+  result.steps.finished = steps_;
+  if (!sequence.generating())
+    result.steps.firstToken = steps_;
   result.outputIds.assign(sequence.ids.begin() + sequence.promptSize(), sequence.ids.end());
   if (sequence.generating()) {
     result.timing.prefillMs = milliseconds(sequence.firstToken - sequence.admitted);

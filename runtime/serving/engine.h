@@ -51,11 +51,17 @@ struct RequestTiming {
   double tokensPerS = 0; ///< of decoding; 0 with fewer than two tokens
 };
 
+/// Steps that the engine had run when things happened to a request, for times by another clock.
+struct RequestSteps {
+  uint64_t admitted = 0, firstToken = 0, finished = 0;
+};
+
 struct Result {
   uint64_t id = 0;
   std::vector<int32_t> outputIds; ///< an eos id that ended it included
   FinishReason finishReason = FinishReason::Length;
   RequestTiming timing;
+  RequestSteps steps;
 };
 
 struct EngineOptions {

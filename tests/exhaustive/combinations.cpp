@@ -17,6 +17,7 @@
 #include <algorithm>
 #include <chrono>
 #include <cmath>
+#include <dlfcn.h>
 #include <fstream>
 #include <set>
 
@@ -270,6 +271,14 @@ std::vector<Deployment> deploymentsOf(const std::filesystem::path &model,
   return legal;
 }
 
+/// The file of the compiler, which says what build this is.
+std::filesystem::path compilerLibrary() {
+  Dl_info info;
+  if (dladdr(reinterpret_cast<void *>(&vinciCompiler), &info) == 0)
+    failInternal("nobody knows where the compiler was loaded from");
+  return info.dli_fname;
+}
+
 int main(int argc, char **argv) {
   CLI::App app("Every combination of fusions on every legal degree.");
   std::vector<std::filesystem::path> models;
@@ -286,8 +295,7 @@ int main(int argc, char **argv) {
 
   Compiler &compiler = *vinciCompiler(compilerInterface);
   const Compilation compilation(compiler, cache);
-  const MappedFile library = MappedFile::open(VINCI_COMPILER_LIBRARY);
-  State passed(state, hashBytes(library.bytes()));
+  State passed(state, hashBytes(MappedFile::open(compilerLibrary()).bytes()));
   Combinations combinations(compilation, passed, number, parts);
   for (const std::filesystem::path &model : models) {
     const ReferenceModel reference(compiler.referenceConfig({.files = {model}}),

@@ -11,6 +11,7 @@ from harness import MODELS, VinciTest, vinci  # noqa: E402
 
 AUSTEN = MODELS / "austen-qwen3"
 MOE = MODELS / "austen-qwen3-moe"
+QWEN = MODELS / "qwen3-235b-w8a8"
 LAYERS = 4  # of AUSTEN, in two bodies: the first layer has no sum to norm
 
 
@@ -63,6 +64,46 @@ class Diff(VinciTest):
                 launches = {row["entry"]: row["change"] for row in report["work"] if row["what"] == "launches"}
                 self.assertEqual(set(launches), {"prefill", "decode", "score"})
                 self.assertTrue(all(change > 0 for change in launches.values()))
+
+    def leaves(self, plan, rows):
+        """The ops of the model that commands of a diff's rows stand for, and the passes that made those commands."""
+        ops, passes = set(), set()
+        for row in rows:
+            made = json.loads(self.succeed("inspect", plan, "--explain", f"{row['body']}:{row['command']}", "--format", "json").stdout)
+            ops |= {(part["op"], part["role"]) for part in made["origin"] if part["made_by"] in ("", "partition")}
+            passes |= set(made["passes"])
+        return ops, passes
+
+    def test_every_fusion_is_all_that_is_shown(self):
+        """Plans that differ in one fusion: what the commands of one side stand for is what those of the other do, and no kernel is
+        on both sides. An NPU's kernels for experts in int8, and those of the host."""
+        fusions = [row["pass"] for row in json.loads(self.succeed("passes", "--format", "json").stdout) if row["default"] in ("on", "off")]
+        shown = set()
+        for model, options in ((QWEN, ()), (AUSTEN, ("--tp", "2", "--dtype", "float32")), (AUSTEN, ("--target", "310p3", "--dtype", "float16"))):
+            whole = self.scratch / "whole.plan"
+            self.succeed("compile", model, "-o", whole, "--no-weights", "--passes=+all", *options)
+            for name in fusions:
+                with self.subTest(model=model.name, options=options, fusion=name):
+                    plan = self.scratch / "without.plan"
+                    self.succeed("compile", model, "-o", plan, "--no-weights", f"--passes=+all,-{name}", *options)
+                    report = self.report(whole, plan)
+                    self.assertLessEqual(self.sections(report), {"work", "calls", "commands", "weights", "memory"})
+                    if report["same"]:
+                        continue # the target has no kernel for it, or the model nothing to fuse
+                    shown.add(name)
+                    self.assertEqual(ops(report, "~"), {}, report["commands"])
+                    bodies = [{row["body"] for row in self.commands(side)} for side in (whole, plan)]
+                    rows = {side: [row for row in report["commands"] if row["side"] == side and all(row["body"] in names for names in bodies)]
+                            for side in "-+"}
+                    (gone, passes), (instead, _) = self.leaves(whole, rows["-"]), self.leaves(plan, rows["+"])
+                    self.assertEqual(gone, instead)
+                    self.assertIn(name, passes)
+                    kernels = [{(row["body"], row["what"], row["reads"]) for row in rows[side]} for side in "-+"]
+                    self.assertEqual(kernels[0] & kernels[1], set())
+        self.assertEqual(shown, set(fusions))
+
+    def commands(self, plan):
+        return json.loads(self.succeed("inspect", plan, "--commands", "--format", "json").stdout)["commands"]
 
     def test_work_is_that_of_the_commands(self):
         report = self.report(AUSTEN, "--b=--passes=-fuse-kv-append")

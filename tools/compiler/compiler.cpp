@@ -13,6 +13,7 @@
 #include "tools/compiler/ir_dump.h"
 #include "tools/compiler/ir_file.h"
 #include "tools/compiler/ir_view.h"
+#include "tools/compiler/pass_record.h"
 #include "tools/compiler/reference_config.h"
 
 #include "mlir/IR/MLIRContext.h"
@@ -61,6 +62,11 @@ static CompileResult finish(mlir::ModuleOp module, const ParallelDegrees &degree
   IrDump dump(options.dumpIrDirectory);
   dump.write("import", module);
   dump.attach(passes);
+  PassRecorder recorder;
+  if (options.recordPasses) {
+    recorder.keep("import", module);
+    recorder.attach(passes);
+  }
   buildCompilePipeline(passes, {.startAfter = reachedPhase(module),
                                 .stopAfter = last,
                                 .degrees = degrees,
@@ -70,6 +76,8 @@ static CompileResult finish(mlir::ModuleOp module, const ParallelDegrees &degree
     diagnostics.throwError();
   CompileResult result;
   result.remarks = diagnostics.remarks();
+  if (options.recordPasses)
+    result.passes = recorder.records(resolveCpu(options.cpu));
   if (last != Phase::Plan) {
     result.ir = print(module, options.irLocations);
     return result;
@@ -166,8 +174,13 @@ CompileResult MlirCompiler::compileIr(const fs::path &irFile, const CompileOptio
          "before the phase {}",
          toString(reachedPhase(*module)), toString(Phase::Partition));
   try {
-    return finish(*module, resolveDegrees(options.degrees, {}),
-                  options.sequenceParallel.value_or(false), options, diagnostics);
+    CompileResult result = finish(*module, resolveDegrees(options.degrees, {}),
+                                  options.sequenceParallel.value_or(false), options, diagnostics);
+    if (auto target =
+            (*module)->getAttrOfType<mlir::StringAttr>(llm::LlmDialect::targetAttrName))
+      result.deployment.target = {target.str(), SourcePosition{irFile.string()},
+                                  Authority::Deployment};
+    return result;
   } catch (const Error &error) {
     // What the passes promise each other, IR from outside need not keep: not a defect of Vinci's.
     if (error.kind() == ErrorKind::Internal)

@@ -47,9 +47,21 @@ struct CompileOptions {
   std::string stopAfter;                 ///< a phase of `phases()`; empty: all of them
   bool kernels = true;                   ///< compile them; a plan without is good for times only
   bool irLocations = true;               ///< whether CompileResult::ir says where each op came from
+  bool recordPasses = false;             ///< for CompileResult::passes
   std::filesystem::path dumpIrDirectory; ///< one numbered file per pass; empty: none
   std::filesystem::path kernelCacheDirectory; ///< of compiled kernels; empty: no cache. The plan is
                                               ///< the same either way
+};
+
+/// What a pass left behind.
+struct PassRecord {
+  std::string name;     ///< of the pass; of the first record, "import": what they were given
+  std::string phase;    ///< of the pass; empty for the first record
+  std::string summary;  ///< of what it does
+  bool changed = false; ///< the first record counts as changed. Else the rest is empty
+  std::vector<BodyView> bodies; ///< as viewIr gives them
+  std::vector<std::byte> plan;  ///< that would come of it if no later pass could be switched on;
+                                ///< without kernels
 };
 
 struct CompileResult {
@@ -57,7 +69,8 @@ struct CompileResult {
   std::string ir;              ///< the module after the last phase, if that was not `plan`
   std::vector<std::string> warnings;
   std::vector<std::string> remarks; ///< what passes say of what they found
-  DeploymentSpec deployment;        ///< how the files say that the model is run; not of IR
+  std::vector<PassRecord> passes;   ///< in the order in which they ran, if they were recorded
+  DeploymentSpec deployment;        ///< how the files say that the model is run; of IR its target
 };
 
 /// A model that was read but not compiled, for `inspect`.
@@ -141,7 +154,7 @@ public:
 namespace vinci {
 /// Raise with every change of this header: the binary and the library come from one build, and a
 /// mix must not run.
-inline constexpr uint32_t compilerInterface = 8;
+inline constexpr uint32_t compilerInterface = 9;
 } // namespace vinci
 
 /// The library's entry point; the object lives as long as the library. Null if it was built for

@@ -60,7 +60,11 @@ CommandView viewOf(mlir::Operation *op, mlir::AsmState &names, const std::string
   llvm::raw_string_ostream stream(view.text);
   op->print(stream, flags());
   view.location = llm::locationText(op->getLoc());
-  if (auto launch = mlir::dyn_cast<npu::LaunchOp>(op))
+  auto launch = mlir::dyn_cast<npu::LaunchOp>(op);
+  view.origin = llm::originOf(launch ? ("llm." + launch.getKernel()).str()
+                                     : op->getName().getStringRef().str(),
+                              op->getLoc());
+  if (launch)
     viewLaunch(launch, view);
   else
     viewOp(op, names, scope, view);

@@ -2,6 +2,8 @@
 // have in common.
 #pragma once
 
+#include "ir/llm/Origin.h"
+
 #include <cstddef>
 #include <string>
 #include <vector>
@@ -15,6 +17,7 @@ struct CommandView {
   std::string location; ///< "config.json:12:3", or empty
   /// Names of values and buffers; those of a body's own are different from those of others.
   std::vector<std::string> outputs, inputs;
+  llm::Origin origin; ///< of an op of IR; of a plan's command none
 };
 
 struct BodyView {

@@ -1,37 +1,42 @@
-// Runs a model over ids and collects what its linears read.
+// Fits the free constants of a serving stack to measured runs: the gap between steps, and the
+// host's time for a launch where shapes are dynamic.
 #pragma once
 
-#include "runtime/quantize/activation_statistics.h"
-#include "runtime/quantize/schemes.h"
-#include "runtime/reference/matrix.h"
+#include "runtime/serving/result_table.h"
+#include "tools/vinci/served_plan.h"
 
-#include <filesystem>
-#include <map>
-#include <span>
-#include <utility>
+#include <array>
 
 namespace vinci {
 
-/// By layer and group. The inputs of the experts' down_proj are those of all experts together.
-template <typename T> using OfInputs = std::map<std::pair<uint64_t, LinearGroup>, T>;
+/// A constant before and after.
+struct FittedValue {
+  const char *name = ""; ///< of the stack's YAML
+  double before = 0, after = 0;
+  /// With the device's constants at their ends, of which it is what they leave.
+  double low = 0, high = 0;
+  /// False: the runs say next to nothing of it, and it stays what it was.
+  bool determined = true;
+};
+
+/// A run beside its simulation with the fitted constants.
+struct FittedRun {
+  const MeasuredRun *run = nullptr;
+  ServingMetrics simulated;
+};
 
 struct Calibration {
-  OfInputs<ActivationStatistics> statistics;
-  OfInputs<Matrix> samples; ///< at most calibrationSamples rows, evenly from all
-  uint64_t tokens = 0;
+  StackProfile stack; ///< the fitted one
+  std::array<FittedValue, 2> values;
+  std::vector<FittedRun> runs;
 };
-inline constexpr uint64_t calibrationSamples = 32;
-/// Ids that see each other; every window begins anew.
-inline constexpr uint64_t calibrationWindow = 512;
 
-/// The token ids of `file`: a JSON array of them if it ends in .json, else text for the model's
-/// tokenizer. At most `most`. Throws Error if there are none, or one is outside the vocabulary.
-std::vector<int32_t> calibrationIds(const std::filesystem::path &file,
-                                    const std::filesystem::path &model, uint64_t most,
-                                    uint64_t vocabSize);
-
-/// Compiles the float model in `folder` without fusions, for one device, and runs it in its own
-/// dtype.
-Calibration calibrate(const std::filesystem::path &folder, std::span<const int32_t> ids);
+/// Serves each run's load again and again, with its clients, requests and lengths of prompts and
+/// outputs, until the means of first tokens and of gaps between tokens are those of the table, in
+/// the least squares of their relative errors. Constants stay at or above 0. Throws Error if there
+/// are no runs or the load cannot be served.
+Calibration calibrate(const Subject &subject, const CostModel &costs, const StackProfile &stack,
+                      const std::vector<MeasuredRun> &runs,
+                      const std::function<void(uint64_t, uint64_t)> &progress);
 
 } // namespace vinci

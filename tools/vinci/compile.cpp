@@ -4,6 +4,7 @@
 #include "tools/vinci/commands.h"
 #include "tools/vinci/compiler_library.h"
 #include "tools/vinci/model_source.h"
+#include "tools/vinci/pass_report.h"
 #include "tools/vinci/plan_cache.h"
 #include "tools/vinci/resources.h"
 
@@ -21,20 +22,10 @@ struct CompileArguments {
   bool noWeights = false;
   std::string dumpIr;
   std::string stopAfter;
+  std::vector<std::string> reports;
   bool remarks = false;
 };
 } // namespace
-
-/// True if the folder holds anything that looks like a checkpoint.
-static bool hasWeights(const fs::path &directory) {
-  for (const auto &entry : fs::directory_iterator(directory)) {
-    const std::string name = entry.path().filename().string();
-    if (entry.path().extension() == ".safetensors" || name.ends_with(".safetensors.index.json") ||
-        name == "param_name_map.json")
-      return true;
-  }
-  return false;
-}
 
 static void writeText(const std::string &path, const std::string &text) {
   if (path == "-")
@@ -74,6 +65,18 @@ static void writePlan(const CompileArguments &arguments, const Source &source,
     rememberModel(plan, source.directory());
 }
 
+static bool isHtml(const std::string &report) {
+  return report.ends_with(".html");
+}
+
+static void writeReports(const std::vector<std::string> &files, const CompileResult &result) {
+  if (files.empty())
+    return;
+  const Report report = passReport(result.passes, result.deployment);
+  for (const std::string &file : files)
+    writeText(file, isHtml(file) ? passReportHtml(report) : toJsonText(report));
+}
+
 static void compile(const CompileArguments &arguments) {
   const auto start = std::chrono::steady_clock::now();
   CompileOptions options = toCompileOptions(arguments.flags);
@@ -84,6 +87,10 @@ static void compile(const CompileArguments &arguments) {
          fmt::join(phases, ", "));
   options.stopAfter = arguments.stopAfter;
   options.dumpIrDirectory = arguments.dumpIr;
+  options.recordPasses = !arguments.reports.empty();
+  for (const std::string &file : arguments.reports)
+    if (!isHtml(file) && !file.ends_with(".json"))
+      fail("--report '{}': a report is a .json or a .html file", file);
 
   const Source source = findSource(arguments.model);
   if (source.kind == SourceKind::Plan)
@@ -104,6 +111,7 @@ static void compile(const CompileArguments &arguments) {
   if (arguments.remarks)
     for (const std::string &remark : result.remarks)
       fmt::print(stderr, "{}\n", remark);
+  writeReports(arguments.reports, result);
   if (result.plan.empty())
     return writeText(arguments.output, result.ir);
 
@@ -137,6 +145,9 @@ void addCompileCommand(CLI::App &app) {
       "--stop-after", arguments->stopAfter,
       "Stop after this phase and write the IR: import, partition, fuse, lower, schedule, memory or "
       "plan");
+  command->add_option("--report", arguments->reports,
+                      "Write what each pass changed and saved into this file: FILE.html to look "
+                      "at, FILE.json to compute with; may be repeated");
   command->add_flag("--remarks", arguments->remarks,
                     "Say what was fused, and of what was not, why");
   command->footer(
@@ -144,7 +155,8 @@ void addCompileCommand(CLI::App &app) {
       "  vinci compile models/austen-qwen3 -o austen.plan\n"
       "  vinci compile path/to/Qwen3-8B -o qwen.plan --dtype bfloat16 --cpu avx512 --no-weights\n"
       "  vinci compile models/qwq-32b-mindie -o qwq.plan --no-weights --strict\n"
-      "  vinci compile models/austen-qwen3 -o - --stop-after import");
+      "  vinci compile models/austen-qwen3 -o - --stop-after import\n"
+      "  vinci compile models/qwen3-235b-w8a8 -o qwen.plan --report qwen.html");
   command->callback([arguments] { compile(*arguments); });
 }
 

@@ -1,6 +1,7 @@
 // `vinci inspect`: what is in a model, in IR, in a plan.
 #include "runtime/support/error.h"
 #include "tools/vinci/compiler_library.h"
+#include "tools/vinci/explain.h"
 #include "tools/vinci/inspect_plan.h"
 #include "tools/vinci/model_source.h"
 
@@ -11,7 +12,7 @@ struct InspectArguments {
   std::string source;
   bool summary = false, ir = false, commands = false, kernels = false, assembly = false,
        memory = false, weights = false;
-  std::string passes;
+  std::string passes, explain;
   ReportFormat format = ReportFormat::Text;
 };
 } // namespace
@@ -24,7 +25,8 @@ static void printIr(const std::string &ir, ReportFormat format) {
 }
 
 static void inspectModel(const Source &source, const InspectArguments &arguments) {
-  if (arguments.commands || arguments.kernels || arguments.assembly || arguments.memory)
+  if (arguments.commands || arguments.kernels || arguments.assembly || arguments.memory ||
+      !arguments.explain.empty())
     fail(SourcePosition{source.path.string()},
          "a model has no commands, kernels or memory yet; compile it, then inspect the plan "
          "(of a model: --summary, --ir, --weights)");
@@ -69,7 +71,7 @@ static void inspectModel(const Source &source, const InspectArguments &arguments
 
 static void inspectIr(const Source &source, const InspectArguments &arguments) {
   if (arguments.commands || arguments.kernels || arguments.assembly || arguments.memory ||
-      arguments.weights)
+      arguments.weights || !arguments.explain.empty())
     fail(SourcePosition{source.path.string()},
          "IR has no commands, kernels, memory or weights of its own; "
          "compile it, then inspect the plan");
@@ -99,6 +101,8 @@ static void inspectPlan(const Source &source, const InspectArguments &arguments)
     report["summary"] = planSummary(plan);
   if (arguments.commands)
     report.update(planCommands(plan));
+  if (!arguments.explain.empty())
+    report.update(explainCommand(plan, arguments.explain, arguments.format));
   if (arguments.kernels)
     report["kernels"] = planKernels(plan);
   if (arguments.memory)
@@ -140,6 +144,11 @@ void addInspectCommand(CLI::App &app) {
       ->add_flag("--commands", arguments->commands,
                  "A plan's commands and calls, with what they came from")
       ->group(group);
+  command
+      ->add_option("--explain", arguments->explain,
+                   "A command of a plan, BODY:NUMBER as in --commands: the ops that it stands for, "
+                   "the passes that made it, its layers, the lines of the model's files")
+      ->group(group);
   command->add_flag("--kernels", arguments->kernels, "A plan's kernels")->group(group);
   command->add_flag("--asm", arguments->assembly, "With --kernels: their machine code")
       ->group(group);
@@ -156,6 +165,7 @@ void addInspectCommand(CLI::App &app) {
                   "  vinci inspect models/austen-qwen3 --ir\n"
                   "  vinci inspect models/austen-qwen3 --ir --passes=-all,+fuse-swiglu\n"
                   "  vinci inspect austen.plan --commands\n"
+                  "  vinci inspect austen.plan --explain decoder_layer:2\n"
                   "  vinci inspect austen.plan --kernels --asm --format json");
   command->callback([arguments] { inspect(*arguments); });
 }

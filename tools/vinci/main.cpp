@@ -70,6 +70,8 @@ int main(int argc, char **argv) {
   addCompareCommand(app);
   addDiffCommand(app);
   addSimulateCommand(app);
+  addExploreCommand(app);
+  addCalibrateCommand(app);
   addTokenizeCommand(app);
   addInspectCommand(app);
   addVerifyCommand(app);

@@ -4,7 +4,7 @@
 #include "runtime/quantize/quantized_checkpoint.h"
 #include "runtime/support/error.h"
 #include "runtime/weights/output_folder.h"
-#include "tools/vinci/calibration.h"
+#include "tools/vinci/activation_calibration.h"
 #include "tools/vinci/compiler_library.h"
 #include "tools/vinci/model_source.h"
 #include "tools/vinci/progress.h"
@@ -115,22 +115,24 @@ CheckpointFiles write(const fs::path &folder, QuantizedCheckpoint &checkpoint,
 
 /// Runs the model, with its changes if there are any: they move outliers. The changed model is
 /// written for that, as float.
-Calibration calibrateChanged(const QuantizeArguments &arguments, std::span<const int32_t> ids,
-                             const fs::path &folder, const OutputFolder &output,
-                             const FloatModel &model, DType dtype, bool isChanged) {
+ActivationCalibration calibrateChanged(const QuantizeArguments &arguments,
+                                       std::span<const int32_t> ids, const fs::path &folder,
+                                       const OutputFolder &output, const FloatModel &model,
+                                       DType dtype, bool isChanged) {
   if (!isChanged)
-    return calibrate(folder, ids);
+    return calibrateActivations(folder, ids);
   const fs::path changed = output.work() / "changed";
   fs::create_directories(changed);
   QuantizedCheckpoint asFloat(model, schemesFor(model.config(), LinearScheme::Float, ""), dtype,
                               {});
   write(changed, asFloat, "model", arguments, "preparing calibration");
   copyConfig(folder, changed, dtype, model.headWasUntied());
-  return calibrate(changed, ids);
+  return calibrateActivations(changed, ids);
 }
 
-StaticScales scalesOf(const Calibration &calibration, const std::vector<LayerSchemes> &schemes,
-                      const Settings &settings, double percentile) {
+StaticScales scalesOf(const ActivationCalibration &calibration,
+                      const std::vector<LayerSchemes> &schemes, const Settings &settings,
+                      double percentile) {
   StaticScales scales;
   for (const auto &[key, statistics] : calibration.statistics)
     if (schemes[key.first][key.second] == LinearScheme::W8A8)
@@ -169,7 +171,7 @@ static void quantize(const QuantizeArguments &arguments) {
     ids = calibrationIds(arguments.calibrate, folder, uint64_t(arguments.tokens), config.vocabSize);
   OutputFolder output(arguments.output, folder, taskOf(arguments, checkpoint, dtype));
 
-  Calibration calibration;
+  ActivationCalibration calibration;
   if (!ids.empty())
     calibration = calibrateChanged(arguments, ids, folder, output, model, dtype, isChanged);
   QuantizedCheckpoint result(model, schemes, dtype,

@@ -89,7 +89,7 @@ Matrix swiglu(const Matrix &input, const Matrix &gate, const Matrix &up) {
 
 /// Of a group's linears, all experts together.
 LinearError errorOf(const FloatModel &model, uint64_t layer, LinearGroup group, LinearScheme scheme,
-                    StaticScale scale, const Calibration &calibration) {
+                    StaticScale scale, const ActivationCalibration &calibration) {
   const std::string prefix = fmt::format("model.layers.{}.", layer);
   const auto sample = [&](LinearGroup of) { return calibration.samples.at({layer, of}); };
   LinearError error;
@@ -128,7 +128,8 @@ void addOutliers(Report &row, const ActivationStatistics &statistics) {
 } // namespace
 
 std::vector<Report> linearReports(const FloatModel &model, const std::vector<LayerSchemes> &schemes,
-                                  const StaticScales &scales, const Calibration &calibration,
+                                  const StaticScales &scales,
+                                  const ActivationCalibration &calibration,
                                   const CostModel &device) {
   const Times times(model.config(), device);
   std::vector<Report> rows;

@@ -4,7 +4,7 @@
 #include "runtime/device/cost_model.h"
 #include "runtime/quantize/float_model.h"
 #include "runtime/quantize/quantized_checkpoint.h"
-#include "tools/vinci/calibration.h"
+#include "tools/vinci/activation_calibration.h"
 #include "tools/vinci/report.h"
 
 namespace vinci {
@@ -21,7 +21,8 @@ namespace vinci {
 ///   pays                         the quantised one takes less time in decode, in prefill, both, or
 ///                                neither
 std::vector<Report> linearReports(const FloatModel &model, const std::vector<LayerSchemes> &schemes,
-                                  const StaticScales &scales, const Calibration &calibration,
+                                  const StaticScales &scales,
+                                  const ActivationCalibration &calibration,
                                   const CostModel &device);
 
 } // namespace vinci

@@ -5,19 +5,23 @@
 
 namespace vinci {
 
-void addFormatOption(CLI::App &command, ReportFormat &format) {
-  static const std::map<std::string, ReportFormat> formats = {{"text", ReportFormat::Text},
-                                                              {"json", ReportFormat::Json}};
+void addFormatOption(CLI::App &command, ReportFormat &format, bool html) {
+  const std::string legal = html ? "text, json and html" : "text and json";
   command.add_option_function<std::string>(
       "--format",
-      [&format](const std::string &name) {
-        const auto found = formats.find(name);
-        if (found == formats.end())
+      [&format, html, legal](const std::string &name) {
+        if (name == "text")
+          format = ReportFormat::Text;
+        else if (name == "json")
+          format = ReportFormat::Json;
+        else if (name == "html" && html)
+          format = ReportFormat::Html;
+        else
           throw CLI::ValidationError(
-              "--format", "'" + name + "' is not a report format; legal are text and json");
-        format = found->second;
+              "--format", fmt::format("'{}' is not a report format; legal are {}", name, legal));
       },
-      fmt::format("How to print the report: text or json (default: {})",
+      fmt::format("How to print the report: {} (default: {})",
+                  html ? "text, json or html" : "text or json",
                   format == ReportFormat::Text ? "text" : "json"));
 }
 
@@ -107,9 +111,13 @@ Report precisionReport(const PrecisionPolicy &policy) {
   return report;
 }
 
+std::string toJsonText(const Report &report) {
+  return report.dump(2, ' ', false, Report::error_handler_t::replace) + "\n";
+}
+
 void printReport(const Report &report, ReportFormat format) {
   if (format == ReportFormat::Json)
-    fmt::print("{}\n", report.dump(2, ' ', false, Report::error_handler_t::replace));
+    fmt::print("{}", toJsonText(report));
   else
     printText(report);
 }

@@ -15,6 +15,8 @@ Report precisionReport(const PrecisionPolicy &policy);
 
 /// `report` without members that are empty lists, which say nothing as text.
 Report withoutEmptyLists(Report report);
+/// As JSON, indented, with a newline at the end.
+std::string toJsonText(const Report &report);
 
 /// Prints `report` on stdout. As text, an object becomes `key: value` lines, an array of flat
 /// objects an aligned table with a heading, and an object of such sections one after another under

@@ -50,7 +50,7 @@ module attributes {
     npu.body @decoder_layer(weight @q_proj, weight @k_proj, kv_cache @kv_cache) {
       npu.launch "matmul" writes (arena @q) reads (arena @hidden, parameter @q_proj)
           {dtype = "float32", out_dtype = "float32", n = 32, k = 32, bias = 0, rows = "tokens"} waits [] stream 0
-          loc("config.json":12:3)
+          loc(fused<"concat-qkv">["llm.matmul"("q_proj"("config.json":12:3)), "llm.matmul"("k_proj"("config.json":13:3))])
       npu.launch "matmul" writes (arena @k) reads (arena @hidden, parameter @k_proj)
           {dtype = "float32", out_dtype = "float32", n = 16, k = 32, bias = 0, rows = "tokens"} waits [] stream 0
       npu.launch "rope" writes (arena @k) reads (arena @k, arena @rope)
@@ -183,6 +183,15 @@ TEST_F(LowerToPlan, MakesAPlanThatVerifies) {
   EXPECT_EQ(root.bodies()->Get(0)->commands()->Get(1)->stream(), 1u);
   EXPECT_EQ(root.debug()->Get(1)->ops()->Get(0)->string_view(), "llm.matmul");
   EXPECT_EQ(root.debug()->Get(1)->locations()->Get(0)->string_view(), "config.json:12:3");
+  std::vector<std::string> origins;
+  for (const fb::DebugOp *op : *root.debug()->Get(1)->origins())
+    origins.push_back(fmt::format("{} {} '{}' '{}' {}", op->depth(), op->op()->str(),
+                                  op->role()->str(), op->pass()->str(), op->location()->str()));
+  origins.resize(4);
+  EXPECT_EQ(origins, (std::vector<std::string>{"0 llm.matmul '' 'concat-qkv' config.json:12:3",
+                                               "1 llm.matmul 'q_proj' '' config.json:12:3",
+                                               "1 llm.matmul 'k_proj' '' config.json:13:3",
+                                               "0 llm.matmul '' '' "}));
 
   const fb::Call *call = plan.entry("decode")->calls()->Get(1);
   EXPECT_EQ(call->layer(), 0);

@@ -36,6 +36,14 @@ void addPiece(fb::WeightT &weight, std::vector<uint64_t> shape) {
   weight.pieces.back()->source = "another.weight";
   weight.pieces.back()->shape = std::move(shape);
 }
+/// Says what the first two commands of body 1 were made of: of the second an op at `depth`.
+void addOrigins(PlanT &plan, uint32_t depth) {
+  for (uint32_t each : {0u, 0u, depth}) {
+    plan.debug[1]->origins.push_back(std::make_unique<fb::DebugOpT>());
+    plan.debug[1]->origins.back()->op = "llm.matmul";
+    plan.debug[1]->origins.back()->depth = each;
+  }
+}
 const fb::TileRule anyTiles(fb::Symbol::Tokens, 1, 4, 2);
 
 const Case modelCases[] = {
@@ -400,6 +408,16 @@ const Case bodyCases[] = {
      "debug: describes 3 bodies, the plan has 4"},
     {"DebugCommands", [](PlanT &p) { p.debug[1]->locations.pop_back(); },
      "debug table of body 1: describes 9 commands, the body has 10"},
+    {"DebugOrigins", [](PlanT &p) { addOrigins(p, 1); },
+     "debug table of body 1: has the origins of 2 commands, the body has 10"},
+    {"DebugOriginDepth", [](PlanT &p) { addOrigins(p, 2); },
+     "debug table of body 1: an origin is 2 deep, legal are 0 to 1"},
+    {"DebugOriginOp",
+     [](PlanT &p) {
+       addOrigins(p, 1);
+       p.debug[1]->origins[1]->op.clear();
+     },
+     "debug table of body 1: the op of an origin is empty"},
 };
 
 const Case entryCases[] = {

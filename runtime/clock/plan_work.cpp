@@ -1,0 +1,78 @@
+#include "runtime/clock/plan_work.h"
+
+#include "runtime/clock/plan_costs.h"
+#include "runtime/device/cost_model.h"
+#include "runtime/plan/collectives.h"
+#include "runtime/plan/mesh.h"
+
+namespace vinci {
+
+StepWork &StepWork::operator+=(const StepWork &other) {
+  launches += other.launches;
+  collectives += other.collectives;
+  flops += other.flops;
+  hbmBytes += other.hbmBytes;
+  collectiveBytes += other.collectiveBytes;
+  return *this;
+}
+
+/// As in docs/cost-model.md.
+StepWork workOf(const Cost &cost, const StepRecord &step) {
+  const double rows = double(step.count(cost.rows));
+  const double rowBytes = rows * double(cost.rowBytes), fixedBytes = double(cost.fixedBytes);
+  StepWork work{.launches = 1};
+  switch (cost.kind) {
+  case CostClass::Vector:
+    work.flops = rows * cost.rowFlops;
+    work.hbmBytes = fixedBytes + rowBytes;
+    break;
+  case CostClass::Matmul:
+    work.flops = 2 * rows * double(cost.n) * double(cost.k);
+    work.hbmBytes = fixedBytes + rowBytes;
+    break;
+  case CostClass::GroupedMatmul: {
+    const double share = double(cost.topK) * cost.groups / cost.experts;
+    const double hit = CostModel::expectedHits(cost.groups, cost.experts, cost.topK, rows);
+    work.flops = 2 * rows * share * double(cost.n) * double(cost.k);
+    work.hbmBytes = hit / cost.groups * fixedBytes + share * rowBytes;
+    break;
+  }
+  case CostClass::Attention: {
+    const double width = double(cost.headDim) * double(byteSize(cost.activations));
+    const double queries = double(step.decodeSequences + step.prefillTokens);
+    const double cached = double(step.decodeKvTokens + step.prefillKvTokens);
+    work.flops = 4 * double(cost.heads) * double(cost.headDim) *
+                 double(step.prefillPairs + step.decodeKvTokens);
+    work.hbmBytes = 2 * queries * double(cost.heads) * width + 2 * cached * double(cost.kvHeads) *
+                                                                   double(cost.headDim) *
+                                                                   double(byteSize(cost.weights));
+    break;
+  }
+  case CostClass::Collective:
+    return {.collectives = 1, .collectiveBytes = fixedBytes + rowBytes};
+  }
+  return work;
+}
+
+static StepWork workOf(const Plan &plan, const fb::Body &body, const StepRecord &step) {
+  const Mesh mesh(*plan.root());
+  StepWork work;
+  for (const fb::Command *command : *body.commands()) {
+    const fb::Kernel *kernel = plan.root()->kernels()->Get(command->kernel());
+    if (const fb::Collective *collective = kernel->collective())
+      work += workOf(toCost(*collective, mesh.ranksAlong(axesOf(*collective->axes()))), step);
+    if (!kernel->collective() || computesFirst(*kernel))
+      work += workOf(toCost(plan, *kernel), step);
+  }
+  return work;
+}
+
+StepWork workOf(const Plan &plan, EntryKind kind, StepRecord step) {
+  step.tokenShares = plan.root()->limits()->token_shares();
+  StepWork work;
+  for (const fb::Call *call : *plan.entry(toString(kind))->calls())
+    work += workOf(plan, *plan.root()->bodies()->Get(call->body()), step);
+  return work;
+}
+
+} // namespace vinci
