@@ -1,6 +1,7 @@
 #include "runtime/exec/loaded_model.h"
 
 #include "runtime/device/simulated_device.h"
+#include "runtime/exec/arena_poison.h"
 #include "runtime/exec/cpu_features.h"
 #include "runtime/exec/kernel_linker.h"
 #include "runtime/exec/region_executor.h"
@@ -11,6 +12,7 @@
 
 #include <algorithm>
 #include <array>
+#include <map>
 #include <unistd.h>
 
 namespace vinci {
@@ -27,6 +29,13 @@ ModelLimits limitsOf(const fb::Plan &plan) {
   const fb::Limits &limits = *plan.limits();
   return {plan.model()->vocab_size(), limits.max_seq_len(), limits.max_tokens_per_step(),
           limits.max_batch(),         limits.kv_blocks(),   plan.kv_cache()->block_size()};
+}
+
+GraphCapture graphsOf(const fb::Plan &plan) {
+  const fb::Graphs *graphs = plan.graphs();
+  if (!graphs)
+    return {};
+  return {GraphMode(graphs->mode()), {graphs->sizes()->begin(), graphs->sizes()->end()}};
 }
 
 void requireHost(const Plan &plan) {
@@ -63,7 +72,18 @@ struct Rank {
   Pack pack;
   Addresses addresses;
   std::unique_ptr<Stream> stream;
-  std::array<std::unique_ptr<Graph>, entryKinds.size()> graphs;
+  /// The commands of each entry, for steps of any size: what a host that launches kernel by kernel
+  /// sends.
+  std::array<std::unique_ptr<Graph>, entryKinds.size()> eager;
+};
+
+/// A step of one kind and size, captured on every rank. All sizes work in the same arena.
+struct CapturedStep {
+  /// Of the graph: its tokens never change. Sequences and rows of logits of a prefill are updated
+  /// before a replay, as the vendor's runtime updates the parameters of attention.
+  StepDims dims;
+  /// By rank; one graph, or in pieces, every second of which is an attention, launched by itself.
+  std::vector<std::vector<std::unique_ptr<Graph>>> pieces;
 };
 
 } // namespace
@@ -79,10 +99,16 @@ public:
 
   Plan plan;
   ModelLimits limits;
+  GraphCapture graphs;
   RegionExecutor executor;
   SimulatedMachine machine;
+  uint64_t replays = 0;
+  uint64_t arenaHighWater = 0;
 
 private:
+  std::span<const float> poisonedStep(EntryKind kind, const StepInputs &inputs);
+  void capture(EntryKind kind, uint32_t tokens);
+  void replay(CapturedStep &captured);
   std::vector<VinciKernel> linkKernels();
   void allocate(Rank &rank, uint32_t number);
   void setInputs(Rank &rank, const StepInputs &inputs);
@@ -94,12 +120,16 @@ private:
   RankGroups groups_;
   std::vector<Rank> ranks_;
   StepDims dims_; ///< of all ranks
+  const bool poison_;
+  std::map<std::pair<EntryKind, uint64_t>, CapturedStep> captured_; ///< by kind and tokens
 };
 
 LoadedModel::Impl::Impl(Plan thePlan, std::vector<Pack> packs, const LoadOptions &options)
     : plan(std::move(thePlan)), limits(limitsOf(*plan.root())),
+      graphs(graphsOf(*plan.root())),
       executor(options.threads ? options.threads : RegionExecutor::defaultThreads()),
-      machine(devicesOf(plan, options), executor), groups_(*plan.root()) {
+      machine(devicesOf(plan, options), executor), groups_(*plan.root()),
+      poison_(options.poison) {
   if (packs.size() != machine.size())
     failInternal("a plan of {} ranks with the weights of {}", machine.size(), packs.size());
   requireHost(plan);
@@ -114,9 +144,41 @@ LoadedModel::Impl::Impl(Plan thePlan, std::vector<Pack> packs, const LoadOptions
     rank.addresses.groups = groups_.placesOf(number);
     allocate(rank, number);
     for (EntryKind kind : entryKinds)
-      rank.graphs[size_t(kind)] = device.createGraph(
+      rank.eager[size_t(kind)] = device.createGraph(
           resolveEntry(*plan.root(), *plan.entry(toString(kind)), rank.addresses, dims_));
   }
+  // The largest first: on a device it makes the pool that the others find room in.
+  for (EntryKind kind : entryKinds)
+    for (auto size = graphs.sizes.rbegin(); size != graphs.sizes.rend(); ++size)
+      if (captureOf(graphs.mode, kind) != CaptureForm::None &&
+          (kind != EntryKind::Decode || *size <= limits.maxBatch))
+        capture(kind, *size);
+}
+
+void LoadedModel::Impl::capture(EntryKind kind, uint32_t tokens) {
+  CapturedStep &captured = captured_[{kind, tokens}];
+  const fb::Entry &entry = *plan.entry(toString(kind));
+  for (Rank &rank : ranks_) {
+    std::vector<CommandList> lists;
+    if (captureOf(graphs.mode, kind) == CaptureForm::Pieces)
+      lists = resolvePieces(*plan.root(), entry, rank.addresses, captured.dims);
+    else
+      lists.push_back(resolveEntry(*plan.root(), entry, rank.addresses, captured.dims));
+    auto &pieces = captured.pieces.emplace_back();
+    for (CommandList &list : lists)
+      pieces.push_back(rank.device.createGraph(std::move(list)));
+  }
+}
+
+/// Piece by piece on all ranks together, since collectives meet within a piece.
+void LoadedModel::Impl::replay(CapturedStep &captured) {
+  captured.dims = dims_;
+  for (size_t piece = 0; piece < captured.pieces.front().size(); ++piece) {
+    for (size_t rank = 0; rank < ranks_.size(); ++rank)
+      ranks_[rank].stream->launch(*captured.pieces[rank][piece]);
+    machine.synchronize();
+  }
+  ++replays;
 }
 
 std::vector<VinciKernel> LoadedModel::Impl::linkKernels() {
@@ -196,9 +258,15 @@ std::span<const float> LoadedModel::Impl::logits() const {
 }
 
 std::span<const float> LoadedModel::Impl::step(EntryKind kind, const StepInputs &inputs) {
+  if (poison_)
+    return poisonedStep(kind, inputs);
   beginStep(kind, inputs);
+  if (const auto found = captured_.find({kind, inputs.tokenIds.size()}); found != captured_.end()) {
+    replay(found->second);
+    return logits();
+  }
   for (Rank &rank : ranks_)
-    rank.stream->launch(*rank.graphs[size_t(kind)]);
+    rank.stream->launch(*rank.eager[size_t(kind)]);
   machine.synchronize();
   return logits();
 }
@@ -211,6 +279,19 @@ std::span<const float> LoadedModel::Impl::tracedStep(EntryKind kind, const StepI
     lists.push_back(resolveEntry(*plan.root(), *plan.entry(toString(kind)), rank.addresses, dims_));
   runTraced(lists, after);
   return logits();
+}
+
+std::span<const float> LoadedModel::Impl::poisonedStep(EntryKind kind, const StepInputs &inputs) {
+  ArenaPoison poison(*plan.root(), *plan.entry(toString(kind)));
+  for (const Rank &rank : ranks_)
+    poison.begin(rank.addresses.arena);
+  const auto logits = tracedStep(kind, inputs, [&](const TracedCommand &command) {
+    for (const Rank &rank : ranks_)
+      poison.after(command.ordinal, rank.addresses.arena);
+  });
+  arenaHighWater = std::max(arenaHighWater, poison.highWater());
+  requireNumbers(logits);
+  return logits;
 }
 
 MemoryUse LoadedModel::Impl::memoryUse() const {
@@ -258,6 +339,18 @@ LoadedModel::~LoadedModel() = default;
 
 const ModelLimits &LoadedModel::limits() const {
   return impl_->limits;
+}
+
+const GraphCapture &LoadedModel::graphs() const {
+  return impl_->graphs;
+}
+
+uint64_t LoadedModel::replays() const {
+  return impl_->replays;
+}
+
+uint64_t LoadedModel::arenaHighWater() const {
+  return impl_->arenaHighWater;
 }
 
 std::span<const float> LoadedModel::step(EntryKind kind, const StepInputs &inputs) {

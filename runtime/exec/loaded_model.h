@@ -17,6 +17,9 @@ namespace vinci {
 struct LoadOptions {
   uint32_t threads = 0;           ///< 0: one per processor
   uint64_t deviceMemoryBytes = 0; ///< of each device; 0: its share of the host's physical memory
+  /// Steps run command by command, and activations are poisoned as soon as nobody needs them
+  /// (arena_poison.h): for debugging.
+  bool poison = false;
 };
 
 class LoadedModel final : public StepRunner {
@@ -31,13 +34,20 @@ public:
   ~LoadedModel() override;
 
   const ModelLimits &limits() const override;
+  const GraphCapture &graphs() const override;
   /// Checks its inputs: see checkStepInputs. Runs all ranks; the logits are those of rank 0.
-  /// Allocates nothing after the first step of each kind.
+  /// A step that a graph was captured for is replayed. Allocates nothing after the first step of
+  /// each kind and size.
   std::span<const float> step(EntryKind kind, const StepInputs &inputs) override;
   /// The same step and the same bits, command by command on the calling thread. Commands have the
   /// ordinals of resolveEntry (resolve.h).
   std::span<const float> tracedStep(EntryKind kind, const StepInputs &inputs,
                                     const TraceObserver &after);
+
+  /// Steps that were replayed so far.
+  uint64_t replays() const;
+  /// With LoadOptions::poison: the end of the highest byte of the arena that was ever written.
+  uint64_t arenaHighWater() const;
 
   const Plan &plan() const;
   uint32_t ranks() const;

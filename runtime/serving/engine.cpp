@@ -54,10 +54,12 @@ public:
   std::vector<Result> run();
   /// Forgets all requests.
   void drop();
+  const GraphUse &graphUse() const { return graphUse_; }
 
 private:
   void admit();
   EntryKind planStep();
+  void padToGraph(EntryKind kind);
   void takeLogits(EntryKind kind, std::span<const float> logits);
   void generate(Sequence &sequence, std::span<const float> logits);
   void finish(Sequence &sequence, FinishReason reason);
@@ -65,6 +67,8 @@ private:
   StepRunner &model_;
   const ModelLimits limits_;
   const uint32_t prefillChunk_;
+  const std::function<void(const std::string &)> warning_;
+  GraphUse graphUse_;
   KvBlocks blocks_;
   Sampler sampler_;
   StepBatch batch_;
@@ -78,7 +82,7 @@ private:
 Engine::Impl::Impl(StepRunner &model, const EngineOptions &options)
     : model_(model), limits_(model.limits()),
       prefillChunk_(options.prefillChunk ? options.prefillChunk : limits_.maxTokensPerStep),
-      blocks_(limits_.kvBlocks), sampler_(limits_.vocabSize), batch_(limits_) {
+      warning_(options.warning), blocks_(limits_.kvBlocks), sampler_(limits_.vocabSize), batch_(limits_) {
   if (prefillChunk_ > limits_.maxTokensPerStep)
     fail("a prefill chunk of {} tokens; legal: 1 to {} (max_tokens_per_step)", prefillChunk_,
          limits_.maxTokensPerStep);
@@ -125,6 +129,7 @@ std::vector<Result> Engine::Impl::run() {
     if (running_.empty())
       continue; // whoever was admitted had nothing to compute
     EntryKind kind = planStep();
+    padToGraph(kind);
     takeLogits(kind, model_.step(kind, batch_.inputs(kind)));
   }
   submitted_ = 0;
@@ -173,6 +178,27 @@ EntryKind Engine::Impl::planStep() {
       allLogits |= sequence.request.onLogits && !onlyLast;
     }
   return allLogits ? EntryKind::Score : oneEach ? EntryKind::Decode : EntryKind::Prefill;
+}
+
+/// Rows of the padding come last, and nobody looks at their logits.
+void Engine::Impl::padToGraph(EntryKind kind) {
+  const GraphCapture &graphs = model_.graphs();
+  if (captureOf(graphs.mode, kind) == CaptureForm::None)
+    return;
+  const bool decodes = kind == EntryKind::Decode;
+  const uint32_t tokens = batch_.tokens();
+  const auto size = graphs.sizeFor(tokens, decodes ? limits_.maxBatch : limits_.maxTokensPerStep);
+  if (size && batch_.pad(*size, decodes)) {
+    ++graphUse_.replayed;
+    graphUse_.paddedTokens += *size - tokens;
+    return;
+  }
+  ++(decodes ? graphUse_.eagerDecodes : graphUse_.eagerPrefills);
+  if (decodes && graphUse_.eagerDecodes == 1 && warning_)
+    warning_(fmt::format("a decode of {} sequences is larger than the largest captured graph, {}: "
+                         "such steps are launched kernel by kernel; a larger --graph-batch-sizes "
+                         "captures them",
+                         tokens, graphs.sizes.back()));
 }
 
 void Engine::Impl::takeLogits(EntryKind kind, std::span<const float> logits) {
@@ -241,6 +267,10 @@ Engine::~Engine() = default;
 
 void Engine::submit(Request request) {
   impl_->submit(std::move(request));
+}
+
+const GraphUse &Engine::graphUse() const {
+  return impl_->graphUse();
 }
 
 std::vector<Result> Engine::run() {

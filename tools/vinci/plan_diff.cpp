@@ -231,7 +231,8 @@ Report planDifferences(const Plan &a, const Plan &b) {
     return pick(summary,
                 {"model", "architecture", "dtype", "parameters", "layers", "hidden_size",
                  "vocab_size", "cpu", "cpu_features", "ranks", "mesh", "max_seq_len",
-                 "max_tokens_per_step", "max_batch", "kv_blocks", "block_size", "precision"});
+                 "max_tokens_per_step", "max_batch", "kv_blocks", "block_size", "target",
+                 "graph_mode", "graph_batch_sizes", "precision"});
   };
   addChanges(settings, settingsOf(summaryA), settingsOf(summaryB));
   addChanges(settings, generationOf(a.root()), generationOf(b.root()));

@@ -20,7 +20,6 @@ namespace vinci {
 namespace {
 struct SimulateArguments {
   std::string model;
-  std::vector<std::string> set;
   std::string stack, device, trace;
   LoadOptions load;
   CompileFlags compile;
@@ -126,11 +125,10 @@ static void simulate(const SimulateArguments &arguments) {
     fail(SourcePosition{source.path.string()}, "IR says nothing of how it is served; a model, a "
                                                "deployment or a plan is expected");
   ImportRequest request = toImportRequest(source.path, arguments.compile);
-  request.overrides = arguments.set;
   DeploymentSpec deployment;
   std::optional<Plan> compiled;
   if (source.kind == SourceKind::Plan) {
-    if (arguments.compile.any() || !arguments.set.empty())
+    if (arguments.compile.any())
       fail(SourcePosition{source.path.string()},
            "this plan is compiled already; compile options and "
            "--set go with a model or a deployment");
@@ -215,10 +213,6 @@ void addSimulateCommand(CLI::App &app) {
                    "A model directory, a file that says how a model is run, a plan, or the name of "
                    "a shipped model")
       ->required();
-  command->add_option("--set", arguments->set,
-                      "A setting of the deployment in place of what its files say: "
-                      "scheduler.max_prefill_seqs=1, or by the vendor's name, "
-                      "ScheduleConfig.maxPrefillBatchSize=1; may be repeated");
   command->add_option("--device", arguments->device,
                       "Specification of the device: a shipped one or FILE.yaml (default: the "
                       "target's)");

@@ -7,6 +7,7 @@
 #include "runtime/serving/load.h"
 #include "runtime/serving/scheduler.h"
 #include "runtime/serving/stack_profile.h"
+#include "tools/vinci/plan_memory.h"
 
 #include <memory>
 #include <optional>
@@ -26,23 +27,8 @@ Expansion expansionOf(const DeploymentSpec &deployment);
 /// How kernels are launched: by the deployment's graph mode and batch sizes, and the stack.
 LaunchPolicy launchPolicyOf(const DeploymentSpec &deployment, const StackProfile &stack);
 
-/// What one device's memory goes to; bytes.
-struct MemoryBudget {
-  uint64_t capacity = 0; ///< that the server may use
-  uint64_t weights = 0;
-  /// The plan's arena as far as layers use it, and logits for a full batch: the plan has room for
-  /// those of every token, which a server never asks for.
-  uint64_t activations = 0;
-  uint64_t kvCache = 0; ///< for whole blocks
-  uint32_t kvBlocks = 0;
-  uint64_t kvTokens = 0;
-  std::string rule; ///< how the cache's size comes about
-};
-
-/// By the deployment's rule: a size for the cache (MindIE's npuMemSize), one for everything else
-/// (vLLM_MODEL_MEMORY_USE_GB), a share of the device, or the device's usable memory. A rule that
-/// leaves nothing is reported through `warning`, and the plan's own blocks are taken. Throws Error
-/// if weights and activations do not fit, naming the sum.
+/// By the deployment's rule (runtime/device/memory_budget.h). A rule that leaves nothing is reported
+/// through `warning`. Throws Error if it does not fit, naming the sum.
 MemoryBudget memoryBudgetOf(const DeploymentSpec &deployment, const Plan &plan,
                             const DeviceSpec &device, std::string &warning);
 

@@ -74,10 +74,12 @@ TEST(Score, SurvivesLargeLogits) {
   class Flat final : public StepRunner {
   public:
     const ModelLimits &limits() const override { return limits_; }
+    const GraphCapture &graphs() const override { return graphs_; }
     std::span<const float> step(EntryKind, const StepInputs &inputs) override {
       return std::span(logits_).first(inputs.tokenIds.size() * 2);
     }
     ModelLimits limits_ = {2, 4, 4, 1, 1, 4};
+    GraphCapture graphs_;
     std::vector<float> logits_ = std::vector<float>(8, 1e6f);
   } model;
   std::vector<int32_t> ids = {0, 1};

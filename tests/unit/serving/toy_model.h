@@ -16,6 +16,7 @@ public:
   explicit ToyModel(ModelLimits limits);
 
   const ModelLimits &limits() const override { return limits_; }
+  const GraphCapture &graphs() const override { return captured; }
   std::span<const float> step(EntryKind kind, const StepInputs &inputs) override;
 
   /// The logits after `ids`, computed without cache or batch.
@@ -26,6 +27,7 @@ public:
     size_t tokens, sequences;
   };
   std::vector<Step> steps; ///< all so far
+  GraphCapture captured;   ///< nothing, unless a test says so
 
 private:
   ModelLimits limits_;

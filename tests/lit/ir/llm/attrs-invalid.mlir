@@ -121,7 +121,7 @@ module attributes {llm.limits = #llm.limits<max_seq_len = 8, max_tokens_per_step
 
 // -----
 
-// expected-error@+1 {{has the unknown attribute 'llm.mode'; the llm dialect defines llm.model, llm.limits, llm.precision, llm.mesh, llm.target, llm.phase}}
+// expected-error@+1 {{has the unknown attribute 'llm.mode'; the llm dialect defines llm.model, llm.limits, llm.precision, llm.mesh, llm.target, llm.phase, llm.graphs}}
 module attributes {llm.mode = 1} {}
 
 // -----
@@ -182,3 +182,33 @@ llm.body @b() {
   %c = llm.kv_cache : !llm.kv_cache<2x1xf32>
   llm.return
 }
+
+// -----
+
+// expected-error@+1 {{attribute 'llm.graphs' must be #llm.graphs<...>}}
+module attributes {llm.graphs = "full"} {}
+
+// -----
+
+// expected-error@+1 {{mode is 'none'; legal are none, piecewise, full-decode-only, full-and-piecewise and full; without graphs there is no attribute}}
+module attributes {llm.graphs = #llm.graphs<mode = "none", sizes = [1]>} {}
+
+// -----
+
+// expected-error@+1 {{mode is 'some'; legal are none, piecewise}}
+module attributes {llm.graphs = #llm.graphs<mode = "some", sizes = [1]>} {}
+
+// -----
+
+// expected-error@+1 {{sizes is empty; a graph mode captures one size at least}}
+module attributes {llm.graphs = #llm.graphs<mode = "full", sizes = []>} {}
+
+// -----
+
+// expected-error@+1 {{a size is 0; legal are 1 to 2147483647}}
+module attributes {llm.graphs = #llm.graphs<mode = "full", sizes = [0]>} {}
+
+// -----
+
+// expected-error@+1 {{size 4 follows 4; sizes must ascend}}
+module attributes {llm.graphs = #llm.graphs<mode = "full", sizes = [1, 4, 4]>} {}
