@@ -27,14 +27,6 @@ CostClass classOf(const KernelSpec &spec) {
   return has(spec, "num_experts") ? CostClass::GroupedMatmul : CostClass::Matmul;
 }
 
-DType dtypeOf(mlir::Type type) {
-  return type.isF32()         ? DType::Float32
-         : type.isBF16()      ? DType::BFloat16
-         : type.isF16()       ? DType::Float16
-         : type.isInteger(32) ? DType::Int32
-                              : DType::Int8;
-}
-
 /// Of an element of each dimension that is counted by a symbol; of all elements if none is.
 uint64_t elementsPerRow(mlir::RankedTensorType type, llm::Symbol &symbol) {
   uint64_t elements = 1;
@@ -49,7 +41,7 @@ uint64_t elementsPerRow(mlir::RankedTensorType type, llm::Symbol &symbol) {
 
 } // namespace
 
-LaunchCosts::LaunchCosts(npu::ProgramOp program) : program_(program), symbols_(program) {
+LaunchCosts::LaunchCosts(npu::ProgramOp program) : symbols_(program) {
   for (auto entry : program.getBody().front().getOps<npu::EntryOp>()) {
     if (!entry_)
       entry_ = entry;
@@ -104,81 +96,100 @@ mlir::RankedTensorType LaunchCosts::typeOf(npu::LaunchOp launch, npu::OperandAtt
   failInternal("unknown space of an operand");
 }
 
-Cost LaunchCosts::costOf(npu::LaunchOp launch, const KernelSpec &spec) const {
-  Cost cost;
-  cost.kind = classOf(spec);
-  cost.activations = has(spec, "dtype") ? spec.dtype() : DType::Float32;
-  cost.weights = cost.activations;
-  double elements = 0;
-  mlir::RankedTensorType factor; // the weight of a product
-  llm::Symbol rows = llm::Symbol::One;
-  const auto add = [&](npu::OperandAttr operand) {
+/// Each operand is read or written once; what a kernel does otherwise, costOf says.
+LaunchCosts::Traffic LaunchCosts::trafficOf(npu::LaunchOp launch) const {
+  Traffic traffic;
+  const auto add = [&](npu::OperandAttr operand, bool isInput) {
     const mlir::RankedTensorType type = typeOf(launch, operand);
     if (!type)
       return;
     llm::Symbol symbol;
-    const uint64_t count = elementsPerRow(type, symbol);
-    const DType dtype = dtypeOf(type.getElementType());
-    const uint64_t bytes = count * byteSize(dtype);
-    const bool isTable = spec.op == "embedding" || spec.op == "gather_rows";
+    const uint64_t elements = elementsPerRow(type, symbol);
+    const uint64_t bytes = elements * type.getElementTypeBitWidth() / 8;
     if (operand.getSpace() == npu::Space::Parameter) {
-      // Scales and norms are small; what is multiplied is the largest.
-      if (cost.kind != CostClass::Vector && bytes > cost.fixedBytes) {
-        cost.weights = dtype;
-        factor = type;
-      }
-      cost.fixedBytes += isTable ? 0 : bytes;
+      if (bytes > traffic.weightBytes) // scales and biases are small
+        traffic.weight = type;
+      traffic.weightBytes += bytes;
     } else if (symbol == llm::Symbol::One) {
-      cost.fixedBytes += bytes;
-    } else if (rows == llm::Symbol::One || symbol == rows) {
-      rows = symbol;
-      cost.rowBytes += bytes;
-      elements += double(count);
+      traffic.constantBytes += bytes;
+    } else if (traffic.rows == llm::Symbol::One || symbol == traffic.rows) {
+      traffic.rows = symbol;
+      traffic.rowBytes += bytes;
+      traffic.rowElements += double(elements);
+      if (!isInput)
+        traffic.writtenBytes += bytes;
+      else if (!traffic.input)
+        traffic.input = type;
     }
   };
-  for (mlir::ArrayAttr list : {launch.getOutputs(), launch.getInputs()})
-    for (auto operand : list.getAsRange<npu::OperandAttr>())
-      add(operand);
-  cost.rows = {VinciDim(rows), 1};
-  switch (cost.kind) {
-  case CostClass::Vector:
-    if (spec.op == "embedding" || spec.op == "gather_rows")
-      cost.rowBytes *= 2; // a row of the table for each that is written
-    if (spec.op == "kv_append" || spec.op == "append_qkv")
-      cost.rowBytes += 2 * uint64_t(spec.integer("kv_heads")) * uint64_t(spec.integer("head_dim")) *
-                       byteSize(cost.activations);
-    cost.rowFlops = vectorFlopsPerElement * elements;
-    break;
-  case CostClass::GroupedMatmul: {
-    // Bytes are those of one of a token's experts. Where groups of ranks bring their tokens, a rank
-    // has rows for those of all.
+  for (auto operand : launch.getOutputs().getAsRange<npu::OperandAttr>())
+    add(operand, /*isInput=*/false);
+  for (auto operand : launch.getInputs().getAsRange<npu::OperandAttr>())
+    add(operand, /*isInput=*/true);
+  return traffic;
+}
+
+void LaunchCosts::addVector(const KernelSpec &spec, const Traffic &traffic, Cost &cost) const {
+  cost.rowFlops = vectorFlopsPerElement * traffic.rowElements;
+  if (spec.op == "embedding" || spec.op == "gather_rows") {
+    // A row of the table is read for each that is written, not the table.
+    cost.fixedBytes = traffic.constantBytes;
+    cost.rowBytes += traffic.writtenBytes;
+  }
+  if (spec.op == "kv_append" || spec.op == "append_qkv") // keys and values, into the cache
+    cost.rowBytes += 2 * uint64_t(spec.integer("kv_heads")) * uint64_t(spec.integer("head_dim")) *
+                     byteSize(cost.activations);
+}
+
+void LaunchCosts::addProduct(const KernelSpec &spec, const Traffic &traffic, Cost &cost) const {
+  // A body that nothing calls has no weights to ask.
+  const auto size = [&](unsigned fromLast, const char *constant) {
+    return traffic.weight ? uint64_t(traffic.weight.getDimSize(traffic.weight.getRank() - fromLast))
+                          : uint64_t(spec.integer(constant));
+  };
+  cost.n = size(2, "n"); // of both gate and up, where a kernel makes one of them
+  cost.k = size(1, "k");
+  if (traffic.weight && traffic.weight.getElementType().isInteger(8))
+    cost.weights = DType::Int8;
+  if (traffic.input && traffic.input.getElementType().isInteger(8))
+    cost.activations = DType::Int8;
+  uint64_t rows = has(spec, "rows") ? spec.rows().scale : 1, rowsOfBytes = rows;
+  if (cost.kind == CostClass::GroupedMatmul) {
+    // Rows are tokens, bytes those of one of a token's experts. Where groups of ranks bring their
+    // tokens, a rank has rows for those of all.
     const uint64_t pairs = uint64_t(spec.integer("rows_per_token") * spec.integer("top_k"));
     cost.groups = integer(spec, "num_experts");
     cost.experts = std::max(cost.groups, experts_);
     cost.topK = std::min(topK_, cost.experts);
-    cost.rows.scale = std::max<uint64_t>(pairs / cost.topK, 1);
-    cost.rowBytes /= pairs;
-    [[fallthrough]];
+    rows = std::max<uint64_t>(pairs / cost.topK, 1);
+    rowsOfBytes = pairs;
   }
-  case CostClass::Matmul:
-    if (factor) {
-      cost.n = uint64_t(factor.getDimSize(factor.getRank() - 2));
-      cost.k = uint64_t(factor.getDimSize(factor.getRank() - 1));
-    } else { // of a body that nothing calls
-      cost.n = uint64_t(spec.integer("n"));
-      cost.k = uint64_t(spec.integer("k"));
-    }
-    if (has(spec, "rows")) {
-      const uint64_t scale = std::max<uint64_t>(spec.rows().scale, 1);
-      cost.rows.scale = scale;
-      cost.rowBytes /= scale;
-    }
+  cost.rows.scale = rows;
+  cost.rowBytes /= rowsOfBytes;
+}
+
+Cost LaunchCosts::costOf(npu::LaunchOp launch, const KernelSpec &spec) const {
+  const Traffic traffic = trafficOf(launch);
+  const DType dtype = has(spec, "dtype") ? spec.dtype() : DType::Float32;
+  Cost cost{.kind = classOf(spec),
+            .weights = dtype,
+            .activations = dtype,
+            .rows = {VinciDim(traffic.rows), 1},
+            .fixedBytes = traffic.weightBytes + traffic.constantBytes,
+            .rowBytes = traffic.rowBytes};
+  switch (cost.kind) {
+  case CostClass::Vector:
+    addVector(spec, traffic, cost);
     break;
-  case CostClass::Attention:
+  case CostClass::Matmul:
+  case CostClass::GroupedMatmul:
+    addProduct(spec, traffic, cost);
+    break;
+  case CostClass::Attention: // what it reads follows from the lengths of the sequences
+    cost.fixedBytes = cost.rowBytes = 0;
     cost.heads = integer(spec, "heads");
     cost.kvHeads = integer(spec, "kv_heads");
     cost.headDim = integer(spec, "head_dim");
-    cost.fixedBytes = cost.rowBytes = 0;
     break;
   case CostClass::Collective:
     failInternal("a collective is no kernel");

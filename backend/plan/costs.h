@@ -19,9 +19,22 @@ public:
   Cost costOf(npu::LaunchOp launch, const KernelSpec &spec) const;
 
 private:
-  mlir::RankedTensorType typeOf(npu::LaunchOp launch, npu::OperandAttr operand) const;
+  /// What a launch's operands come to.
+  struct Traffic {
+    llm::Symbol rows = llm::Symbol::One; ///< what counts rows
+    uint64_t weightBytes = 0, constantBytes = 0, rowBytes = 0,
+             writtenBytes = 0; ///< of a row, the last two
+    double rowElements = 0;
+    mlir::RankedTensorType weight; ///< the largest; null if there is none
+    mlir::RankedTensorType input;  ///< the first that has rows; null if there is none
+  };
 
-  npu::ProgramOp program_;
+  Traffic trafficOf(npu::LaunchOp launch) const;
+  /// Null for the KV cache.
+  mlir::RankedTensorType typeOf(npu::LaunchOp launch, npu::OperandAttr operand) const;
+  void addVector(const KernelSpec &spec, const Traffic &traffic, Cost &cost) const;
+  void addProduct(const KernelSpec &spec, const Traffic &traffic, Cost &cost) const;
+
   mlir::SymbolTable symbols_;
   /// Of a call of each body: calls of one body bind weights of the same types.
   llvm::DenseMap<mlir::Operation *, npu::CallOp> calls_;

@@ -3,6 +3,8 @@
 #include "backend/codegen/codegen.h"
 #include "backend/codegen/kernel_spec.h"
 #include "backend/plan/costs.h"
+#include "ir/llm/Graphs.h"
+#include "ir/llm/Locations.h"
 #include "ir/llm/Pieces.h"
 #include "ir/llm/StepInputs.h"
 #include "ir/npu/Npu.h"
@@ -72,20 +74,6 @@ std::vector<uint64_t> staticShape(llvm::ArrayRef<int64_t> shape) {
 
 std::vector<uint32_t> axesOf(llvm::ArrayRef<int64_t> axes) {
   return {axes.begin(), axes.end()};
-}
-
-/// "config.json:12:3", or nothing where the IR was not made from a config.
-std::string locationText(mlir::Location location) {
-  std::string text;
-  location->walk([&](mlir::Location part) {
-    auto file = mlir::dyn_cast<mlir::FileLineColLoc>(part);
-    if (!file)
-      return mlir::WalkResult::advance();
-    text = fmt::format("{}:{}:{}", std::string_view(file.getFilename().getValue()), file.getLine(),
-                       file.getColumn());
-    return mlir::WalkResult::interrupt();
-  });
-  return text;
 }
 
 /// Names of one kind of thing and their places in the plan's table.
@@ -485,7 +473,7 @@ void Lowering::lowerBody(npu::BodyOp op) {
   for (npu::LaunchOp launch : op.getBlock().getOps<npu::LaunchOp>()) {
     lowerLaunch(launch, *body, parameters);
     debug->ops.push_back("llm." + launch.getKernel().str());
-    debug->locations.push_back(locationText(launch.getLoc()));
+    debug->locations.push_back(llm::locationText(launch.getLoc()));
   }
   bodies_.add(op.getSymName());
   plan_.bodies.push_back(std::move(body));

@@ -40,9 +40,7 @@ bool concatenate(llm::SwigluOp swiglu) {
 
 class ConcatGateUp : public impl::ConcatGateUpBase<ConcatGateUp> {
   void runOnOperation() override {
-    SmallVector<llm::SwigluOp> activations;
-    getOperation().walk([&](llm::SwigluOp swiglu) { activations.push_back(swiglu); });
-    remarkFused(getOperation(), llvm::count_if(activations, concatenate), "gate_proj and up_proj");
+    fuseEach<llm::SwigluOp>(getOperation(), "gate_proj and up_proj", concatenate);
   }
 };
 

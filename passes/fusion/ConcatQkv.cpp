@@ -63,9 +63,7 @@ bool concatenate(llm::KvAppendOp append) {
 
 class ConcatQkv : public impl::ConcatQkvBase<ConcatQkv> {
   void runOnOperation() override {
-    SmallVector<llm::KvAppendOp> appends;
-    getOperation().walk([&](llm::KvAppendOp append) { appends.push_back(append); });
-    remarkFused(getOperation(), llvm::count_if(appends, concatenate), "q_proj, k_proj and v_proj");
+    fuseEach<llm::KvAppendOp>(getOperation(), "q_proj, k_proj and v_proj", concatenate);
   }
 };
 

@@ -294,9 +294,7 @@ class FuseAddRmsNorm : public impl::FuseAddRmsNormBase<FuseAddRmsNorm> {
       return;
     }
     AcrossCalls(module).run();
-    SmallVector<llm::AddOp> adds;
-    module.walk([&](llm::AddOp add) { adds.push_back(add); });
-    remarkFused(module, llvm::count_if(adds, fuse), "add and rms_norm");
+    fuseEach<llm::AddOp>(module, "add and rms_norm", fuse);
   }
 };
 

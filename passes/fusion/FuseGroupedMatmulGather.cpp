@@ -82,9 +82,7 @@ bool fuse(llm::PermuteTokensOp rows) {
 
 class FuseGroupedMatmulGather : public impl::FuseGroupedMatmulGatherBase<FuseGroupedMatmulGather> {
   void runOnOperation() override {
-    SmallVector<llm::PermuteTokensOp> all;
-    getOperation().walk([&](llm::PermuteTokensOp rows) { all.push_back(rows); });
-    remarkFused(getOperation(), llvm::count_if(all, fuse), "permute_tokens with its products");
+    fuseEach<llm::PermuteTokensOp>(getOperation(), "permute_tokens with its products", fuse);
   }
 };
 

@@ -102,11 +102,8 @@ class FuseGroupedMatmulSwiglu : public impl::FuseGroupedMatmulSwigluBase<FuseGro
     FailureOr<const NpuTarget *> target = targetOf(getOperation());
     if (failed(target))
       return signalPassFailure();
-    SmallVector<llm::SwigluOp> activations;
-    getOperation().walk([&](llm::SwigluOp swiglu) { activations.push_back(swiglu); });
-    remarkFused(getOperation(),
-                llvm::count_if(activations, [&](auto swiglu) { return fuse(swiglu, **target); }),
-                "a product by experts and swiglu");
+    fuseEach<llm::SwigluOp>(getOperation(), "a product by experts and swiglu",
+                            [&](auto swiglu) { return fuse(swiglu, **target); });
   }
 };
 

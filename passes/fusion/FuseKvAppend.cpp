@@ -46,11 +46,8 @@ class FuseKvAppend : public impl::FuseKvAppendBase<FuseKvAppend> {
     FailureOr<const NpuTarget *> target = targetOf(getOperation());
     if (failed(target))
       return signalPassFailure();
-    SmallVector<llm::KvAppendOp> appends;
-    getOperation().walk([&](llm::KvAppendOp append) { appends.push_back(append); });
-    remarkFused(getOperation(),
-                llvm::count_if(appends, [&](auto append) { return fuse(append, **target); }),
-                "kv_append with what splits its keys and values");
+    fuseEach<llm::KvAppendOp>(getOperation(), "kv_append with what splits its keys and values",
+                              [&](auto append) { return fuse(append, **target); });
   }
 };
 

@@ -66,11 +66,8 @@ class FuseMatmulAllReduce : public impl::FuseMatmulAllReduceBase<FuseMatmulAllRe
                                   << " has no kernel for a product with the sum of its parts";
       return;
     }
-    SmallVector<llm::AllReduceOp> sums;
-    module.walk([&](llm::AllReduceOp sum) { sums.push_back(sum); });
-    remarkFused(module,
-                llvm::count_if(sums, [&](llm::AllReduceOp sum) { return fuse(sum, **target); }),
-                "matmul and all_reduce");
+    fuseEach<llm::AllReduceOp>(module, "matmul and all_reduce",
+                               [&](llm::AllReduceOp sum) { return fuse(sum, **target); });
   }
 };
 

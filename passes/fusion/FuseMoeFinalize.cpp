@@ -32,9 +32,7 @@ bool fuse(llm::WeightedSumOp sum) {
 
 class FuseMoeFinalize : public impl::FuseMoeFinalizeBase<FuseMoeFinalize> {
   void runOnOperation() override {
-    SmallVector<llm::WeightedSumOp> sums;
-    getOperation().walk([&](llm::WeightedSumOp sum) { sums.push_back(sum); });
-    remarkFused(getOperation(), llvm::count_if(sums, fuse), "unpermute_tokens and weighted_sum");
+    fuseEach<llm::WeightedSumOp>(getOperation(), "unpermute_tokens and weighted_sum", fuse);
   }
 };
 

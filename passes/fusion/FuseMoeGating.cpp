@@ -56,11 +56,8 @@ class FuseMoeGating : public impl::FuseMoeGatingBase<FuseMoeGating> {
     FailureOr<const NpuTarget *> target = targetOf(getOperation());
     if (failed(target))
       return signalPassFailure();
-    SmallVector<llm::TopKOp> choices;
-    getOperation().walk([&](llm::TopKOp best) { choices.push_back(best); });
-    remarkFused(getOperation(),
-                llvm::count_if(choices, [&](auto best) { return fuse(best, **target); }),
-                "softmax and top_k");
+    fuseEach<llm::TopKOp>(getOperation(), "softmax and top_k",
+                          [&](auto best) { return fuse(best, **target); });
   }
 };
 

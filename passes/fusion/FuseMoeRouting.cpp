@@ -49,10 +49,8 @@ bool fuse(llm::ArgsortOp order) {
 
 class FuseMoeRouting : public impl::FuseMoeRoutingBase<FuseMoeRouting> {
   void runOnOperation() override {
-    SmallVector<llm::ArgsortOp> orders;
-    getOperation().walk([&](llm::ArgsortOp order) { orders.push_back(order); });
-    remarkFused(getOperation(), llvm::count_if(orders, fuse),
-                "argsort, inverse_permutation and expert_offsets");
+    fuseEach<llm::ArgsortOp>(getOperation(), "argsort, inverse_permutation and expert_offsets",
+                             fuse);
   }
 };
 

@@ -57,11 +57,9 @@ class FuseQkNormRope : public impl::FuseQkNormRopeBase<FuseQkNormRope> {
     FailureOr<const NpuTarget *> target = targetOf(getOperation());
     if (failed(target))
       return signalPassFailure();
-    SmallVector<llm::SplitQkvOp> splits;
-    getOperation().walk([&](llm::SplitQkvOp split) { splits.push_back(split); });
-    remarkFused(getOperation(),
-                llvm::count_if(splits, [&](auto split) { return fuse(split, **target); }),
-                "the rotations of queries and keys with what splits them");
+    fuseEach<llm::SplitQkvOp>(getOperation(),
+                              "the rotations of queries and keys with what splits them",
+                              [&](auto split) { return fuse(split, **target); });
   }
 };
 

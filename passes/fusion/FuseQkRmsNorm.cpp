@@ -48,11 +48,8 @@ class FuseQkRmsNorm : public impl::FuseQkRmsNormBase<FuseQkRmsNorm> {
     FailureOr<const NpuTarget *> target = targetOf(getOperation());
     if (failed(target))
       return signalPassFailure();
-    SmallVector<llm::SplitQkvOp> splits;
-    getOperation().walk([&](llm::SplitQkvOp split) { splits.push_back(split); });
-    remarkFused(getOperation(),
-                llvm::count_if(splits, [&](auto split) { return fuse(split, **target); }),
-                "the norms of queries and keys");
+    fuseEach<llm::SplitQkvOp>(getOperation(), "the norms of queries and keys",
+                              [&](auto split) { return fuse(split, **target); });
   }
 };
 

@@ -50,9 +50,7 @@ bool fuse(llm::KvAppendOp append) {
 
 class FuseRope : public impl::FuseRopeBase<FuseRope> {
   void runOnOperation() override {
-    SmallVector<llm::KvAppendOp> appends;
-    getOperation().walk([&](llm::KvAppendOp append) { appends.push_back(append); });
-    remarkFused(getOperation(), llvm::count_if(appends, fuse), "the rope of queries and keys");
+    fuseEach<llm::KvAppendOp>(getOperation(), "the rope of queries and keys", fuse);
   }
 };
 

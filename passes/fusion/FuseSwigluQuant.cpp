@@ -43,11 +43,8 @@ class FuseSwigluQuant : public impl::FuseSwigluQuantBase<FuseSwigluQuant> {
     FailureOr<const NpuTarget *> target = targetOf(getOperation());
     if (failed(target))
       return signalPassFailure();
-    SmallVector<llm::SwigluOp> activations;
-    getOperation().walk([&](llm::SwigluOp swiglu) { activations.push_back(swiglu); });
-    remarkFused(getOperation(),
-                llvm::count_if(activations, [&](auto swiglu) { return fuse(swiglu, **target); }),
-                "swiglu and the quantisation after it");
+    fuseEach<llm::SwigluOp>(getOperation(), "swiglu and the quantisation after it",
+                            [&](auto swiglu) { return fuse(swiglu, **target); });
   }
 };
 

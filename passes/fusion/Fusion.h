@@ -50,4 +50,12 @@ mlir::InFlightDiagnostic remarkNotFused(mlir::Operation *op);
 /// A remark on the module with what a pass has fused, if anything: "fused 3 of silu and mul".
 void remarkFused(mlir::ModuleOp module, int64_t count, llvm::StringRef what);
 
+/// Calls `fuse` for each `Op` that the module has now; remarks of how many it said true.
+template <typename Op, typename Fuse>
+void fuseEach(mlir::ModuleOp module, llvm::StringRef what, Fuse fuse) {
+  llvm::SmallVector<Op> ops;
+  module.walk([&](Op op) { ops.push_back(op); });
+  remarkFused(module, llvm::count_if(ops, fuse), what);
+}
+
 } // namespace vinci

@@ -60,6 +60,15 @@ class Simulate(VinciTest):
         report = self.report(W8A8)
         self.within(1000 / report["step_ms"], 17.5, 0.08)
 
+    def test_int8_is_timed_as_int8(self):
+        # What multiplies int8 has the constants of int8, which the router's product has not.
+        decides = {row["op"]: row["decided_by"] for row in self.report(W8A8)["ops"]}
+        products = {op for op in decides if "matmul" in op and op != "matmul"}
+        self.assertEqual(products, {"quant_matmul", "grouped_matmul_swiglu_quant", "grouped_dynamic_quant_matmul"})
+        for op in products:
+            self.assertTrue(decides[op].endswith("int8"), decides)
+        self.assertTrue(decides["matmul"].endswith("float"), decides)
+
     def test_system_004_is_host_bound_when_eager(self):
         eager = self.report(RECIPE, "--set", "execution.graph_mode=none")
         graph = self.report(RECIPE)
@@ -76,6 +85,16 @@ class Simulate(VinciTest):
         for row in report["ops"]:
             self.assertLessEqual(row["p10_us"], row["us"])
             self.assertLessEqual(row["us"], row["p90_us"])
+
+    def test_a_chip_from_its_ini(self):
+        ini = self.scratch / "Ascend910X.ini"
+        ini.write_text("[version]\nSoC_version=Ascend910X\n[SoCInfo]\nai_core_cnt=10\nl2_size=201326592\n[AICoreSpec]\ncube_freq=1800\n")
+        load = ("--target", "910b3", "--requests", 2, "--concurrency", 1, "--input-len", "fixed:2048", "--output-len", "fixed:8")
+        half, whole = (self.report(MODELS / "qwen2.5-7b", *load, *device) for device in (("--device", ini), ()))
+        self.assertIn("Ascend910X", half["device"])
+        # Half the cores of a 910B3 take longer for a prompt, and as long for what the memory bounds.
+        self.assertGreater(half["ttft_ms"]["mean"], 1.5 * whole["ttft_ms"]["mean"])
+        self.within(half["step_ms"], whole["step_ms"], 0.05)
 
     def test_same_input_same_bytes(self):
         runs = []
@@ -105,6 +124,8 @@ class Simulate(VinciTest):
                 ((MODELS / "qwen3-8b",), 2, "the model names no NPU to simulate; --target is 310p3, 910b3 or a3"),
                 ((MODELS / "qwen3-8b", "--target", "910b3"), 2, "--input-len is missing, and the deployment does not say it"),
                 ((MINDIE, "--set", "nope=1"), 1, "--set 'nope=1': there is no setting nope"),
+                ((MINDIE, "--set", "execution.async_scheduling=maybe"), 1, "--set:1:1: error: execution.async_scheduling is .maybe."),
+                ((MINDIE, "--device", "none.ini"), 1, "none.ini"),
                 ((MINDIE, "--set", "npuMemSize"), 1, "--set 'npuMemSize' has no value; name=value is expected"),
                 ((MINDIE, "--set", "scheduler.max_num_seqs=0"), 1, "max_num_seqs"),
                 ((MINDIE, "--stack", "mindie-1.0.t71-ms"), 1,

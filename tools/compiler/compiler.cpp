@@ -34,9 +34,6 @@ public:
   std::string importFiles(const ImportRequest &request) override {
     return writeDeploymentJson(vinci::importFiles(request));
   }
-  DeploymentSpec resolve(const ImportRequest &request) override {
-    return vinci::importFiles(request).resolved.deployment;
-  }
   std::string printIr(const fs::path &irFile) override;
   std::vector<BodyView> viewIr(const fs::path &irFile) override;
   std::string disassemble(const std::vector<std::byte> &object, std::string_view symbol) override {
@@ -81,8 +78,8 @@ static CompileResult finish(mlir::ModuleOp module, const ParallelDegrees &degree
   std::optional<KernelCache> kernels;
   if (!options.kernelCacheDirectory.empty())
     kernels.emplace(options.kernelCacheDirectory);
-  LoweredPlan lowered = lowerToPlan(module, resolveCpu(options.cpu), kernels ? &*kernels : nullptr,
-                                     options.kernels);
+  LoweredPlan lowered =
+      lowerToPlan(module, resolveCpu(options.cpu), kernels ? &*kernels : nullptr, options.kernels);
   if (kernels)
     result.warnings = kernels->warnings();
   result.plan = serializePlan(lowered.tables, lowered.segments);
@@ -148,6 +145,7 @@ CompileResult MlirCompiler::compile(const ImportRequest &request, const CompileO
   CompileResult result = finish(*module, degrees, sequenceParallel, options, diagnostics);
   for (const Finding &finding : imported.findings.list())
     result.warnings.push_back(toString(finding));
+  result.deployment = deployment;
   return result;
 }
 

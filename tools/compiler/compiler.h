@@ -57,6 +57,7 @@ struct CompileResult {
   std::string ir;              ///< the module after the last phase, if that was not `plan`
   std::vector<std::string> warnings;
   std::vector<std::string> remarks; ///< what passes say of what they found
+  DeploymentSpec deployment;        ///< how the files say that the model is run; not of IR
 };
 
 /// A model that was read but not compiled, for `inspect`.
@@ -100,8 +101,6 @@ public:
   /// locations that `compile` writes, the plan is that of compiling the model directly.
   virtual CompileResult compileIr(const std::filesystem::path &irFile,
                                   const CompileOptions &options) = 0;
-  /// How the files of `request` say that the model is run.
-  virtual DeploymentSpec resolve(const ImportRequest &request) = 0;
   virtual ModelSummary summarize(const ImportRequest &request) = 0;
   /// The hyperparameters of the model, for the reference.
   virtual ReferenceConfig referenceConfig(const ImportRequest &request) = 0;
@@ -142,7 +141,7 @@ public:
 namespace vinci {
 /// Raise with every change of this header: the binary and the library come from one build, and a
 /// mix must not run.
-inline constexpr uint32_t compilerInterface = 7;
+inline constexpr uint32_t compilerInterface = 8;
 } // namespace vinci
 
 /// The library's entry point; the object lives as long as the library. Null if it was built for

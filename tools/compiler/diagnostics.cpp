@@ -1,20 +1,16 @@
 #include "tools/compiler/diagnostics.h"
 
+#include "ir/llm/Locations.h"
+
 #include "mlir/IR/BuiltinAttributes.h"
 #include "mlir/IR/Location.h"
 
 namespace vinci {
 
 static SourcePosition positionOf(mlir::Location location) {
-  SourcePosition position;
-  location->walk([&](mlir::Location inner) {
-    const auto file = mlir::dyn_cast<mlir::FileLineColLoc>(inner);
-    if (!file)
-      return mlir::WalkResult::advance();
-    position = SourcePosition{file.getFilename().str(), file.getLine(), file.getColumn()};
-    return mlir::WalkResult::interrupt();
-  });
-  return position;
+  const mlir::FileLineColLoc file = llm::fileLocation(location);
+  return file ? SourcePosition{file.getFilename().str(), file.getLine(), file.getColumn()}
+              : SourcePosition();
 }
 
 DiagnosticCollector::DiagnosticCollector(mlir::MLIRContext &context)

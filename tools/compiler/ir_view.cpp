@@ -1,6 +1,7 @@
 #include "tools/compiler/ir_view.h"
 
 #include "ir/llm/Llm.h"
+#include "ir/llm/Locations.h"
 #include "ir/npu/Npu.h"
 
 #include "mlir/IR/AsmState.h"
@@ -19,20 +20,6 @@ template <typename Printable> std::string print(const Printable &value) {
   std::string text;
   llvm::raw_string_ostream stream(text);
   value.print(stream);
-  return text;
-}
-
-std::string locationText(mlir::Location location) {
-  std::string text;
-  location->walk([&](mlir::Location part) {
-    auto file = mlir::dyn_cast<mlir::FileLineColLoc>(part);
-    if (!file)
-      return mlir::WalkResult::advance();
-    text = (file.getFilename().getValue() + ":" + llvm::Twine(file.getLine()) + ":" +
-            llvm::Twine(file.getColumn()))
-               .str();
-    return mlir::WalkResult::interrupt();
-  });
   return text;
 }
 
@@ -72,7 +59,7 @@ CommandView viewOf(mlir::Operation *op, mlir::AsmState &names, const std::string
   CommandView view;
   llvm::raw_string_ostream stream(view.text);
   op->print(stream, flags());
-  view.location = locationText(op->getLoc());
+  view.location = llm::locationText(op->getLoc());
   if (auto launch = mlir::dyn_cast<npu::LaunchOp>(op))
     viewLaunch(launch, view);
   else

@@ -1,5 +1,6 @@
 // `vinci simulate`: the time that an NPU would take to serve a load.
 #include "runtime/clock/plan_clock.h"
+#include "runtime/device/platform_ini.h"
 #include "runtime/plan/mesh.h"
 #include "runtime/serving/metrics.h"
 #include "runtime/serving/mindie_tables.h"
@@ -27,24 +28,62 @@ struct SimulateArguments {
   ReportFormat format = ReportFormat::Text;
 };
 
-/// A step of decoding as it is in the middle of the run: the commonest batch, at its mean context.
+/// What is simulated. A plan says nothing of how it is served.
+struct Subject {
+  DeploymentSpec deployment;
+  Plan plan;
+};
+
+/// A step of decoding as it is in the middle of the run.
 struct TypicalStep {
   uint32_t batch = 0;
   uint32_t context = 0;
+};
+
+/// The steps that only decode, by batch.
+class DecodeSteps {
+public:
+  void add(const ScheduledStep &step) {
+    if (!step.prefills.empty() || step.decodes.empty())
+      return;
+    uint64_t tokens = 0;
+    for (const DecodeToken &token : step.decodes)
+      tokens += token.context;
+    Steps &steps = byBatch_[uint32_t(step.decodes.size())];
+    ++steps.count;
+    steps.meanContexts += tokens / step.decodes.size();
+  }
+
+  /// The commonest batch, at its mean context; nullopt if there was none.
+  std::optional<TypicalStep> typical() const {
+    if (byBatch_.empty())
+      return std::nullopt;
+    const auto &[batch, steps] = *std::ranges::max_element(
+        byBatch_, {}, [](const auto &entry) { return entry.second.count; });
+    return TypicalStep{batch, uint32_t(steps.meanContexts / steps.count)};
+  }
+
+private:
+  struct Steps {
+    uint64_t count = 0, meanContexts = 0; ///< the latter summed over them
+  };
+  std::map<uint32_t, Steps> byBatch_;
 };
 } // namespace
 
 static DeviceSpec deviceOf(const SimulateArguments &arguments, const DeploymentSpec &deployment) {
   const std::string target = deployment.target.valueOr("host");
-  if (!arguments.device.empty())
+  const bool isNpu = target != "host", isIni = arguments.device.ends_with(".ini");
+  if (!arguments.device.empty() && !isIni)
     return deviceSpec(arguments.device);
-  if (target == "host")
+  if (!isNpu)
     throw Error(
         ErrorKind::Usage, {},
         fmt::format("the model names no NPU to simulate; --target is 310p3, 910b3 or a3, or "
                     "--device a specification: {} or a .yaml file",
                     fmt::join(deviceSpecNames(), ", ")));
-  return deviceSpec(target);
+  const DeviceSpec device = deviceSpec(target);
+  return isIni ? readPlatformIni(arguments.device, device) : device;
 }
 
 static double round6(double value) {
@@ -119,38 +158,49 @@ static StepRecord recordOf(const PlanStepTimer &timer, const TypicalStep &typica
   return timer.recordOf({.mode = StepMode::Decode, .decodeContexts = contexts});
 }
 
-static void simulate(const SimulateArguments &arguments) {
+static Subject subjectOf(const SimulateArguments &arguments) {
   const Source source = findSource(arguments.model);
+  const SourcePosition place{source.path.string()};
   if (source.kind == SourceKind::Ir)
-    fail(SourcePosition{source.path.string()}, "IR says nothing of how it is served; a model, a "
-                                               "deployment or a plan is expected");
-  ImportRequest request = toImportRequest(source.path, arguments.compile);
-  DeploymentSpec deployment;
-  std::optional<Plan> compiled;
+    fail(place, "IR says nothing of how it is served; a model, a deployment or a plan is expected");
   if (source.kind == SourceKind::Plan) {
     if (arguments.compile.any())
-      fail(SourcePosition{source.path.string()},
-           "this plan is compiled already; compile options and "
-           "--set go with a model or a deployment");
-    compiled = Plan::open(source.path);
-  } else {
-    deployment = compiler().resolve(request);
-    CompileOptions options = toCompileOptions(arguments.compile);
-    options.kernels = false;
-    CompileResult result = compiler().compile(request, options);
-    for (const std::string &warning : result.warnings)
-      fmt::print(stderr, "{}\n", warning);
-    compiled = Plan::parse(std::move(result.plan), source.path.string());
+      fail(place, "this plan is compiled already; compile options and --set go with a model or a "
+                  "deployment");
+    return {{}, Plan::open(source.path)};
   }
-  const Plan &plan = *compiled;
-  const DeviceSpec device = deviceOf(arguments, deployment);
+  const ImportRequest request = toImportRequest(source.path, arguments.compile);
+  CompileOptions options = toCompileOptions(arguments.compile);
+  options.kernels = false;
+  CompileResult result = compiler().compile(request, options);
+  for (const std::string &warning : result.warnings)
+    fmt::print(stderr, "{}\n", warning);
+  return {std::move(result.deployment), Plan::parse(std::move(result.plan), place.file)};
+}
+
+static void printMindieTables(const SimulationResult &result, const Subject &subject,
+                              const StackProfile &stack, std::optional<uint64_t> concurrency) {
+  MindieTableOptions options;
+  options.concurrency = concurrency;
+  options.modelName = subject.plan.root()->model()->name()->str();
+  options.dataSource = subject.deployment.workload.dataset.valueOr("/");
+  options.tokenizerMs = stack.tokenizerUs.value / 1e3;
+  options.detokenizerMsPerToken = stack.detokenizerUsPerToken.value / 1e3;
+  fmt::print("{}\n{}\n", render(mindieTable(result, options)),
+             render(mindieCommonTable(result, options)));
+}
+
+static void simulate(const SimulateArguments &arguments) {
+  const Subject subject = subjectOf(arguments);
+  const Plan &plan = subject.plan;
+  const DeploymentSpec &deployment = subject.deployment;
   const StackProfile stack = stackFor(deployment, arguments.stack);
-  const CostModel costs(device);
-  ClockOptions clockOptions{.expansion = expansionOf(deployment)};
-  const PlanClock clock(plan, costs, clockOptions);
+  const CostModel costs(deviceOf(arguments, deployment));
+  const uint32_t ranks = Mesh(*plan.root()).ranks();
+  const PlanClock clock(plan, costs, clockOptionsOf(deployment, ranks));
   PlanStepTimer timer(clock, launchPolicyOf(deployment, stack));
   std::string warning;
-  const MemoryBudget memory = memoryBudgetOf(deployment, plan, device, warning);
+  const MemoryBudget memory = memoryBudgetOf(deployment, plan, costs.spec(), warning);
   if (!warning.empty())
     fmt::print(stderr, "warning: {}\n", warning);
   const auto scheduler = schedulerOf(deployment, stack, plan, memory);
@@ -158,50 +208,29 @@ static void simulate(const SimulateArguments &arguments) {
   const std::optional<uint64_t> concurrency = load.concurrency();
 
   SimulationOptions options = simulationOptions(stack);
-  std::map<uint32_t, std::pair<uint64_t, uint64_t>> decodes; // steps and contexts by batch
+  DecodeSteps decodes;
   SimulationTrace trace(clock, timer, arguments.traceSteps);
   options.onStep = [&](const SimulatedStep &step) {
-    if (step.step.prefills.empty()) {
-      auto &[steps, contexts] = decodes[uint32_t(step.step.decodes.size())];
-      ++steps;
-      uint64_t sum = 0;
-      for (const DecodeToken &token : step.step.decodes)
-        sum += token.context;
-      contexts += sum / step.step.decodes.size();
-    }
+    decodes.add(step.step);
     if (!arguments.trace.empty())
       trace.add(step);
   };
   const SimulationResult result = simulate(*scheduler, load, timer, options);
-  const ServingMetrics metrics = measure(result);
   if (!arguments.trace.empty())
     trace.write(arguments.trace, result);
 
-  Report report = Report::object();
-  report.update(toJson(metrics, result));
-  report["device"] = device.name;
-  report["ranks"] = Mesh(*plan.root()).ranks();
+  Report report = toJson(measure(result), result);
+  report["device"] = costs.spec().name;
+  report["ranks"] = ranks;
   report["stack"] = stack.name;
   report["memory"] = memoryReport(memory);
-  if (!decodes.empty()) {
-    const auto commonest =
-        std::ranges::max_element(decodes, {}, [](const auto &entry) { return entry.second.first; });
-    const TypicalStep typical{commonest->first,
-                              uint32_t(commonest->second.second / commonest->second.first)};
-    const StepRecord record = recordOf(timer, typical);
-    report["decode_step"] = stepReport(clock, record, typical);
+  if (const auto typical = decodes.typical()) {
+    const StepRecord record = recordOf(timer, *typical);
+    report["decode_step"] = stepReport(clock, record, *typical);
     report["ops"] = opRows(clock, record);
   }
-  if (arguments.format == ReportFormat::Text) {
-    MindieTableOptions tables;
-    tables.concurrency = concurrency;
-    tables.modelName = plan.root()->model()->name()->str();
-    tables.dataSource = deployment.workload.dataset.valueOr("/");
-    tables.tokenizerMs = stack.tokenizerUs.value / 1e3;
-    tables.detokenizerMsPerToken = stack.detokenizerUsPerToken.value / 1e3;
-    fmt::print("{}\n{}\n", render(mindieTable(result, tables)),
-               render(mindieCommonTable(result, tables)));
-  }
+  if (arguments.format == ReportFormat::Text)
+    printMindieTables(result, subject, stack, concurrency);
   printReport(report, arguments.format);
 }
 
@@ -214,8 +243,8 @@ void addSimulateCommand(CLI::App &app) {
                    "a shipped model")
       ->required();
   command->add_option("--device", arguments->device,
-                      "Specification of the device: a shipped one or FILE.yaml (default: the "
-                      "target's)");
+                      "Specification of the device: a shipped one, FILE.yaml, or FILE.ini, CANN's "
+                      "platform_config of a chip like the target (default: the target's)");
   command->add_option("--stack", arguments->stack,
                       "The serving stack: a shipped profile or FILE.yaml (default: the one that "
                       "the deployment's files belong to)");

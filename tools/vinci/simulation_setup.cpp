@@ -75,11 +75,17 @@ StackProfile stackFor(const DeploymentSpec &deployment, const std::string &name)
   return stackProfile(deployment.memory.nonKvGib ? "vllm-mindspore" : "vllm-ascend-0.11");
 }
 
-Expansion expansionOf(const DeploymentSpec &deployment) {
+ClockOptions clockOptionsOf(const DeploymentSpec &deployment, uint32_t ranks) {
+  ClockOptions options;
   // Where recipes say nothing, their scripts ask for the vector cores.
   const std::string engine = deployment.execution.collectiveEngine.valueOr(
       policyOf(deployment) == "recipe" ? "aiv" : "host");
-  return engine == "aiv" ? Expansion::Aiv : engine == "ai_cpu" ? Expansion::AiCpu : Expansion::Host;
+  options.expansion = engine == "aiv"      ? Expansion::Aiv
+                      : engine == "ai_cpu" ? Expansion::AiCpu
+                                           : Expansion::Host;
+  if (const auto &devices = deployment.execution.devices; devices && devices->size() == ranks)
+    options.devices.assign(devices->begin(), devices->end());
+  return options;
 }
 
 LaunchPolicy launchPolicyOf(const DeploymentSpec &deployment, const StackProfile &stack) {
@@ -119,7 +125,7 @@ std::unique_ptr<Scheduler> schedulerOf(const DeploymentSpec &deployment, const S
   const MindieSettings settings = mindieSettings(deployment);
   KvPool pool{.deviceBlocks = memory.kvBlocks};
   if (settings.maxPreemptCount > 0)
-    pool.hostBlocks = uint32_t(settings.cpuMemSize * gib / double(kvBytesPerBlock(*plan.root())));
+    pool.hostBlocks = geometryOf(*plan.root()).blocksIn(settings.cpuMemSize);
   return std::make_unique<MindieScheduler>(settings, pool, stack.batchBounds());
 }
 

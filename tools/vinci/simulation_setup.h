@@ -21,8 +21,9 @@ namespace vinci {
 StackProfile stackFor(const DeploymentSpec &deployment, const std::string &name);
 
 /// Who issues collectives: what the deployment says; else the vector cores for a recipe, and the
-/// host for other stacks.
-Expansion expansionOf(const DeploymentSpec &deployment);
+/// host for other stacks. On which devices the ranks are: those of the deployment's mask, if it has
+/// as many.
+ClockOptions clockOptionsOf(const DeploymentSpec &deployment, uint32_t ranks);
 
 /// How kernels are launched: by the deployment's graph mode and batch sizes, and the stack.
 LaunchPolicy launchPolicyOf(const DeploymentSpec &deployment, const StackProfile &stack);

@@ -113,12 +113,12 @@ class LowerToPlan : public testing::Test {
 protected:
   LowerToPlan() { context.loadDialect<llm::LlmDialect, npu::NpuDialect>(); }
 
-  LoweredPlan lower(const std::string &text) {
+  LoweredPlan lower(const std::string &text, bool kernels = true) {
     auto module = mlir::parseSourceString<mlir::ModuleOp>(text, &context);
     if (!module)
       throw std::runtime_error("the test's IR does not parse");
     CpuTarget cpu{"avx2", {"avx2", "fma"}, 32};
-    return lowerToPlan(*module, cpu);
+    return lowerToPlan(*module, cpu, nullptr, kernels);
   }
 
   std::string messageOf(const std::string &text) {
@@ -201,6 +201,57 @@ TEST_F(LowerToPlan, RecordsThePrecisionThatTheModuleCarries) {
   ASSERT_NE(lowered.tables.precision, nullptr);
   EXPECT_EQ(lowered.tables.precision->softmax, fb::DType::Float32);
   EXPECT_TRUE(lowered.tables.precision->keep_origin);
+}
+
+TEST_F(LowerToPlan, KernelsCarryWhatTheyCost) {
+  const LoweredPlan lowered = lower(wholeProgram());
+  const auto costOf = [&](const char *op, size_t which) -> const fb::CostT & {
+    for (const auto &kernel : lowered.tables.kernels)
+      if (kernel->op == op && which-- == 0)
+        return *kernel->cost;
+    throw std::runtime_error("the plan has no such kernel");
+  };
+  // An id, a row of the table, and where it goes: the table is not read as a whole.
+  const fb::CostT &embedding = costOf("embedding", 0);
+  EXPECT_EQ(embedding.kind, fb::CostClass::Vector);
+  EXPECT_EQ(embedding.rows->symbol(), fb::Symbol::Tokens);
+  EXPECT_EQ(embedding.rows->scale(), 1u);
+  EXPECT_EQ(embedding.fixed_bytes, 0u);
+  EXPECT_EQ(embedding.row_bytes, 4u + 128 + 128);
+  const fb::CostT &q = costOf("matmul", 0);
+  EXPECT_EQ(q.kind, fb::CostClass::Matmul);
+  EXPECT_EQ(q.weights, fb::DType::Float32);
+  EXPECT_EQ(q.n, 32u);
+  EXPECT_EQ(q.k, 32u);
+  EXPECT_EQ(q.fixed_bytes, 32u * 32 * 4);
+  EXPECT_EQ(q.row_bytes, 128u + 128);
+  // The head of the prefill: its rows are those whose logits are asked for.
+  const fb::CostT &head = costOf("matmul", 2);
+  EXPECT_EQ(head.rows->symbol(), fb::Symbol::LogitRows);
+  EXPECT_EQ(head.rows->scale(), 1u);
+  EXPECT_EQ(head.row_bytes, 128u + 48 * 4);
+  EXPECT_EQ(costOf("gather_rows", 0).row_bytes, 4u + 128 + 128);
+  // Keys and values, read, and written to the cache; a slot.
+  EXPECT_EQ(costOf("kv_append", 0).row_bytes, 2u * 64 + 2 * 64 + 4);
+  const fb::CostT &attention = costOf("attention", 0);
+  EXPECT_EQ(attention.kind, fb::CostClass::Attention);
+  EXPECT_EQ(attention.heads, 2u);
+  EXPECT_EQ(attention.kv_heads, 1u);
+  EXPECT_EQ(attention.head_dim, 16u);
+  EXPECT_EQ(attention.row_bytes, 0u);
+  EXPECT_EQ(costOf("rope_table", 0).fixed_bytes, 8u * 4);
+}
+
+TEST_F(LowerToPlan, WithoutKernelsTheTablesAreTheSame) {
+  const auto tablesOf = [](const LoweredPlan &lowered) {
+    flatbuffers::FlatBufferBuilder builder;
+    builder.Finish(fb::Plan::Pack(builder, &lowered.tables));
+    return std::string(reinterpret_cast<const char *>(builder.GetBufferPointer()),
+                       builder.GetSize());
+  };
+  const LoweredPlan with = lower(wholeProgram()), without = lower(wholeProgram(), false);
+  EXPECT_EQ(tablesOf(with), tablesOf(without));
+  EXPECT_LT(without.segments[0].bytes.size(), with.segments[0].bytes.size());
 }
 
 TEST_F(LowerToPlan, ConstantsAreWrittenOutAndAligned) {

@@ -185,30 +185,35 @@ llm.body @b() {
 
 // -----
 
-// expected-error@+1 {{attribute 'llm.graphs' must be #llm.graphs<...>}}
+// expected-error@+1 {{attribute 'llm.graphs' must be {mode = "...", sizes = array<i64: ...>}}}
 module attributes {llm.graphs = "full"} {}
 
 // -----
 
-// expected-error@+1 {{mode is 'none'; legal are none, piecewise, full-decode-only, full-and-piecewise and full; without graphs there is no attribute}}
-module attributes {llm.graphs = #llm.graphs<mode = "none", sizes = [1]>} {}
+// expected-error@+1 {{attribute 'llm.graphs' must be}}
+module attributes {llm.graphs = {mode = "full", sizes = array<i64: 1>, more = 1}} {}
 
 // -----
 
-// expected-error@+1 {{mode is 'some'; legal are none, piecewise}}
-module attributes {llm.graphs = #llm.graphs<mode = "some", sizes = [1]>} {}
+// expected-error@+1 {{has the mode "none"; legal are none, piecewise, full-decode-only, full-and-piecewise and full, where none is said by no attribute}}
+module attributes {llm.graphs = {mode = "none", sizes = array<i64: 1>}} {}
 
 // -----
 
-// expected-error@+1 {{sizes is empty; a graph mode captures one size at least}}
-module attributes {llm.graphs = #llm.graphs<mode = "full", sizes = []>} {}
+// expected-error@+1 {{has the mode "some"; legal are none, piecewise}}
+module attributes {llm.graphs = {mode = "some", sizes = array<i64: 1>}} {}
 
 // -----
 
-// expected-error@+1 {{a size is 0; legal are 1 to 2147483647}}
-module attributes {llm.graphs = #llm.graphs<mode = "full", sizes = [0]>} {}
+// expected-error@+1 {{has no sizes; one at least is captured}}
+module attributes {llm.graphs = {mode = "full", sizes = array<i64>}} {}
 
 // -----
 
-// expected-error@+1 {{size 4 follows 4; sizes must ascend}}
-module attributes {llm.graphs = #llm.graphs<mode = "full", sizes = [1, 4, 4]>} {}
+// expected-error@+1 {{has the size 0 after 0; sizes ascend from 1 to 2147483647}}
+module attributes {llm.graphs = {mode = "full", sizes = array<i64: 0>}} {}
+
+// -----
+
+// expected-error@+1 {{has the size 4 after 4; sizes ascend from 1 to 2147483647}}
+module attributes {llm.graphs = {mode = "full", sizes = array<i64: 1, 4, 4>}} {}
