@@ -10,6 +10,10 @@ std::string gibText(double bytes) {
   return fmt::format("{:.2f} GiB", bytes / bytesPerGib);
 }
 
+uint64_t attentionMaskBytes(std::string_view device, uint64_t queries, uint64_t keys) {
+  return device == "310p3" ? 2 * queries * keys : 0;
+}
+
 std::vector<MemoryBudget::Row> MemoryBudget::rows() const {
   return {{"weights", weights},
           {"activations", activations},

@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace vinci {
@@ -48,6 +49,10 @@ struct MemoryRule {
   std::optional<double> kvGib, nonKvGib;
   std::optional<uint32_t> kvBlocks;
 };
+
+/// Of the mask that attention takes on a device: on a 310P3 2 bytes for each query and key; others
+/// know what is causal.
+uint64_t attentionMaskBytes(std::string_view device, uint64_t queries, uint64_t keys);
 
 struct MemoryBudget {
   std::string device;

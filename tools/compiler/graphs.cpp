@@ -15,8 +15,8 @@ StreamDemand streamDemandOf(const ModelSpec &spec, const DeploymentSpec &deploym
   return {.layers = uint32_t(spec.numHiddenLayers),
           .groups = uint32_t(degrees.attentionTp > 1) +
                     uint32_t(degrees.world > degrees.attentionTp),
-          .expertParallel = spec.numExperts > 0 && degrees.world > degrees.moeTp,
-          .experts = spec.numExperts > 0,
+          .expertParallel = spec.moe.has_value() && degrees.world > degrees.moeTp,
+          .experts = spec.moe.has_value(),
           .aiv = execution.collectiveEngine.valueOr(isRecipe ? "aiv" : "host") == "aiv"};
 }
 

@@ -1,6 +1,5 @@
 #include "tools/vinci/plan_memory.h"
 
-#include "runtime/device/targets.h"
 #include "runtime/plan/mesh.h"
 #include "runtime/support/error.h"
 
@@ -100,9 +99,6 @@ PlanMemory::PlanMemory(const Plan &plan, const DeploymentSpec &deployment, const
                        std::optional<int64_t> kvBlocks)
     : plan_(*plan.root()), deployment_(deployment),
       rule_(ruleOf(deployment.memory, device, kvBlocks)) {
-  const std::string target = plan_.target() ? plan_.target()->str() : "";
-  if (const NpuTarget *npu = findTarget(target))
-    wholeMask_ = npu->wholeMask;
   demand_ = demandOf(plan_.limits()->max_tokens_per_step(), plan_.limits()->max_seq_len());
   budget_ = budgetOf(rule_, demand_);
   bounds_ = findBounds();
@@ -117,8 +113,8 @@ MemoryDemand PlanMemory::demandOf(uint64_t tokensPerStep, uint64_t sequence) con
   MemoryDemand demand;
   demand.weights = weightBytes(plan_);
   demand.activations = activationBytes(plan_, tokensPerStep, plan_.limits()->max_batch());
-  if (wholeMask_)
-    demand.attentionMask = std::min(tokensPerStep, sequence) * sequence * 2;
+  demand.attentionMask =
+      attentionMaskBytes(rule_.device, std::min(tokensPerStep, sequence), sequence);
   demand.graphPool = graphPoolBytes(plan_);
   demand.collectiveBuffers =
       communicatorGroups(plan_) * buffersPerGroup *
@@ -172,7 +168,7 @@ std::vector<PlanMemory::Bound> PlanMemory::findBounds() const {
       {"KV cache", budget_.kvTokens,
        fmt::format("{} blocks of {} tokens: {}", budget_.kvBlocks, demand_.blockSize, budget_.rule)},
       {"rotary table", plan_.model()->max_position_embeddings(), "max_position_embeddings"},
-      {wholeMask_ ? "activations and mask" : "activations", held,
+      {demand_.attentionMask > 0 ? "activations and mask" : "activations", held,
        beyond == most     ? "of one step; they do not grow with a sequence"
        : chunkedPrefill() ? "beside the KV cache; prompts come in chunks"
                           : "beside the KV cache; a prompt is one step"},

@@ -60,7 +60,6 @@ private:
 
   const fb::Plan &plan_;
   const DeploymentSpec &deployment_;
-  bool wholeMask_ = false;
   MemoryRule rule_;
   MemoryDemand demand_;
   MemoryBudget budget_;

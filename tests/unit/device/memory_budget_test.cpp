@@ -92,6 +92,11 @@ TEST(MemoryBudget, AReserveForAllElse) {
   EXPECT_FALSE(budgetOf(reserve, demand()).fits());
 }
 
+TEST(MemoryBudget, OneDeviceTakesWholeMasks) {
+  EXPECT_EQ(attentionMaskBytes("310p3", 1000, 8192), 2u * 1000 * 8192);
+  EXPECT_EQ(attentionMaskBytes("910b3", 1000, 8192), 0u);
+}
+
 TEST(MemoryBudget, NoRoomForABlock) {
   MemoryRule small = rule();
   small.deviceGib = 18;
