@@ -97,7 +97,7 @@ class Memory(VinciTest):
         for model in SYSTEMS:
             with self.subTest(model=model.name):
                 whole = json.loads(self.succeed("import", model, "--format", "json").stdout)
-                said = whole["memory"].get("device_gib", {}).get("value") or DEVICE_GIB[whole["target"]["name"]["value"]]
+                said = whole.get("memory", {}).get("device_gib", {}).get("value") or DEVICE_GIB[whole["target"]["name"]["value"]]
                 half = ("--set", f"memory.device_gib={said / 2}")
                 report, rows = self.memory(model, *half)
                 self.assertLessEqual(report["capacity_bytes"], said / 2 * GIB)

@@ -125,7 +125,7 @@ std::unique_ptr<Scheduler> schedulerOf(const DeploymentSpec &deployment, const S
   const MindieSettings settings = mindieSettings(deployment);
   KvPool pool{.deviceBlocks = memory.kvBlocks};
   if (settings.maxPreemptCount > 0)
-    pool.hostBlocks = geometryOf(*plan.root()).blocksIn(settings.cpuMemSize);
+    pool.hostBlocks = kvGeometryOf(*plan.root()).blocksIn(settings.cpuMemSize);
   return std::make_unique<MindieScheduler>(settings, pool, stack.batchBounds());
 }
 
