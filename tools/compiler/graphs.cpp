@@ -20,6 +20,11 @@ StreamDemand streamDemandOf(const ModelSpec &spec, const DeploymentSpec &deploym
           .aiv = execution.collectiveEngine.valueOr(isRecipe ? "aiv" : "host") == "aiv"};
 }
 
+/// Where a setting was said; what flags say has no place.
+template <typename T> SourcePosition placeOf(const Setting<T> &setting) {
+  return setting.origin.file == "--set" ? SourcePosition{} : setting.origin;
+}
+
 /// The deployment's own sizes, in order, without those that no step can have.
 std::vector<uint32_t> sizesOf(const Setting<std::vector<int64_t>> &said, GraphMode mode,
                               const Limits &limits, Findings &findings) {
@@ -30,7 +35,7 @@ std::vector<uint32_t> sizesOf(const Setting<std::vector<int64_t>> &said, GraphMo
     if (size <= most)
       sizes.push_back(uint32_t(size));
     else
-      findings.add(FindingKind::NoEffect, said.origin,
+      findings.add(FindingKind::NoEffect, placeOf(said),
                    "no graph is captured for {}: a {} has at most {} tokens ({})", size,
                    onlyDecodes ? "decode" : "step", most,
                    onlyDecodes ? "max_batch" : "max_tokens_per_step");
@@ -38,7 +43,7 @@ std::vector<uint32_t> sizesOf(const Setting<std::vector<int64_t>> &said, GraphMo
   std::ranges::sort(sizes);
   sizes.erase(std::ranges::unique(sizes).begin(), sizes.end());
   if (sizes.empty())
-    fail(said.origin, "graph_batch_sizes has no size that a step can have; legal are 1 to {}",
+    fail(placeOf(said), "graph_batch_sizes has no size that a step can have; legal are 1 to {}",
          most);
   return sizes;
 }
@@ -54,7 +59,7 @@ GraphCapture resolveGraphs(const ModelSpec &spec, const DeploymentSpec &deployme
   const bool saysSizes = said && !said->empty();
   if (mode == GraphMode::None) {
     if (saysSizes)
-      findings.add(FindingKind::NoEffect, said.origin,
+      findings.add(FindingKind::NoEffect, placeOf(said),
                    "graph_batch_sizes has no effect: graph_mode is none");
     return {};
   }
@@ -66,18 +71,18 @@ GraphCapture resolveGraphs(const ModelSpec &spec, const DeploymentSpec &deployme
   if (graphs.sizes.size() <= most)
     return graphs;
   if (most == 0)
-    fail(execution.graphMode.origin,
+    fail(placeOf(execution.graphMode),
          "graph mode {} of {} layers takes more streams than the {} of a device for one batch "
          "size; full-decode-only takes one graph for each",
          toString(mode), spec.numHiddenLayers, usableStreams);
   const std::vector<uint32_t> fewer = thinned(graphs.sizes, most);
   if (saysSizes)
-    fail(said.origin,
+    fail(placeOf(said),
          "{} batch sizes are to be captured, but the streams of a device hold {} in graph mode {} "
          "with {} layers; --graph-batch-sizes {} fits, and full-decode-only takes one graph for "
          "each size",
          graphs.sizes.size(), most, toString(mode), spec.numHiddenLayers, fmt::join(fewer, ","));
-  findings.add(FindingKind::Note, execution.graphMode.origin,
+  findings.add(FindingKind::Note, placeOf(execution.graphMode),
                "graphs are captured for {} of {} batch sizes, {}: the streams of a device hold no "
                "more in graph mode {} with {} layers",
                most, graphs.sizes.size(), fmt::join(fewer, ","), toString(mode),
