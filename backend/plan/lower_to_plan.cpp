@@ -3,6 +3,7 @@
 #include "backend/codegen/codegen.h"
 #include "backend/codegen/kernel_spec.h"
 #include "backend/plan/costs.h"
+#include "ir/llm/Graphs.h"
 #include "ir/llm/Locations.h"
 #include "ir/llm/Pieces.h"
 #include "ir/llm/StepInputs.h"
@@ -25,6 +26,10 @@ namespace {
 
 using mlir::RankedTensorType;
 
+static_assert(int(GraphMode::Piecewise) == int(fb::GraphMode::Piecewise));
+static_assert(int(GraphMode::FullDecodeOnly) == int(fb::GraphMode::FullDecodeOnly));
+static_assert(int(GraphMode::FullAndPiecewise) == int(fb::GraphMode::FullAndPiecewise));
+static_assert(int(GraphMode::Full) == int(fb::GraphMode::Full));
 static_assert(int(npu::Space::Arena) == int(fb::Space::Arena));
 static_assert(int(npu::Space::Input) == int(fb::Space::Input));
 static_assert(int(npu::Space::Output) == int(fb::Space::Output));
@@ -189,6 +194,13 @@ void Lowering::lowerModel() {
   plan_.model = std::move(model);
   lowerGeneration(attr.getGeneration());
   lowerPrecision(llm::findPrecision(module_));
+  if (auto target = module_->getAttrOfType<mlir::StringAttr>(llm::LlmDialect::targetAttrName))
+    plan_.target = target.str();
+  if (GraphCapture graphs = llm::findGraphs(module_); graphs.mode != GraphMode::None) {
+    plan_.graphs = std::make_unique<fb::GraphsT>();
+    plan_.graphs->mode = fb::GraphMode(graphs.mode);
+    plan_.graphs->sizes = std::move(graphs.sizes);
+  }
   plan_.cpu = cpu_.name;
   plan_.cpu_features = cpu_.features;
 }

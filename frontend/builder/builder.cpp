@@ -1,6 +1,7 @@
 #include "frontend/builder/builder.h"
 #include "frontend/builder/body_builder.h"
 #include "frontend/checkpoint_weights.h"
+#include "ir/llm/Graphs.h"
 #include "ir/llm/StepInputs.h"
 
 #include "mlir/IR/Diagnostics.h"
@@ -152,6 +153,7 @@ OwningOpRef<ModuleOp> buildModel(MLIRContext &mlirContext, const ModelSpec &spec
   (*module)->setAttr(llm::LlmDialect::precisionAttrName, context.precision);
   if (!options.target.empty())
     (*module)->setAttr(llm::LlmDialect::targetAttrName, builder.getStringAttr(options.target));
+  llm::setGraphs(*module, options.graphs);
   context.builder.setInsertionPointToEnd(module->getBody());
   Bodies bodies = buildBodies(context);
   for (auto body : module->getOps<llm::BodyOp>())

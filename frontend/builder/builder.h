@@ -11,6 +11,7 @@
 #include "frontend/limits.h"
 #include "frontend/model_spec.h"
 #include "frontend/precision.h"
+#include "runtime/device/graph_capture.h"
 
 #include "mlir/IR/BuiltinOps.h"
 #include "mlir/IR/OwningOpRef.h"
@@ -21,6 +22,7 @@ struct BuildOptions {
   PrecisionPolicy precision;
   Limits limits;
   std::string target; ///< a name of runtime/device/targets.h; empty: not said
+  GraphCapture graphs;
 };
 
 /// Builds and verifies the module; loads the llm dialect into `context`. Fails for a policy that is

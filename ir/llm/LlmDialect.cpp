@@ -1,4 +1,5 @@
 // Registration, aliases of the printed form, and the attributes that modules carry.
+#include "ir/llm/Graphs.h"
 #include "ir/llm/Llm.h"
 
 #include "llvm/ADT/StringExtras.h"
@@ -42,7 +43,8 @@ void LlmDialect::initialize() {
 LogicalResult LlmDialect::verifyOperationAttribute(Operation *op, NamedAttribute attribute) {
   StringRef name = attribute.getName();
   static constexpr std::array names = {modelAttrName, limitsAttrName, precisionAttrName,
-                                       meshAttrName,  targetAttrName, phaseAttrName};
+                                       meshAttrName,  targetAttrName, phaseAttrName,
+                                       graphsAttrName};
   if (!llvm::is_contained(names, name))
     return op->emitOpError() << "has the unknown attribute '" << name
                              << "'; the llm dialect defines " << llvm::join(names, ", ");
@@ -54,6 +56,8 @@ LogicalResult LlmDialect::verifyOperationAttribute(Operation *op, NamedAttribute
     return op->emitOpError() << "attribute '" << name << "' must be #llm.limits<...>";
   if (name == meshAttrName && !isa<MeshAttr>(attribute.getValue()))
     return op->emitOpError() << "attribute '" << name << "' must be #llm.mesh<...>";
+  if (name == graphsAttrName)
+    return verifyGraphs(op, attribute.getValue());
   if ((name == targetAttrName || name == phaseAttrName) && !isa<StringAttr>(attribute.getValue()))
     return op->emitOpError() << "attribute '" << name << "' must be a string";
   if (name != precisionAttrName)

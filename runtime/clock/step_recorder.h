@@ -16,6 +16,7 @@ public:
   explicit StepRecorder(StepRunner &model);
 
   const ModelLimits &limits() const override { return model_.limits(); }
+  const GraphCapture &graphs() const override { return model_.graphs(); }
   std::span<const std::span<const float>> stepGroups(EntryKind kind,
                                                      std::span<const StepInputs> groups) override;
   std::span<const uint32_t> expertsHit() const override { return model_.expertsHit(); }

@@ -1,6 +1,7 @@
 #include "runtime/exec/loaded_model.h"
 
 #include "runtime/device/simulated_device.h"
+#include "runtime/exec/arena_poison.h"
 #include "runtime/exec/cpu_features.h"
 #include "runtime/exec/kernel_linker.h"
 #include "runtime/exec/region_executor.h"
@@ -11,6 +12,7 @@
 
 #include <algorithm>
 #include <array>
+#include <map>
 #include <unistd.h>
 
 namespace vinci {
@@ -32,6 +34,13 @@ ModelLimits limitsOf(const fb::Plan &plan) {
           limits.kv_blocks(),
           plan.kv_cache()->block_size(),
           Mesh(plan).ranksAlong(dataAxesOf(plan))};
+}
+
+GraphCapture graphsOf(const fb::Plan &plan) {
+  const fb::Graphs *graphs = plan.graphs();
+  if (!graphs)
+    return {};
+  return {GraphMode(graphs->mode()), {graphs->sizes()->begin(), graphs->sizes()->end()}};
 }
 
 void requireHost(const Plan &plan) {
@@ -69,8 +78,20 @@ struct Rank {
   Pack pack;
   Addresses addresses;
   std::unique_ptr<Stream> stream;
-  std::array<std::unique_ptr<Graph>, entryKinds.size()> graphs;
-  std::array<std::deque<ExpertCount>, entryKinds.size()> expertCounts;
+  /// The commands of each entry, for steps of any size: what a host that launches kernel by kernel
+  /// sends.
+  std::array<std::unique_ptr<Graph>, entryKinds.size()> eager;
+  std::array<std::deque<ExpertCount>, entryKinds.size()> expertCounts; ///< of `eager`
+};
+
+/// A step of one kind and size, captured on every rank. All sizes work in the same arena.
+struct CapturedStep {
+  /// Of the graph: its tokens never change. Sequences and rows of logits of a prefill are updated
+  /// before a replay, as the vendor's runtime updates the parameters of attention.
+  StepDims dims;
+  /// By rank; one graph, or in pieces, every second of which is an attention, launched by itself.
+  std::vector<std::vector<std::unique_ptr<Graph>>> pieces;
+  std::vector<std::deque<ExpertCount>> expertCounts; ///< by rank
 };
 
 } // namespace
@@ -87,10 +108,21 @@ public:
 
   Plan plan;
   ModelLimits limits;
+  GraphCapture graphs;
   RegionExecutor executor;
   SimulatedMachine machine;
+  uint64_t replays = 0;
+  uint64_t arenaHighWater = 0;
 
 private:
+  std::span<const std::span<const float>> poisonedStep(EntryKind kind,
+                                                       std::span<const StepInputs> groups);
+  /// The logits of every group are in logits_ then.
+  void traceGroups(EntryKind kind, std::span<const StepInputs> groups, const TraceObserver &after);
+  /// Of each MoE layer, the most experts that a rank has hit.
+  void takeHits(auto countsOf);
+  void capture(EntryKind kind, uint32_t tokens);
+  void replay(CapturedStep &captured);
   std::vector<VinciKernel> linkKernels();
   void allocate(Rank &rank, uint32_t number);
   /// Checks the inputs, and gives them and the sizes to all ranks.
@@ -103,12 +135,14 @@ private:
   StepDims dims_;                              ///< of all ranks
   std::vector<std::span<const float>> logits_; ///< of each group: on its first rank
   std::vector<uint32_t> expertsHit_;
+  const bool poison_, countExperts_;
+  std::map<std::pair<EntryKind, uint64_t>, CapturedStep> captured_; ///< by kind and tokens
 };
 
 LoadedModel::Impl::Impl(Plan thePlan, std::vector<Pack> packs, const LoadOptions &options)
-    : plan(std::move(thePlan)), limits(limitsOf(*plan.root())),
+    : plan(std::move(thePlan)), limits(limitsOf(*plan.root())), graphs(graphsOf(*plan.root())),
       executor(options.threads ? options.threads : RegionExecutor::defaultThreads()),
-      machine(devicesOf(plan, options), executor), groups_(*plan.root()) {
+      machine(devicesOf(plan, options), executor), groups_(*plan.root()), poison_(options.poison), countExperts_(options.countExperts) {
   if (packs.size() != machine.size())
     failInternal("a plan of {} ranks with the weights of {}", machine.size(), packs.size());
   requireHost(plan);
@@ -134,11 +168,56 @@ LoadedModel::Impl::Impl(Plan thePlan, std::vector<Pack> packs, const LoadOptions
     for (EntryKind kind : entryKinds) {
       rank.addresses.expertCounts =
           options.countExperts ? &rank.expertCounts[size_t(kind)] : nullptr;
-      rank.graphs[size_t(kind)] = device.createGraph(
+      rank.eager[size_t(kind)] = device.createGraph(
           resolveEntry(*plan.root(), *plan.entry(toString(kind)), rank.addresses, dims_));
     }
     rank.addresses.expertCounts = nullptr;
   }
+  // The largest first: on a device it makes the pool that the others find room in.
+  for (EntryKind kind : entryKinds)
+    for (auto size = graphs.sizes.rbegin(); size != graphs.sizes.rend(); ++size)
+      if (captureOf(graphs.mode, kind) != CaptureForm::None &&
+          (kind != EntryKind::Decode || *size <= limits.maxBatch))
+        capture(kind, *size);
+}
+
+void LoadedModel::Impl::capture(EntryKind kind, uint32_t tokens) {
+  CapturedStep &captured = captured_[{kind, tokens}];
+  const fb::Entry &entry = *plan.entry(toString(kind));
+  captured.expertCounts.resize(ranks_.size());
+  for (size_t number = 0; number < ranks_.size(); ++number) {
+    Rank &rank = ranks_[number];
+    if (countExperts_)
+      rank.addresses.expertCounts = &captured.expertCounts[number];
+    std::vector<CommandList> lists;
+    if (captureOf(graphs.mode, kind) == CaptureForm::Pieces)
+      lists = resolvePieces(*plan.root(), entry, rank.addresses, captured.dims);
+    else
+      lists.push_back(resolveEntry(*plan.root(), entry, rank.addresses, captured.dims));
+    rank.addresses.expertCounts = nullptr;
+    auto &pieces = captured.pieces.emplace_back();
+    for (CommandList &list : lists)
+      pieces.push_back(rank.device.createGraph(std::move(list)));
+  }
+}
+
+/// Piece by piece on all ranks together, since collectives meet within a piece.
+void LoadedModel::Impl::replay(CapturedStep &captured) {
+  captured.dims = dims_;
+  for (size_t piece = 0; piece < captured.pieces.front().size(); ++piece) {
+    for (size_t rank = 0; rank < ranks_.size(); ++rank)
+      ranks_[rank].stream->launch(*captured.pieces[rank][piece]);
+    machine.synchronize();
+  }
+  ++replays;
+  takeHits([&](size_t rank) -> const auto & { return captured.expertCounts[rank]; });
+}
+
+void LoadedModel::Impl::takeHits(auto countsOf) {
+  expertsHit_.assign(countsOf(0).size(), 0);
+  for (size_t rank = 0; rank < ranks_.size(); ++rank)
+    for (size_t layer = 0; layer < expertsHit_.size(); ++layer)
+      expertsHit_[layer] = std::max(expertsHit_[layer], countsOf(rank)[layer].hit);
 }
 
 std::vector<VinciKernel> LoadedModel::Impl::linkKernels() {
@@ -235,25 +314,49 @@ void LoadedModel::Impl::setInputs(Rank &rank, const StepInputs &inputs, EntryKin
 
 std::span<const std::span<const float>>
 LoadedModel::Impl::step(EntryKind kind, std::span<const StepInputs> groups) {
+  if (poison_)
+    return poisonedStep(kind, groups);
   beginStep(kind, groups);
+  if (const auto found = captured_.find({kind, dims_[VINCI_DIM_TOKENS]});
+      found != captured_.end()) {
+    replay(found->second);
+    return logits_;
+  }
   for (Rank &rank : ranks_)
-    rank.stream->launch(*rank.graphs[size_t(kind)]);
+    rank.stream->launch(*rank.eager[size_t(kind)]);
   machine.synchronize();
-  expertsHit_.assign(ranks_[0].expertCounts[size_t(kind)].size(), 0);
-  for (const Rank &rank : ranks_)
-    for (size_t layer = 0; layer < expertsHit_.size(); ++layer)
-      expertsHit_[layer] = std::max(expertsHit_[layer], rank.expertCounts[size_t(kind)][layer].hit);
+  takeHits([&](size_t rank) -> const auto & { return ranks_[rank].expertCounts[size_t(kind)]; });
   return logits_;
 }
 
-std::span<const float> LoadedModel::Impl::tracedStep(EntryKind kind, const StepInputs &inputs,
-                                                     const TraceObserver &after) {
-  beginStep(kind, std::vector<StepInputs>(limits.dataGroups, inputs));
+void LoadedModel::Impl::traceGroups(EntryKind kind, std::span<const StepInputs> groups,
+                                    const TraceObserver &after) {
+  beginStep(kind, groups);
   std::vector<CommandList> lists;
   for (const Rank &rank : ranks_)
     lists.push_back(resolveEntry(*plan.root(), *plan.entry(toString(kind)), rank.addresses, dims_));
   runTraced(lists, after);
+}
+
+std::span<const float> LoadedModel::Impl::tracedStep(EntryKind kind, const StepInputs &inputs,
+                                                     const TraceObserver &after) {
+  traceGroups(kind, std::vector<StepInputs>(limits.dataGroups, inputs), after);
   return logits_[0];
+}
+
+std::span<const std::span<const float>>
+LoadedModel::Impl::poisonedStep(EntryKind kind, std::span<const StepInputs> groups) {
+  ArenaPoison poison(*plan.root(), *plan.entry(toString(kind)));
+  for (const Rank &rank : ranks_)
+    poison.begin(rank.addresses.arena);
+  traceGroups(kind, groups, [&](const TracedCommand &command) {
+    for (const Rank &rank : ranks_)
+      poison.after(command.ordinal, rank.addresses.arena);
+  });
+  arenaHighWater = std::max(arenaHighWater, poison.highWater());
+  for (std::span<const float> logits : logits_)
+    requireNumbers(logits);
+  return logits_;
 }
 
 MemoryUse LoadedModel::Impl::memoryUse() const {
@@ -310,6 +413,18 @@ LoadedModel::stepGroups(EntryKind kind, std::span<const StepInputs> groups) {
 
 std::span<const uint32_t> LoadedModel::expertsHit() const {
   return impl_->expertsHit();
+}
+
+const GraphCapture &LoadedModel::graphs() const {
+  return impl_->graphs;
+}
+
+uint64_t LoadedModel::replays() const {
+  return impl_->replays;
+}
+
+uint64_t LoadedModel::arenaHighWater() const {
+  return impl_->arenaHighWater;
 }
 
 std::span<const float> LoadedModel::tracedStep(EntryKind kind, const StepInputs &inputs,

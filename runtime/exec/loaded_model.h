@@ -18,6 +18,9 @@ struct LoadOptions {
   bool countExperts = false;      ///< StepRunner::expertsHit
   uint32_t threads = 0;           ///< 0: one per processor
   uint64_t deviceMemoryBytes = 0; ///< of each device; 0: its share of the host's physical memory
+  /// Steps run command by command, and activations are poisoned as soon as nobody needs them
+  /// (arena_poison.h): for debugging.
+  bool poison = false;
 };
 
 class LoadedModel final : public StepRunner {
@@ -32,10 +35,11 @@ public:
   ~LoadedModel() override;
 
   const ModelLimits &limits() const override;
+  const GraphCapture &graphs() const override;
   /// Checks its inputs: see checkStepInputs. Runs all ranks; the logits of a group are those of its
   /// first rank. All groups take as many rows as the one with the most: what the others lack is
-  /// padding, which nothing that is asked for depends on. Allocates nothing after the first step of
-  /// each kind.
+  /// padding, which nothing that is asked for depends on. A step that a graph was captured for is
+  /// replayed. Allocates nothing after the first step of each kind and size.
   std::span<const std::span<const float>> stepGroups(EntryKind kind,
                                                      std::span<const StepInputs> groups) override;
   std::span<const uint32_t> expertsHit() const override;
@@ -44,6 +48,11 @@ public:
   /// (resolve.h).
   std::span<const float> tracedStep(EntryKind kind, const StepInputs &inputs,
                                     const TraceObserver &after);
+
+  /// Steps that were replayed so far.
+  uint64_t replays() const;
+  /// With LoadOptions::poison: the end of the highest byte of the arena that was ever written.
+  uint64_t arenaHighWater() const;
 
   const Plan &plan() const;
   uint32_t ranks() const;

@@ -83,53 +83,101 @@ static void addCount(const fb::Plan &plan, const fb::Operand &offsets, VinciKern
   buffers.insert(buffers.begin(), &counts.back());
 }
 
+namespace {
+
+/// Where a command went: which list, and its ordinal there.
+struct Place {
+  uint32_t list, ordinal;
+};
+
+/// Collects commands, in one list or in several that run one after another.
+class Resolver {
+public:
+  Resolver(const fb::Plan &plan, const Addresses &addresses, const StepDims &dims, bool inPieces)
+      : plan_(plan), addresses_(addresses), dims_(dims), inPieces_(inPieces) {}
+
+  std::vector<CommandList> resolve(const fb::Entry &entry) {
+    for (const fb::Call *call : *entry.calls()) {
+      // Within a body the waits are all the order there is; bodies follow one another.
+      lists_.back().barrier();
+      places_.clear();
+      for (const fb::Command *command : *plan_.bodies()->Get(call->body())->commands())
+        add(*call, *command);
+    }
+    return std::move(lists_);
+  }
+
+private:
+  void add(const fb::Call &call, const fb::Command &command);
+  /// What a command waits for in the list at hand: the lists before it have run.
+  void findWaits(const fb::Body &body, const fb::Command &command) {
+    waits_.clear();
+    for (uint32_t i = 0; i < command.wait_count(); ++i)
+      if (const Place &place = places_[body.waits()->Get(command.wait_first() + i)];
+          place.list + 1 == lists_.size())
+        waits_.push_back(place.ordinal);
+  }
+
+  const fb::Plan &plan_;
+  const Addresses &addresses_;
+  const StepDims &dims_;
+  const bool inPieces_;
+  std::vector<CommandList> lists_ = std::vector<CommandList>(1);
+  std::vector<Place> places_; ///< of the commands of the body
+  std::vector<void *> buffers_;
+  std::vector<uint32_t> waits_;
+};
+
+void Resolver::add(const fb::Call &call, const fb::Command &command) {
+  const fb::Body &body = *plan_.bodies()->Get(call.body());
+  const fb::Kernel &kernel = *plan_.kernels()->Get(command.kernel());
+  const bool apart = inPieces_ && kernel.op()->string_view() == "attention";
+  if (apart)
+    lists_.emplace_back();
+  CommandList &list = lists_.back();
+  buffers_.clear();
+  for (uint32_t i = 0; i < command.operand_count(); ++i)
+    buffers_.push_back(
+        addressOf(plan_, call, *body.operands()->Get(command.operand_first() + i), addresses_));
+  findWaits(body, command);
+  const fb::Collective *collective = kernel.collective();
+  const bool computes = !collective || computesFirst(kernel);
+  uint32_t ordinal = 0;
+  if (computes) {
+    const fb::TileRule &tiles = command.tiles();
+    VinciKernel code = addresses_.kernels[command.kernel()];
+    if (const auto output = expertOffsetsOf(kernel); output && addresses_.expertCounts) {
+      addCount(plan_, *body.operands()->Get(command.operand_first() + *output), code, *output,
+               *addresses_.expertCounts, buffers_);
+      code = countExperts;
+    }
+    ordinal =
+        list.add({code,
+                  buffers_,
+                  {VinciDim(tiles.symbol()), tiles.scale(), tiles.row_block(), tiles.columns()},
+                  &dims_},
+                 waits_);
+    waits_.assign(1, ordinal);
+  }
+  if (collective)
+    ordinal = list.add(resolveCollective(*collective, addresses_.groups[command.kernel()], buffers_,
+                                         computes ? Receive : Send, dims_),
+                       waits_);
+  places_.push_back({uint32_t(lists_.size() - 1), ordinal});
+  if (apart)
+    lists_.emplace_back();
+}
+
+} // namespace
+
 CommandList resolveEntry(const fb::Plan &plan, const fb::Entry &entry, const Addresses &addresses,
                          const StepDims &dims) {
-  CommandList list;
-  std::vector<void *> buffers;
-  std::vector<uint32_t> waits;
-  std::vector<uint32_t> ordinals; // in the list, of the commands of the body
-  for (const fb::Call *call : *entry.calls()) {
-    const fb::Body &body = *plan.bodies()->Get(call->body());
-    // Within a body the waits are all the order there is; bodies follow one another.
-    list.barrier();
-    ordinals.clear();
-    for (const fb::Command *command : *body.commands()) {
-      buffers.clear();
-      for (uint32_t i = 0; i < command->operand_count(); ++i)
-        buffers.push_back(
-            addressOf(plan, *call, *body.operands()->Get(command->operand_first() + i), addresses));
-      waits.clear();
-      for (uint32_t i = 0; i < command->wait_count(); ++i)
-        waits.push_back(ordinals[body.waits()->Get(command->wait_first() + i)]);
-      const fb::Kernel &kernel = *plan.kernels()->Get(command->kernel());
-      const fb::Collective *collective = kernel.collective();
-      const bool computes = !collective || computesFirst(kernel);
-      uint32_t ordinal = 0;
-      if (computes) {
-        const fb::TileRule &tiles = command->tiles();
-        VinciKernel code = addresses.kernels[command->kernel()];
-        if (const auto output = expertOffsetsOf(kernel); output && addresses.expertCounts) {
-          addCount(plan, *body.operands()->Get(command->operand_first() + *output), code, *output,
-                   *addresses.expertCounts, buffers);
-          code = countExperts;
-        }
-        ordinal =
-            list.add({code,
-                      buffers,
-                      {VinciDim(tiles.symbol()), tiles.scale(), tiles.row_block(), tiles.columns()},
-                      &dims},
-                     waits);
-        waits.assign(1, ordinal);
-      }
-      if (collective)
-        ordinal = list.add(resolveCollective(*collective, addresses.groups[command->kernel()],
-                                             buffers, computes ? Receive : Send, dims),
-                           waits);
-      ordinals.push_back(ordinal);
-    }
-  }
-  return list;
+  return std::move(Resolver(plan, addresses, dims, /*inPieces=*/false).resolve(entry).front());
+}
+
+std::vector<CommandList> resolvePieces(const fb::Plan &plan, const fb::Entry &entry,
+                                       const Addresses &addresses, const StepDims &dims) {
+  return Resolver(plan, addresses, dims, /*inPieces=*/true).resolve(entry);
 }
 
 } // namespace vinci

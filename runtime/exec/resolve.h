@@ -43,4 +43,9 @@ struct Addresses {
 CommandList resolveEntry(const fb::Plan &plan, const fb::Entry &entry, const Addresses &addresses,
                          const StepDims &dims);
 
+/// The same commands in lists to be run one after another: each attention by itself, and what lies
+/// before, between and after them.
+std::vector<CommandList> resolvePieces(const fb::Plan &plan, const fb::Entry &entry,
+                                       const Addresses &addresses, const StepDims &dims);
+
 } // namespace vinci

@@ -22,6 +22,18 @@ void checkRange(std::span<const int32_t> values, int64_t low, int64_t high, cons
 
 } // namespace
 
+CaptureForm captureOf(GraphMode mode, EntryKind kind) {
+  switch (kind) {
+  case EntryKind::Decode:
+    return captureOfDecodes(mode);
+  case EntryKind::Prefill:
+    return captureOfPrefills(mode);
+  case EntryKind::Score:
+    break;
+  }
+  return CaptureForm::None;
+}
+
 void checkStepInputs(EntryKind kind, const StepInputs &inputs, const ModelLimits &limits) {
   size_t tokens = inputs.tokenIds.size(), sequences = inputs.contextLens.size();
   if (tokens == 0 || tokens > limits.maxTokensPerStep)

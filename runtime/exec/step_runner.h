@@ -1,6 +1,7 @@
 // What can run the steps of a model: a loaded plan (loaded_model.h), or a toy in a test.
 #pragma once
 
+#include "runtime/device/graph_capture.h"
 #include "runtime/plan/entry_kind.h"
 
 #include <cstdint>
@@ -35,6 +36,9 @@ struct StepInputs {
   std::span<const int32_t> logitIndices; ///< Prefill only: tokens that logits are wanted for
 };
 
+/// How steps of this kind are captured in `mode`.
+CaptureForm captureOf(GraphMode mode, EntryKind kind);
+
 /// Throws Error on the first input that a step with these limits cannot take: whatever passes stays
 /// inside every buffer.
 void checkStepInputs(EntryKind kind, const StepInputs &inputs, const ModelLimits &limits);
@@ -46,6 +50,9 @@ public:
   virtual ~StepRunner() = default;
 
   virtual const ModelLimits &limits() const = 0;
+  /// The graphs that there are: a step of one of these sizes is replayed, if its kind is captured.
+  /// Score steps are not.
+  virtual const GraphCapture &graphs() const = 0;
   /// A step of all groups at once, as their ranks meet in it: `groups` has the inputs of each. A
   /// group may have no tokens, if another has some. The logits of each, [rows, vocabSize], valid
   /// until the next step. Rows: those of logitIndices, or one per token. Throws Error as

@@ -32,6 +32,7 @@ inline constexpr uint32_t maxStackCount = 65536;
 inline constexpr uint32_t maxMeshAxes = 8;
 inline constexpr uint32_t maxRanks = 65536;
 inline constexpr uint32_t maxPiecesPerWeight = 64;
+inline constexpr uint32_t maxGraphSizes = 4096;
 inline constexpr uint64_t maxInt32 = 0x7fffffff;
 inline constexpr uint64_t maxTiles = maxInt32;
 /// 64-bit words of ordering sets compared, and overlapping buffers looked at, per plan.

@@ -95,6 +95,24 @@ void verifyPrecision(const Context &context) {
                  toString(toDType(context.plan.model()->dtype())));
 }
 
+void verifyGraphs(const Context &context) {
+  const std::string where = "graphs";
+  const fb::Graphs *graphs = context.plan.graphs();
+  if (!graphs)
+    return;
+  context.requireEnum(graphs->mode(), where, "mode");
+  if (graphs->mode() == fb::GraphMode::None)
+    context.fail(where, "mode is None; a plan that captures nothing has no graphs");
+  const auto *sizes = context.require(graphs->sizes(), where, "sizes");
+  context.requireRange(sizes->size(), 1, maxGraphSizes, where, "the number of sizes");
+  uint64_t least = 1;
+  for (uint32_t size : *sizes) {
+    context.requireRange(size, least, context.plan.limits()->max_tokens_per_step(), where,
+                         "a size");
+    least = uint64_t(size) + 1;
+  }
+}
+
 void verifyBuffers(const Context &context) {
   const auto *buffers = context.require(context.plan.buffers(), "plan", "buffers");
   uint64_t arena = context.plan.arena_bytes();
@@ -223,6 +241,7 @@ void verifyModel(const Context &context) {
   verifyKvCache(context);
   verifyGeneration(context);
   verifyPrecision(context);
+  verifyGraphs(context);
 }
 
 void verifyMemory(const Context &context) {

@@ -65,12 +65,14 @@ public:
   std::vector<Result> run();
   /// Forgets all requests.
   void drop();
+  const GraphUse &graphUse() const { return graphUse_; }
 
 private:
   void admit();
   Group *roomFor(Sequence &sequence);
   void step();
   EntryKind planStep();
+  void padToGraph(EntryKind kind);
   void takeLogits(EntryKind kind, const Group &group, std::span<const float> logits);
   void generate(Sequence &sequence, std::span<const float> logits);
   void finish(Sequence &sequence, FinishReason reason);
@@ -78,6 +80,8 @@ private:
   StepRunner &model_;
   const ModelLimits limits_;
   const uint32_t prefillChunk_;
+  const std::function<void(const std::string &)> warning_;
+  GraphUse graphUse_;
   Sampler sampler_;
   std::vector<Group> groups_;
   std::vector<StepInputs> inputs_; ///< of each group
@@ -91,7 +95,8 @@ private:
 Engine::Impl::Impl(StepRunner &model, const EngineOptions &options)
     : model_(model), limits_(model.limits()),
       prefillChunk_(options.prefillChunk ? options.prefillChunk : limits_.maxTokensPerStep),
-      sampler_(limits_.vocabSize), groups_(limits_.dataGroups, Group(limits_)) {
+      warning_(options.warning), sampler_(limits_.vocabSize),
+      groups_(limits_.dataGroups, Group(limits_)) {
   if (prefillChunk_ > limits_.maxTokensPerStep)
     fail("a prefill chunk of {} tokens; legal: 1 to {} (max_tokens_per_step)", prefillChunk_,
          limits_.maxTokensPerStep);
@@ -182,6 +187,7 @@ void Engine::Impl::admit() {
 
 void Engine::Impl::step() {
   const EntryKind kind = planStep();
+  padToGraph(kind);
   inputs_.clear();
   for (const Group &group : groups_)
     inputs_.push_back(group.batch.inputs(kind));
@@ -217,6 +223,31 @@ EntryKind Engine::Impl::planStep() {
       allLogits |= sequence.request.onLogits && !onlyLast;
     }
   return allLogits ? EntryKind::Score : oneEach ? EntryKind::Decode : EntryKind::Prefill;
+}
+
+/// Rows of the padding come last, and nobody looks at their logits. The group with the most tokens
+/// is padded, and with it the others are.
+void Engine::Impl::padToGraph(EntryKind kind) {
+  const GraphCapture &graphs = model_.graphs();
+  if (captureOf(graphs.mode, kind) == CaptureForm::None)
+    return;
+  const bool decodes = kind == EntryKind::Decode;
+  StepBatch &batch = std::ranges::max_element(groups_, {}, [](const Group &group) {
+                       return group.batch.tokens();
+                     })->batch;
+  const uint32_t tokens = batch.tokens();
+  const auto size = graphs.sizeFor(tokens, decodes ? limits_.maxBatch : limits_.maxTokensPerStep);
+  if (size && batch.pad(*size, decodes)) {
+    ++graphUse_.replayed;
+    graphUse_.paddedTokens += *size - tokens;
+    return;
+  }
+  ++(decodes ? graphUse_.eagerDecodes : graphUse_.eagerPrefills);
+  if (decodes && graphUse_.eagerDecodes == 1 && warning_)
+    warning_(fmt::format("a decode of {} sequences is larger than the largest captured graph, {}: "
+                         "such steps are launched kernel by kernel; a larger --graph-batch-sizes "
+                         "captures them",
+                         tokens, graphs.sizes.back()));
 }
 
 void Engine::Impl::takeLogits(EntryKind kind, const Group &group, std::span<const float> logits) {
@@ -291,6 +322,10 @@ Engine::~Engine() = default;
 
 void Engine::submit(Request request) {
   impl_->submit(std::move(request));
+}
+
+const GraphUse &Engine::graphUse() const {
+  return impl_->graphUse();
 }
 
 std::vector<Result> Engine::run() {

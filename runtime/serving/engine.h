@@ -4,7 +4,9 @@
 // KV blocks for all that the request may become; so nothing that runs is ever interrupted. Where a
 // model runs in data-parallel groups, each with a batch and blocks of its own, a request goes to
 // the group with the fewest. Each step takes one token of every sequence that generates, and fills
-// up with chunks of prompts. A request's result does not depend on the others: kernels compute each
+// up with chunks of prompts. What the model's graph mode captures is padded to the size of a graph,
+// so that the graph can be replayed; what is larger than all of them is launched kernel by kernel,
+// and counted. A request's result does not depend on the others: kernels compute each
 // row alone, and sampling depends on seed and position only.
 #pragma once
 
@@ -67,6 +69,16 @@ struct Result {
 struct EngineOptions {
   /// At most so many tokens of a prompt per step; 0: max_tokens_per_step.
   uint32_t prefillChunk = 0;
+  /// Told once, if decodes are larger than the largest graph.
+  std::function<void(const std::string &)> warning;
+};
+
+/// How the steps so far were launched, of the kinds that the model's graph mode captures.
+struct GraphUse {
+  uint64_t replayed = 0;
+  uint64_t paddedTokens = 0;  ///< in these
+  uint64_t eagerDecodes = 0;  ///< decodes that no graph is large enough for
+  uint64_t eagerPrefills = 0; ///< steps with prompts that are larger, or have no room for padding
 };
 
 class Engine {
@@ -80,6 +92,7 @@ public:
   void submit(Request request);
   /// Serves everything that was submitted. The results are in the order of submission.
   std::vector<Result> run();
+  const GraphUse &graphUse() const;
 
 private:
   class Impl;

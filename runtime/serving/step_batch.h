@@ -18,6 +18,11 @@ public:
   void add(std::span<const int32_t> ids, uint32_t first, uint32_t count,
            std::span<const int32_t> blocks, bool wantLast);
 
+  /// Adds tokens up to `size` in all that nobody wants anything of: they are not cached, and come
+  /// after all others, each as a sequence of its own (`oneEach`) or together as one. True if there
+  /// is room for their sequences.
+  bool pad(uint32_t size, bool oneEach);
+
   uint32_t tokens() const { return uint32_t(tokenIds_.size()); }
   uint32_t sequences() const { return uint32_t(contextLens_.size()); }
   /// Valid until the next clear() or add().

@@ -31,7 +31,7 @@ class Run(VinciTest):
 
     def test_json_fields(self):
         report = self.report(AUSTEN, "--prompt", PROMPT, "--max-tokens", 8)
-        self.assertEqual(list(report), ["prompt_ids", "output_ids", "text", "finish_reason", "timing", "sampling", "ranks"])
+        self.assertEqual(list(report), ["prompt_ids", "output_ids", "text", "finish_reason", "timing", "sampling", "ranks", "graphs"])
         self.assertEqual(report["ranks"], 1)
         self.assertEqual(list(report["timing"]), ["load_ms", "prefill_ms", "decode_ms", "tokens_per_s"])
         self.assertEqual(list(report["sampling"]), ["temperature", "top_k", "top_p", "repetition_penalty", "seed", "max_tokens"])

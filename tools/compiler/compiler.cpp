@@ -10,6 +10,7 @@
 #include "runtime/exec/cpu_features.h"
 #include "tools/compiler/degrees.h"
 #include "tools/compiler/diagnostics.h"
+#include "tools/compiler/graphs.h"
 #include "tools/compiler/ir_dump.h"
 #include "tools/compiler/ir_file.h"
 #include "tools/compiler/ir_view.h"
@@ -143,8 +144,10 @@ CompileResult MlirCompiler::compile(const ImportRequest &request, const CompileO
   const DeploymentSpec &deployment = imported.resolved.deployment;
   mlir::MLIRContext context(mlir::MLIRContext::Threading::DISABLED);
   DiagnosticCollector diagnostics(context);
-  const auto module = buildModel(context, spec, buildOptions(spec, deployment, options));
+  BuildOptions build = buildOptions(spec, deployment, options);
   const ParallelDegrees degrees = resolveDegrees(options.degrees, deployment.parallel);
+  build.graphs = resolveGraphs(spec, deployment, build.limits, degrees, imported.findings);
+  const auto module = buildModel(context, spec, build);
   const bool sequenceParallel =
       resolveSequenceParallel(options, deployment.parallel, degrees, imported.findings);
   CompileResult result = finish(*module, degrees, sequenceParallel, options, diagnostics);
@@ -176,8 +179,7 @@ CompileResult MlirCompiler::compileIr(const fs::path &irFile, const CompileOptio
   try {
     CompileResult result = finish(*module, resolveDegrees(options.degrees, {}),
                                   options.sequenceParallel.value_or(false), options, diagnostics);
-    if (auto target =
-            (*module)->getAttrOfType<mlir::StringAttr>(llm::LlmDialect::targetAttrName))
+    if (auto target = (*module)->getAttrOfType<mlir::StringAttr>(llm::LlmDialect::targetAttrName))
       result.deployment.target = {target.str(), SourcePosition{irFile.string()},
                                   Authority::Deployment};
     return result;

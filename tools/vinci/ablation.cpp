@@ -85,7 +85,7 @@ std::filesystem::path weightsOf(const AblationRequest &request) {
 }
 
 Ablation::Ablation(const AblationRequest &request)
-    : request_(request), base_(subjectOf(request.model, request.set, request.compile)),
+    : request_(request), base_(subjectOf(request.model, request.compile)),
       stack_(stackFor(base_.deployment, request.stack)),
       costs_(deviceFor(base_.deployment, request.device)), ranks_(Mesh(*base_.plan.root()).ranks()),
       weights_(weightsOf(request)) {}
@@ -177,7 +177,7 @@ const Plan &Ablation::planWith(const std::string &passes) {
   auto found = plans_.find(passes);
   if (found == plans_.end())
     found = plans_
-                .emplace(passes, subjectOf(request_.model, request_.set, flagsWith(passes),
+                .emplace(passes, subjectOf(request_.model, flagsWith(passes),
                                            /*quiet=*/true)
                                      .plan)
                 .first;
@@ -193,8 +193,7 @@ ServingMetrics Ablation::serve(const Plan &plan, const DeploymentSpec &deploymen
 /// What the model generates after a few made-up ids, really computed.
 std::vector<int32_t> Ablation::generate(const std::string &passes) const {
   const CompileFlags flags = flagsWith(passes);
-  ImportRequest import = toImportRequest(findSource(request_.model).path, flags);
-  import.overrides = request_.set;
+  const ImportRequest import = toImportRequest(findSource(request_.model).path, flags);
   CompileResult compiled = compiler().compile(import, toCompileOptions(flags));
   const auto model =
       load({Plan::parse(std::move(compiled.plan), request_.model), weights_, {}}, {});

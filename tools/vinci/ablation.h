@@ -7,7 +7,6 @@ namespace vinci {
 
 struct AblationRequest {
   std::string model;
-  std::vector<std::string> set;
   CompileFlags compile;
   std::string device, stack;
   LoadSettings load;

@@ -12,7 +12,6 @@ namespace {
 struct CalibrateArguments {
   std::vector<std::string> logs;
   std::string model, output, stack, into, device, name;
-  std::vector<std::string> set;
   CompileFlags compile;
   ReportFormat format = ReportFormat::Text;
 };
@@ -54,7 +53,7 @@ static void calibrate(const CalibrateArguments &arguments) {
   std::vector<MeasuredRun> runs;
   for (const std::string &log : arguments.logs)
     runs.push_back(readResultTable(log));
-  const Subject subject = subjectOf(arguments.model, arguments.set, arguments.compile);
+  const Subject subject = subjectOf(arguments.model, arguments.compile);
   const CostModel costs(deviceFor(subject.deployment, arguments.device));
   const StackProfile stack = stackFor(subject.deployment, arguments.stack);
   Progress progress("simulating");
@@ -104,9 +103,6 @@ void addCalibrateCommand(CLI::App &app) {
                       "same software");
   command->add_option("--name", arguments->name,
                       "Of the written stack (default: that of the stack, with -fitted)");
-  command->add_option("--set", arguments->set,
-                      "A setting of the deployment in place of what its files say; may be "
-                      "repeated");
   command->add_option("--device", arguments->device,
                       "Specification of the device: a shipped one, FILE.yaml or FILE.ini (default: "
                       "the target's)");

@@ -3,6 +3,7 @@
 #include "runtime/weights/check_weights.h"
 #include "tools/vinci/commands.h"
 #include "tools/vinci/compiler_library.h"
+#include "tools/vinci/memory_advice.h"
 #include "tools/vinci/model_source.h"
 #include "tools/vinci/pass_report.h"
 #include "tools/vinci/plan_cache.h"
@@ -98,14 +99,19 @@ static void compile(const CompileArguments &arguments) {
          "this is a plan already; compile takes a model directory or IR");
   if (source.kind == SourceKind::Ir &&
       (!arguments.flags.target.empty() || !arguments.flags.serveFlags.empty() ||
-       arguments.flags.strict))
+       !arguments.flags.graphMode.empty() || !arguments.flags.graphSizes.empty() ||
+       !arguments.flags.set.empty() || arguments.flags.strict))
     fail(SourcePosition{source.path.string()},
-         "IR has its target and its limits in it; --target, --from-vllm-args and --strict go with "
-         "a model");
-  CompileResult result =
-      source.kind == SourceKind::Ir
-          ? compiler().compileIr(source.path, options)
-          : compiler().compile(toImportRequest(source.path, arguments.flags), options);
+         "IR has its target, its limits and its graphs in it; --target, --graph-mode, "
+         "--graph-batch-sizes, --set, --from-vllm-args and --strict go with a model");
+  CompileResult result;
+  if (source.kind == SourceKind::Ir) {
+    result = compiler().compileIr(source.path, options);
+  } else {
+    const ImportRequest request = toImportRequest(source.path, arguments.flags);
+    result = compiler().compile(request, options);
+    requireFits(request, options, result);
+  }
   for (const std::string &warning : result.warnings)
     fmt::print(stderr, "{}\n", warning);
   if (arguments.remarks)

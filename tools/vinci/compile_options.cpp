@@ -1,8 +1,10 @@
 #include "tools/vinci/compile_options.h"
+#include "runtime/device/graph_capture.h"
 #include "runtime/support/error.h"
 #include "tools/vinci/compiler_library.h"
 #include "tools/vinci/resources.h"
 
+#include <charconv>
 #include <fmt/ranges.h>
 
 namespace vinci {
@@ -10,7 +12,8 @@ namespace vinci {
 bool CompileFlags::any() const {
   return !dtype.empty() || !precision.empty() || cpu != "native" || maxSeqLen || maxTokensPerStep ||
          maxBatch || kvBlocks || blockSize || !serveFlags.empty() || !target.empty() ||
-         !passes.empty() || strict || degrees != RequestedDegrees() || sequenceParallel;
+         !passes.empty() || !graphMode.empty() || !graphSizes.empty() || !set.empty() || strict ||
+         degrees != RequestedDegrees() || sequenceParallel;
 }
 
 constexpr const char *group = "Compile options";
@@ -88,6 +91,22 @@ void addCompileFlags(CLI::App &command, CompileFlags &flags) {
                   "The NPU: host, 310p3, 910b3 or a3 (default: what the deployment says)")
       ->group(group);
   addPassesFlag(command, flags.passes);
+  command
+      .add_option("--graph-mode", flags.graphMode,
+                  "Steps that are captured as graphs: none, piecewise, full-decode-only, "
+                  "full-and-piecewise or full (default: what the deployment says, else none)")
+      ->group(group);
+  command
+      .add_option("--graph-batch-sizes", flags.graphSizes,
+                  "Tokens that a graph is captured for, as 1,2,4,8; smaller steps are padded "
+                  "(default: what the deployment says, else vLLM's sizes)")
+      ->group(group);
+  command
+      .add_option("--set", flags.set,
+                  "A setting of the deployment in place of what its files say: "
+                  "scheduler.max_prefill_seqs=1, or by the vendor's name, "
+                  "ScheduleConfig.maxPrefillBatchSize=1; may be repeated")
+      ->group(group);
   command
       .add_option("--from-vllm-args", flags.serveFlags,
                   "The flags of a vLLM serve command, as one text: limits, degrees, memory")
@@ -168,6 +187,24 @@ std::map<std::string, bool> parsePasses(std::string_view text) {
   return switches;
 }
 
+/// What is no list of sizes; the compiler knows what a step can have.
+static void checkGraphSizes(const CompileFlags &flags) {
+  const std::string &text = flags.graphSizes;
+  if (text.empty())
+    return;
+  int64_t before = 0;
+  for (size_t begin = 0, end = 0; begin <= text.size(); begin = end + 1) {
+    end = std::min(text.find(',', begin), text.size());
+    int64_t size = 0;
+    const auto [stop, error] = std::from_chars(text.data() + begin, text.data() + end, size);
+    if (error != std::errc() || stop != text.data() + end || size <= before || size > 65536)
+      fail("--graph-batch-sizes '{}': '{}' is no size; ascending integers from 1 to 65536 are "
+           "expected, as 1,2,4,8",
+           text, text.substr(begin, end - begin));
+    before = size;
+  }
+}
+
 CompileOptions toCompileOptions(const CompileFlags &flags) {
   CompileOptions options;
   if (!flags.dtype.empty()) {
@@ -185,6 +222,9 @@ CompileOptions toCompileOptions(const CompileFlags &flags) {
   if (std::find(std::begin(cpus), std::end(cpus), flags.cpu) == std::end(cpus))
     fail("--cpu '{}' is unknown; legal are native, avx2, avx512, avx512-vnni and amx", flags.cpu);
   options.cpu = flags.cpu;
+  if (!flags.graphMode.empty() && !parseGraphMode(flags.graphMode))
+    fail("--graph-mode '{}' is unknown; legal are {}", flags.graphMode, graphModeNames());
+  checkGraphSizes(flags);
   options.passes = parsePasses(flags.passes);
   options.maxSeqLen = flags.maxSeqLen;
   options.maxTokensPerStep = flags.maxTokensPerStep;
@@ -199,10 +239,16 @@ CompileOptions toCompileOptions(const CompileFlags &flags) {
 }
 
 ImportRequest toImportRequest(const std::filesystem::path &path, const CompileFlags &flags) {
-  return {.files = {path},
-          .serveFlags = flags.serveFlags,
-          .target = flags.target,
-          .strict = flags.strict};
+  ImportRequest request = {.files = {path},
+                           .serveFlags = flags.serveFlags,
+                           .target = flags.target,
+                           .overrides = flags.set,
+                           .strict = flags.strict};
+  if (!flags.graphMode.empty())
+    request.overrides.push_back("execution.graph_mode=" + flags.graphMode);
+  if (!flags.graphSizes.empty())
+    request.overrides.push_back("execution.graph_batch_sizes=[" + flags.graphSizes + "]");
+  return request;
 }
 
 static std::string canonicalText(const RequestedPrecision &precision) {
@@ -230,13 +276,13 @@ std::string canonicalText(const ImportRequest &request, const CompileOptions &op
   return fmt::format(
       "dtype={} precision={} cpu={} degrees={} sequence-parallel={} max-seq-len={} "
       "max-tokens-per-step={} "
-      "max-batch={} kv-blocks={} block-size={} target={} passes={} serve={} strict={}",
+      "max-batch={} kv-blocks={} block-size={} target={} passes={} serve={} set={} strict={}",
       options.dtype ? toString(*options.dtype) : "default", canonicalText(options.precision),
       options.cpu, degrees,
       options.sequenceParallel ? (*options.sequenceParallel ? "true" : "false") : "default",
       number(options.maxSeqLen), number(options.maxTokensPerStep), number(options.maxBatch),
       number(options.kvBlocks), number(options.blockSize), request.target, fmt::join(passes, ","),
-      request.serveFlags, request.strict);
+      request.serveFlags, fmt::join(request.overrides, ","), request.strict);
 }
 
 } // namespace vinci

@@ -20,6 +20,8 @@ struct CompileFlags {
   std::string serveFlags;
   std::string target;
   std::string passes;
+  std::string graphMode, graphSizes;
+  std::vector<std::string> set; ///< settings of the deployment, name=value
   RequestedDegrees degrees;
   std::optional<bool> sequenceParallel;
   bool strict = false;
@@ -39,12 +41,13 @@ void addPassesFlag(CLI::App &command, std::string &passes);
 /// is none of a pass that can be switched.
 std::map<std::string, bool> parsePasses(std::string_view text);
 
-/// Throws Error for a dtype, a precision, a cpu or a pass that does not exist, and for a dtype and
-/// a precision that contradict each other. Limits are checked by the compiler, which knows the
-/// model.
+/// Throws Error for a dtype, a precision, a cpu, a pass or a graph mode that does not exist, and
+/// for a dtype and a precision that contradict each other. Limits are checked by the compiler,
+/// which knows the model.
 CompileOptions toCompileOptions(const CompileFlags &flags);
 
-/// What to import for a model at `path`, a directory or a file.
+/// What to import for a model at `path`, a directory or a file. Graph flags and --set are overrides
+/// of its deployment.
 ImportRequest toImportRequest(const std::filesystem::path &path, const CompileFlags &flags);
 
 /// The options as one canonical line, for cache keys.

@@ -89,6 +89,7 @@ void Exploration::compile(int64_t tp, int64_t ep, const std::string &quant,
   CompileFlags flags;
   flags.target = request_.target;
   flags.passes = request_.passes;
+  flags.set = request_.set;
   flags.degrees.tp = flags.degrees.world = tp;
   if (ep > 1)
     flags.degrees.ep = ep;
@@ -97,8 +98,8 @@ void Exploration::compile(int64_t tp, int64_t ep, const std::string &quant,
   flags.maxBatch = std::min(std::ranges::min(space.batch), *flags.maxTokensPerStep);
   const size_t before = programs_.size();
   try {
-    Program &program = programs_.emplace_back(Program{
-        tp, ep, quant, subjectOf(path.string(), request_.set, flags, /*quiet=*/true), nullptr});
+    Program &program = programs_.emplace_back(
+        Program{tp, ep, quant, subjectOf(path.string(), flags, /*quiet=*/true), nullptr});
     DeploymentSpec &deployment = program.subject.deployment;
     deployment.memory.kvGib = deployment.memory.nonKvGib = deployment.memory.limitGib = {};
     deployment.execution.devices = {}; // as the memory's: of a deployment with other degrees
@@ -175,9 +176,9 @@ void Exploration::evaluate(Candidate &candidate) const {
   const Program &program = programs_[candidate.program];
   const MemoryBudget &memory = program.served->memory();
   const fb::Plan &plan = *program.subject.plan.root();
-  const ActivationBytes more = activationBytes(plan);
-  const double larger = double(more.at(uint64_t(candidate.chunk), uint64_t(candidate.batch))) -
-                        double(memory.activations);
+  const double larger =
+      double(activationBytes(plan, uint64_t(candidate.chunk), uint64_t(candidate.batch))) -
+      double(memory.activations);
   const double kvBytes = double(memory.kvCache) - std::max(0.0, larger);
   const double perToken = double(memory.kvCache) / double(memory.kvTokens);
   const double block = plan.kv_cache()->block_size();

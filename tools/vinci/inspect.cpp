@@ -3,6 +3,7 @@
 #include "tools/vinci/compiler_library.h"
 #include "tools/vinci/explain.h"
 #include "tools/vinci/inspect_plan.h"
+#include "tools/vinci/memory_advice.h"
 #include "tools/vinci/model_source.h"
 
 namespace vinci {
@@ -11,8 +12,9 @@ namespace {
 struct InspectArguments {
   std::string source;
   bool summary = false, ir = false, commands = false, kernels = false, assembly = false,
-       memory = false, weights = false;
-  std::string passes, explain;
+       memory = false, maxSeq = false, weights = false;
+  std::string explain;
+  CompileFlags compile;
   ReportFormat format = ReportFormat::Text;
 };
 } // namespace
@@ -24,16 +26,56 @@ static void printIr(const std::string &ir, ReportFormat format) {
     fmt::print("{}", ir);
 }
 
+/// The sections --memory and --max-seq of a plan on a device.
+static void addDeviceSections(Report &report, const InspectArguments &arguments,
+                              const PlanMemory &memory, const std::vector<std::string> &changes) {
+  if (arguments.memory)
+    report["device_memory"] = budgetReport(memory, changes);
+  if (arguments.maxSeq)
+    report["max_seq"] = longestSequenceReport(memory);
+}
+
+[[noreturn]] static void failWithoutDevice(const Source &source) {
+  fail(SourcePosition{source.path.string()},
+       "--max-seq asks for a device, but this is for the host; give a model an NPU with --target "
+       "(310p3, 910b3 or a3)");
+}
+
+/// What the model takes of its device, compiled with the flags, but for its kernels.
+static void inspectModelMemory(const Source &source, const InspectArguments &arguments) {
+  const ImportRequest request = toImportRequest(source.path, arguments.compile);
+  CompileOptions options = toCompileOptions(arguments.compile);
+  options.kernels = false;
+  const CompileResult result = compiler().compile(request, options);
+  for (const std::string &warning : result.warnings)
+    fmt::print(stderr, "{}\n", warning);
+  const Plan plan = Plan::parse(result.plan, source.path.string());
+  Report report = Report::object();
+  if (const DeviceSpec *device = deviceOf(result.deployment)) {
+    const PlanMemory memory(plan, result.deployment, *device, options.kvBlocks);
+    std::vector<std::string> changes;
+    if (arguments.memory && !memory.problem().empty())
+      changes = changesThatFit(request, options, result, memory);
+    addDeviceSections(report, arguments, memory, changes);
+  } else if (arguments.maxSeq) {
+    failWithoutDevice(source);
+  }
+  if (arguments.memory)
+    report["memory"] = planMemory(plan);
+  printReport(report, arguments.format);
+}
+
 static void inspectModel(const Source &source, const InspectArguments &arguments) {
-  if (arguments.commands || arguments.kernels || arguments.assembly || arguments.memory ||
-      !arguments.explain.empty())
+  if (arguments.commands || arguments.kernels || arguments.assembly || !arguments.explain.empty())
     fail(SourcePosition{source.path.string()},
-         "a model has no commands, kernels or memory yet; compile it, then inspect the plan "
-         "(of a model: --summary, --ir, --weights)");
+         "a model has no commands or kernels yet; compile it, then inspect the plan "
+         "(of a model: --summary, --ir, --weights, --memory, --max-seq)");
+  if (arguments.memory || arguments.maxSeq)
+    return inspectModelMemory(source, arguments);
   if (arguments.ir) {
     CompileOptions options;
-    options.passes = parsePasses(arguments.passes);
-    options.stopAfter = arguments.passes.empty() ? "import" : "fuse";
+    options.passes = parsePasses(arguments.compile.passes);
+    options.stopAfter = arguments.compile.passes.empty() ? "import" : "fuse";
     options.irLocations = false;
     return printIr(compiler().compile({.files = {source.path}}, options).ir, arguments.format);
   }
@@ -71,7 +113,7 @@ static void inspectModel(const Source &source, const InspectArguments &arguments
 
 static void inspectIr(const Source &source, const InspectArguments &arguments) {
   if (arguments.commands || arguments.kernels || arguments.assembly || arguments.memory ||
-      arguments.weights || !arguments.explain.empty())
+      arguments.maxSeq || arguments.weights || !arguments.explain.empty())
     fail(SourcePosition{source.path.string()},
          "IR has no commands, kernels, memory or weights of its own; "
          "compile it, then inspect the plan");
@@ -105,6 +147,11 @@ static void inspectPlan(const Source &source, const InspectArguments &arguments)
     report.update(explainCommand(plan, arguments.explain, arguments.format));
   if (arguments.kernels)
     report["kernels"] = planKernels(plan);
+  if (const auto *target = plan.root()->target();
+      const DeviceSpec *device = target ? findDeviceSpec(target->string_view()) : nullptr)
+    addDeviceSections(report, arguments, PlanMemory(plan, {}, *device), {});
+  else if (arguments.maxSeq)
+    failWithoutDevice(source);
   if (arguments.memory)
     report["memory"] = planMemory(plan);
   if (arguments.weights)
@@ -118,8 +165,15 @@ static void inspectPlan(const Source &source, const InspectArguments &arguments)
 
 static void inspect(const InspectArguments &arguments) {
   const Source source = findSource(arguments.source);
-  if (!arguments.passes.empty() && (source.kind != SourceKind::Model || !arguments.ir))
-    fail("--passes goes with a model and --ir");
+  const bool takesOptions =
+      source.kind == SourceKind::Model && (arguments.memory || arguments.maxSeq);
+  CompileFlags beyondPasses = arguments.compile;
+  beyondPasses.passes.clear();
+  if (!arguments.compile.passes.empty() && !takesOptions &&
+      (source.kind != SourceKind::Model || !arguments.ir))
+    fail("--passes goes with a model and --ir, --memory or --max-seq");
+  if (beyondPasses.any() && !takesOptions)
+    fail("compile options go with a model and --memory or --max-seq");
   switch (source.kind) {
   case SourceKind::Model:
     return inspectModel(source, arguments);
@@ -152,18 +206,22 @@ void addInspectCommand(CLI::App &app) {
   command->add_flag("--kernels", arguments->kernels, "A plan's kernels")->group(group);
   command->add_flag("--asm", arguments->assembly, "With --kernels: their machine code")
       ->group(group);
-  command->add_flag("--memory", arguments->memory, "A plan's arena, KV cache and constants")
+  command
+      ->add_flag("--memory", arguments->memory,
+                 "What a device's memory goes to; arena, KV cache and constants")
+      ->group(group);
+  command
+      ->add_flag("--max-seq", arguments->maxSeq,
+                 "The longest sequence on the device, and what binds it")
       ->group(group);
   command->add_flag("--weights", arguments->weights, "Tensors and how they are packed")
       ->group(group);
-  addPassesFlag(*command, arguments->passes);
-  command->get_option("--passes")
-      ->description("With --ir: the graph after the fusions, with passes switched as for compile")
-      ->group(group);
+  addCompileFlags(*command, arguments->compile);
   addFormatOption(*command, arguments->format);
   command->footer("Examples:\n"
                   "  vinci inspect models/austen-qwen3 --ir\n"
                   "  vinci inspect models/austen-qwen3 --ir --passes=-all,+fuse-swiglu\n"
+                  "  vinci inspect qwq-32b-mindie --memory --max-seq --set memory.device_gib=32\n"
                   "  vinci inspect austen.plan --commands\n"
                   "  vinci inspect austen.plan --explain decoder_layer:2\n"
                   "  vinci inspect austen.plan --kernels --asm --format json");

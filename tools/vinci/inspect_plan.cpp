@@ -1,10 +1,12 @@
 #include "tools/vinci/inspect_plan.h"
 
+#include "runtime/device/graph_capture.h"
 #include "runtime/plan/collectives.h"
 #include "runtime/plan/mesh.h"
 #include "tools/vinci/plan_text.h"
 
 #include <algorithm>
+#include <cmath>
 #include <fmt/ranges.h>
 
 namespace vinci {
@@ -14,6 +16,11 @@ static uint64_t totalWeightBytes(const fb::Plan *plan) {
   for (const fb::Weight *weight : *plan->weights())
     bytes += weight->bytes();
   return bytes;
+}
+
+/// In thousandths.
+static double toGib(uint64_t bytes) {
+  return std::round(double(bytes) / bytesPerGib * 1e3) / 1e3;
 }
 
 static uint64_t kvCacheBytes(const fb::Plan *plan) {
@@ -148,6 +155,13 @@ Report planSummary(const Plan &file) {
                    {"weight_bytes", totalWeightBytes(plan)},
                    {"arena_bytes", plan->arena_bytes()},
                    {"kv_cache_bytes", kvCacheBytes(plan)}};
+  if (plan->target() && plan->target()->size())
+    report["target"] = plan->target()->str();
+  if (const fb::Graphs *graphs = plan->graphs()) {
+    report["graph_mode"] = toString(GraphMode(graphs->mode()));
+    report["graph_batch_sizes"] =
+        std::vector<uint32_t>(graphs->sizes()->begin(), graphs->sizes()->end());
+  }
   if (plan->precision())
     report["precision"] = precisionReport(precisionOf(*plan->precision()));
   report["per_body"] = bodyRows(plan);
@@ -256,6 +270,43 @@ Report planMemory(const Plan &file) {
           {"weight_bytes", totalWeightBytes(plan)},
           {"arena", rows},
           {"constants", constants}};
+}
+
+Report budgetReport(const PlanMemory &memory, const std::vector<std::string> &changes) {
+  const MemoryBudget &budget = memory.budget();
+  Report rows = Report::array();
+  for (const auto &[what, bytes] : budget.rows())
+    rows.push_back({{"what", what}, {"bytes", bytes}, {"gib", toGib(bytes)}});
+  const uint64_t free = budget.capacity > budget.used() ? budget.capacity - budget.used() : 0;
+  rows.push_back({{"what", "free"}, {"bytes", free}, {"gib", toGib(free)}});
+  Report report = {{"device", budget.device},
+                   {"capacity_bytes", budget.capacity},
+                   {"used_bytes", budget.used()},
+                   {"fits", memory.problem().empty()},
+                   {"kv_blocks", budget.kvBlocks},
+                   {"kv_tokens", budget.kvTokens},
+                   {"kv_sequences", memory.kvSequences()},
+                   {"kv_rule", budget.rule}};
+  if (const std::string problem = memory.problem(); !problem.empty()) {
+    report["problem"] = problem;
+    report["changes_that_fit"] = changes;
+  }
+  if (!budget.warning.empty())
+    report["warning"] = budget.warning;
+  report["budget"] = rows;
+  return report;
+}
+
+Report longestSequenceReport(const PlanMemory &memory) {
+  Report rows = Report::array();
+  for (const PlanMemory::Bound &bound : memory.bounds())
+    rows.push_back({{"bound", bound.what}, {"tokens", bound.tokens}, {"why", bound.why}});
+  return {{"device", memory.budget().device},
+          {"longest_sequence", memory.longest().tokens},
+          {"bound_by", memory.longest().what},
+          {"longest_possible", memory.longest(/*compiled=*/false).tokens},
+          {"possible_bound_by", memory.longest(/*compiled=*/false).what},
+          {"bounds", rows}};
 }
 
 Report planWeights(const Plan &file) {

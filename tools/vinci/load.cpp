@@ -9,6 +9,8 @@ void addLoadFlags(CLI::App &command, LoadFlags &flags) {
   command.add_option("--model", flags.model,
                      "With a plan: the folder of its weights, or of packed ones, and tokenizer");
   command.add_option("--threads", flags.threads, "Worker threads (default: one per processor)");
+  command.add_flag("--poison", flags.poison, "Poison activations that nobody needs any more")
+      ->group("");
 }
 
 void checkLoadFlags(const LoadFlags &flags) {
@@ -21,6 +23,7 @@ std::unique_ptr<LoadedModel> load(ReadyPlan ready, const LoadFlags &flags, bool 
   LoadOptions loadOptions;
   loadOptions.countExperts = countExperts;
   loadOptions.threads = uint32_t(flags.threads.value_or(0));
+  loadOptions.poison = flags.poison;
   LoadedModel::requireMemory(ready.plan, loadOptions);
   const bool packed = Pack::arePacksIn(ready.modelDirectory);
   Progress progress(packed ? "reading weights" : "packing weights");

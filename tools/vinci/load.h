@@ -10,9 +10,10 @@
 
 namespace vinci {
 
-/// Adds --model and --threads.
+/// Adds --model, --threads and, for debugging and not in the help, --poison.
 struct LoadFlags {
   std::string model; ///< --model DIR
+  bool poison = false;
   std::optional<int64_t> threads;
 };
 void addLoadFlags(CLI::App &command, LoadFlags &flags);

@@ -1,6 +1,7 @@
 #include "tools/vinci/model_source.h"
 #include "runtime/support/error.h"
 #include "tools/vinci/compiler_library.h"
+#include "tools/vinci/memory_advice.h"
 #include "tools/vinci/plan_cache.h"
 #include "tools/vinci/resources.h"
 
@@ -102,6 +103,7 @@ static ReadyPlan compileModel(const Source &source, const CompileFlags &flags) {
   auto compileNow = [&] {
     const auto start = std::chrono::steady_clock::now();
     CompileResult result = compiler().compile(request, options);
+    requireFits(request, options, result);
     for (const std::string &warning : result.warnings)
       fmt::print(stderr, "{}\n", warning);
     const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - start;

@@ -124,8 +124,22 @@ static void checkPrefillChunk(const RunArguments &arguments, const fb::Limits *l
          *arguments.prefillChunk, limits->max_tokens_per_step());
 }
 
+static Report graphReport(const GraphCapture &graphs, const GraphUse &use) {
+  return {{"mode", toString(graphs.mode)},          {"batch_sizes", graphs.sizes},
+          {"replayed_steps", use.replayed},         {"padded_tokens", use.paddedTokens},
+          {"eager_decode_steps", use.eagerDecodes}, {"eager_prefill_steps", use.eagerPrefills}};
+}
+
+/// What is the same for all requests of a run.
+struct RunRecord {
+  double loadMs = 0;
+  uint32_t ranks = 0;
+  Report graphs;
+  const RunClock *clock = nullptr;
+};
+
 static Report resultReport(const Job &job, const Result &result, const Tokenizer *tokenizer,
-                           double loadMs, uint32_t ranks, const RunClock *clock) {
+                           const RunRecord &run) {
   Report text = nullptr;
   if (tokenizer)
     text = tokenizer->decode(result.outputIds, /*skipSpecialTokens=*/true);
@@ -134,27 +148,28 @@ static Report resultReport(const Job &job, const Result &result, const Tokenizer
                    {"text", text},
                    {"finish_reason", toString(result.finishReason)},
                    {"timing",
-                    {{"load_ms", loadMs},
+                    {{"load_ms", run.loadMs},
                      {"prefill_ms", result.timing.prefillMs},
                      {"decode_ms", result.timing.decodeMs},
                      {"tokens_per_s", result.timing.tokensPerS}}},
                    {"sampling", job.sampling.report},
-                   {"ranks", ranks}};
-  if (clock) {
-    report["virtual_timing"] = clock->timing(result);
-    report["clock"] = clock->summary();
+                   {"ranks", run.ranks},
+                   {"graphs", run.graphs}};
+  if (run.clock) {
+    report["virtual_timing"] = run.clock->timing(result);
+    report["clock"] = run.clock->summary();
   }
   return report;
 }
 
 static void printResults(const RunArguments &arguments, const std::vector<Job> &jobs,
                          const std::vector<Result> &results, const Tokenizer *tokenizer,
-                         double loadMs, uint32_t ranks, const RunClock *clock) {
+                         const RunRecord &run) {
   const bool batch = isBatch(arguments);
   if (arguments.format == ReportFormat::Json) {
     Report reports = Report::array();
     for (size_t i = 0; i < jobs.size(); ++i)
-      reports.push_back(resultReport(jobs[i], results[i], tokenizer, loadMs, ranks, clock));
+      reports.push_back(resultReport(jobs[i], results[i], tokenizer, run));
     return printReport(batch ? reports : reports.front(), ReportFormat::Json);
   }
   if (!batch) // streamed already
@@ -196,7 +211,10 @@ static void run(const RunArguments &arguments) {
 
   StepRecorder recorder(*model);
   Engine engine(clock ? static_cast<StepRunner &>(recorder) : *model,
-                {.prefillChunk = uint32_t(arguments.prefillChunk.value_or(0))});
+                {.prefillChunk = uint32_t(arguments.prefillChunk.value_or(0)),
+                 .warning = [](const std::string &message) {
+                   fmt::print(stderr, "warning: {}\n", message);
+                 }});
   for (size_t i = 0; i < jobs.size(); ++i) {
     Request request;
     request.id = i;
@@ -226,8 +244,9 @@ static void run(const RunArguments &arguments) {
     clock->print();
   if (!arguments.clock.trace.empty())
     clock->writeTrace(arguments.clock.trace, arguments.clock.traceSteps, results);
-  printResults(arguments, jobs, results, tokenizer, loadTime.count(), model->ranks(),
-               clock ? &*clock : nullptr);
+  printResults(arguments, jobs, results, tokenizer,
+               {loadTime.count(), model->ranks(), graphReport(model->graphs(), engine.graphUse()),
+                clock ? &*clock : nullptr});
 }
 
 void addRunCommand(CLI::App &app) {

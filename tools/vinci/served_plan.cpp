@@ -16,20 +16,18 @@ double round6(double value) {
   return std::round(value * 1e6) / 1e6;
 }
 
-Subject subjectOf(const std::string &model, const std::vector<std::string> &set,
-                  const CompileFlags &flags, bool quiet) {
+Subject subjectOf(const std::string &model, const CompileFlags &flags, bool quiet) {
   const Source source = findSource(model);
   const SourcePosition place{source.path.string()};
   if (source.kind == SourceKind::Ir)
     fail(place, "IR says nothing of how it is served; a model, a deployment or a plan is expected");
   if (source.kind == SourceKind::Plan) {
-    if (flags.any() || !set.empty())
+    if (flags.any())
       fail(place, "this plan is compiled already; compile options and --set go with a model or a "
                   "deployment");
     return {{}, Plan::open(source.path)};
   }
-  ImportRequest request = toImportRequest(source.path, flags);
-  request.overrides = set;
+  const ImportRequest request = toImportRequest(source.path, flags);
   CompileOptions options = toCompileOptions(flags);
   options.kernels = false;
   CompileResult result = compiler().compile(request, options);

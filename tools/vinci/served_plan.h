@@ -20,11 +20,9 @@ struct Subject {
   Plan plan;
 };
 
-/// A plan as it is, or a model or deployment compiled without kernels; `set` are settings in place
-/// of what files say. Warnings of the compiler go to stderr unless `quiet`. Throws Error for IR,
-/// and for compile options that come with a plan.
-Subject subjectOf(const std::string &model, const std::vector<std::string> &set,
-                  const CompileFlags &flags, bool quiet = false);
+/// A plan as it is, or a model or deployment compiled without kernels. Warnings of the compiler go
+/// to stderr unless `quiet`. Throws Error for IR, and for compile options that come with a plan.
+Subject subjectOf(const std::string &model, const CompileFlags &flags, bool quiet = false);
 
 /// What `name` stands for: a shipped specification, FILE.yaml, FILE.ini of a chip like the
 /// target's, or, if it is empty, the target's. Throws a usage Error if neither names an NPU.

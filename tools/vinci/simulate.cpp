@@ -11,7 +11,6 @@ namespace vinci {
 namespace {
 struct SimulateArguments {
   std::string model;
-  std::vector<std::string> set;
   std::string stack, device, trace, routing;
   bool ablate = false;
   LoadSettings load;
@@ -42,7 +41,6 @@ static std::optional<Routing> routingOf(const SimulateArguments &arguments) {
 static Report ablation(const SimulateArguments &arguments, bool tokens) {
   Progress progress("simulating");
   Report report = ablate({.model = arguments.model,
-                          .set = arguments.set,
                           .compile = arguments.compile,
                           .device = arguments.device,
                           .stack = arguments.stack,
@@ -64,7 +62,7 @@ static void printPage(const SimulateArguments &arguments, const ServedPlan &plan
 static void simulate(const SimulateArguments &arguments) {
   if (arguments.ablate && arguments.format != ReportFormat::Html)
     return printReport(ablation(arguments, /*tokens=*/true), arguments.format);
-  const Subject subject = subjectOf(arguments.model, arguments.set, arguments.compile);
+  const Subject subject = subjectOf(arguments.model, arguments.compile);
   const CostModel costs(deviceFor(subject.deployment, arguments.device));
   const ServedPlan plan(subject.deployment, subject.plan,
                         stackFor(subject.deployment, arguments.stack), costs, routingOf(arguments));
@@ -103,10 +101,6 @@ void addSimulateCommand(CLI::App &app) {
                    "A model directory, a file that says how a model is run, a plan, or the name of "
                    "a shipped model")
       ->required();
-  command->add_option("--set", arguments->set,
-                      "A setting of the deployment in place of what its files say: "
-                      "scheduler.max_prefill_seqs=1, or by the vendor's name, "
-                      "ScheduleConfig.maxPrefillBatchSize=1; may be repeated");
   command->add_option("--device", arguments->device,
                       "Specification of the device: a shipped one, FILE.yaml, or FILE.ini, CANN's "
                       "platform_config of a chip like the target (default: the target's)");

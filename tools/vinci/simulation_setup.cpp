@@ -1,6 +1,5 @@
 #include "tools/vinci/simulation_setup.h"
 
-#include "runtime/plan/mesh.h"
 #include "runtime/serving/scheduler_mindie.h"
 #include "runtime/serving/scheduler_vllm.h"
 #include "runtime/support/error.h"
@@ -11,38 +10,8 @@
 namespace vinci {
 namespace {
 
-constexpr double gib = double(uint64_t{1} << 30);
-
-uint64_t weightBytes(const fb::Plan &plan) {
-  uint64_t bytes = 0;
-  for (const fb::Weight *weight : *plan.weights())
-    bytes += weight->bytes();
-  return bytes;
-}
-
-/// As a device lays blocks out: without the padding of ours.
-KvGeometry geometryOf(const fb::Plan &plan) {
-  const fb::KvCache &cache = *plan.kv_cache();
-  return {.layers = cache.layers(),
-          .kvHeads = cache.num_key_value_heads(),
-          .headDim = cache.head_dim(),
-          .bytesPerElement = uint32_t(byteSize(toDType(cache.dtype()))),
-          .blockSize = cache.block_size()};
-}
-
-bool writesLogits(const fb::Body &body) {
-  return std::ranges::any_of(*body.operands(), [](const fb::Operand *operand) {
-    return operand->space() == fb::Space::Output;
-  });
-}
-
 std::string policyOf(const DeploymentSpec &deployment) {
   return deployment.scheduler.policy.valueOr("vllm");
-}
-
-/// "35.00 GiB".
-std::string gibText(double bytes) {
-  return fmt::format("{:.2f} GiB", bytes / gib);
 }
 
 MindieSettings mindieSettings(const DeploymentSpec &deployment) {
@@ -113,25 +82,6 @@ VllmSettings vllmSettings(const DeploymentSpec &deployment, const StackProfile &
 }
 
 } // namespace
-
-ActivationBytes activationBytes(const fb::Plan &plan) {
-  std::vector<bool> inLayers(plan.buffers()->size()), inHead(plan.buffers()->size());
-  for (const fb::Body *body : *plan.bodies()) {
-    std::vector<bool> &used = writesLogits(*body) ? inHead : inLayers;
-    for (const fb::Operand *operand : *body->operands())
-      if (operand->space() == fb::Space::Arena)
-        used[operand->index()] = true;
-  }
-  uint64_t layers = 0, perLogitRow = plan.model()->vocab_size() * sizeof(float);
-  for (uint32_t i = 0; i < inLayers.size(); ++i) {
-    const fb::Buffer *buffer = plan.buffers()->Get(i);
-    if (inLayers[i])
-      layers = std::max(layers, buffer->offset() + buffer->bytes());
-    else if (inHead[i])
-      perLogitRow += buffer->bytes() / plan.limits()->max_tokens_per_step();
-  }
-  return {double(layers) / plan.limits()->max_tokens_per_step(), double(perLogitRow)};
-}
 
 StackProfile stackFor(const DeploymentSpec &deployment, const std::string &name) {
   if (name.ends_with(".yaml"))
@@ -207,54 +157,12 @@ SimulationOptions simulationOptionsOf(const DeploymentSpec &deployment, const St
 
 MemoryBudget memoryBudgetOf(const DeploymentSpec &deployment, const Plan &plan,
                             const DeviceSpec &device, std::string &warning) {
-  const DeploymentSpec::Memory &settings = deployment.memory;
-  const double usable = device[Constant::MemoryUsable].value;
-  const double total =
-      settings.deviceGib ? *settings.deviceGib * gib : device[Constant::MemoryCapacity].value;
-  MemoryBudget budget;
-  budget.weights = weightBytes(*plan.root());
-  budget.activations =
-      activationBytes(*plan.root())
-          .at(plan.root()->limits()->max_tokens_per_step(), plan.root()->limits()->max_batch());
-  double capacity = settings.utilization ? total * *settings.utilization
-                    : settings.deviceGib ? total
-                                         : usable;
-  if (settings.limitGib)
-    capacity = std::min(capacity, *settings.limitGib * gib);
-  budget.capacity = uint64_t(capacity);
-  double left = capacity - double(budget.weights) - double(budget.activations);
-  budget.rule = fmt::format("{} of the device less weights and activations", gibText(capacity));
-  if (settings.kvGib && *settings.kvGib >= 0) {
-    left = *settings.kvGib * gib;
-    budget.rule = fmt::format("{} as the deployment says", gibText(left));
-  } else if (settings.nonKvGib) {
-    left = total * settings.utilization.valueOr(1) - *settings.nonKvGib * gib;
-    budget.rule = fmt::format("{} of the device less {} for all else",
-                              gibText(total * settings.utilization.valueOr(1)),
-                              gibText(*settings.nonKvGib * gib));
-  }
-  const uint64_t perBlock = geometryOf(*plan.root()).bytesPerBlock();
-  if (left >= double(perBlock)) {
-    budget.kvBlocks = uint32_t(std::min(left / double(perBlock), double(INT32_MAX)));
-  } else if (settings.kvGib && *settings.kvGib >= 0) {
-    fail("memory.kv_gib is {}, less than a block of the KV cache, {}", *settings.kvGib,
-         gibText(double(perBlock)));
-  } else if (settings.nonKvGib) {
-    // The published settings of one system come to less than nothing: to be told, not to fail on.
-    budget.kvBlocks = plan.root()->limits()->kv_blocks();
-    warning = fmt::format("the deployment's memory for the KV cache is {}: {}; the plan's {} "
-                          "blocks are used",
-                          gibText(left), budget.rule, budget.kvBlocks);
-    budget.rule = "the plan's blocks";
-  } else {
-    fail("the model does not fit {}: {} of weights and {} of activations leave {} of {} for the KV "
-         "cache, and a block takes {}; more ranks (--tp) or fewer tokens per step "
-         "(--max-tokens-per-step) are needed",
-         device.name, gibText(double(budget.weights)), gibText(double(budget.activations)),
-         gibText(left), gibText(capacity), gibText(double(perBlock)));
-  }
-  budget.kvCache = budget.kvBlocks * perBlock;
-  budget.kvTokens = uint64_t(budget.kvBlocks) * plan.root()->kv_cache()->block_size();
+  MemoryBudget budget = PlanMemory(plan, deployment, device).budget();
+  if (!budget.fits())
+    fail("{}; more ranks (--tp) or fewer tokens per step (--max-tokens-per-step) are needed, or "
+         "fewer KV blocks: `vinci compile` says which",
+         budget.problem);
+  warning = budget.warning;
   return budget;
 }
 
@@ -265,7 +173,7 @@ std::unique_ptr<Scheduler> schedulerOf(const DeploymentSpec &deployment, const S
   const MindieSettings settings = mindieSettings(deployment);
   KvPool pool{.deviceBlocks = memory.kvBlocks};
   if (settings.maxPreemptCount > 0)
-    pool.hostBlocks = geometryOf(*plan.root()).blocksIn(settings.cpuMemSize);
+    pool.hostBlocks = kvGeometryOf(*plan.root()).blocksIn(settings.cpuMemSize);
   return std::make_unique<MindieScheduler>(settings, pool, stack.batchBounds());
 }
 

@@ -8,6 +8,7 @@
 #include "runtime/serving/scheduler.h"
 #include "runtime/serving/simulation.h"
 #include "runtime/serving/stack_profile.h"
+#include "tools/vinci/plan_memory.h"
 
 #include <memory>
 #include <optional>
@@ -46,34 +47,8 @@ struct StepFilling {
 };
 StepFilling stepFillingOf(const DeploymentSpec &deployment, const StackProfile &stack);
 
-/// What the arena needs: as far as layers use it for each token of a step; logits and what the head
-/// needs for each sequence, as a server asks for no others.
-struct ActivationBytes {
-  double perToken = 0, perSequence = 0;
-
-  uint64_t at(uint64_t tokens, uint64_t sequences) const {
-    return uint64_t(perToken * double(tokens) + perSequence * double(sequences));
-  }
-};
-ActivationBytes activationBytes(const fb::Plan &plan);
-
-/// What one device's memory goes to; bytes.
-struct MemoryBudget {
-  uint64_t capacity = 0; ///< that the server may use
-  uint64_t weights = 0;
-  /// The plan's arena as far as layers use it, and logits for a full batch: the plan has room for
-  /// those of every token, which a server never asks for.
-  uint64_t activations = 0;
-  uint64_t kvCache = 0; ///< for whole blocks
-  uint32_t kvBlocks = 0;
-  uint64_t kvTokens = 0;
-  std::string rule; ///< how the cache's size comes about
-};
-
-/// By the deployment's rule: a size for the cache (MindIE's npuMemSize), one for everything else
-/// (vLLM_MODEL_MEMORY_USE_GB), a share of the device, or the device's usable memory. A rule that
-/// leaves nothing is reported through `warning`, and the plan's own blocks are taken. Throws Error
-/// if weights and activations do not fit, naming the sum.
+/// By the deployment's rule (runtime/device/memory_budget.h). A rule that leaves nothing is
+/// reported through `warning`. Throws Error if it does not fit, naming the sum.
 MemoryBudget memoryBudgetOf(const DeploymentSpec &deployment, const Plan &plan,
                             const DeviceSpec &device, std::string &warning);
 

@@ -324,6 +324,7 @@ TEST(PlanStepTimer, EstimatesEncloseTheMean) {
 class Recorded final : public StepRunner {
 public:
   const ModelLimits &limits() const override { return limits_; }
+  const GraphCapture &graphs() const override { return graphs_; }
   std::span<const std::span<const float>> stepGroups(EntryKind,
                                                      std::span<const StepInputs> groups) override {
     hit_.assign(1, uint32_t(groups[0].tokenIds.size()));
@@ -334,6 +335,7 @@ public:
 
 private:
   ModelLimits limits_;
+  GraphCapture graphs_;
   std::vector<uint32_t> hit_;
   std::vector<std::span<const float>> logits_ = {{}};
 };

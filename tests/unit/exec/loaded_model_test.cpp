@@ -289,6 +289,64 @@ TEST_F(Loaded, StepsDoNotAllocate) {
   }
 }
 
+TEST_F(Loaded, ReplayedGraphsHaveTheSameBits) {
+  const auto requests = [] {
+    std::vector<Request> requests;
+    for (int32_t i = 0; i < 5; ++i) {
+      requests.emplace_back();
+      requests.back().promptIds = someIds(size_t(1 + i * 5 % 11));
+      requests.back().promptIds[0] = i;
+      requests.back().maxTokens = uint32_t(4 + i);
+    }
+    return requests;
+  }();
+  const auto serve = [&](LoadedModel &model, GraphUse &use) {
+    Engine engine(model);
+    for (const Request &request : requests)
+      engine.submit(request);
+    std::vector<Ids> ids;
+    for (const Result &result : engine.run())
+      ids.push_back(result.outputIds);
+    use = engine.graphUse();
+    return ids;
+  };
+  for (const std::vector<uint32_t> &mesh : {std::vector<uint32_t>{}, {2}}) {
+    GraphUse use;
+    auto eager = load(planOf(mesh), {.threads = 2});
+    const std::vector<Ids> expected = serve(*eager, use);
+    EXPECT_EQ(eager->replays(), 0u);
+    for (fb::GraphMode mode : {fb::GraphMode::Piecewise, fb::GraphMode::FullDecodeOnly,
+                               fb::GraphMode::FullAndPiecewise, fb::GraphMode::Full}) {
+      auto model = load(plan(
+                            [&](fb::PlanT &plan) {
+                              plan.graphs = std::make_unique<fb::GraphsT>();
+                              plan.graphs->mode = mode;
+                              plan.graphs->sizes = {3, 8};
+                            },
+                            mesh),
+                        {.threads = 2});
+      EXPECT_EQ(serve(*model, use), expected) << int(mode);
+      EXPECT_GT(use.replayed, 0u);
+      EXPECT_GT(use.paddedTokens, 0u);
+      EXPECT_EQ(model->replays(), use.replayed) << int(mode);
+    }
+  }
+}
+
+TEST_F(Loaded, ThePlansArenaIsWhatAStepAtTheLimitsWrites) {
+  const Ids ids = someIds(8), positions = {0, 1, 2, 3, 4, 5, 6, 7}, start = {0, 8}, context = {8},
+            blocks = {0, 0, 0, 0};
+  const StepInputs inputs = {ids, positions, positions, start, context, blocks, positions};
+  for (const std::vector<uint32_t> &mesh : {std::vector<uint32_t>{}, {2}}) {
+    auto model = load(planOf(mesh), {.threads = 1});
+    auto poisoned = load(planOf(mesh), {.threads = 1, .poison = true});
+    const auto expected = model->step(EntryKind::Prefill, inputs);
+    const auto logits = poisoned->step(EntryKind::Prefill, inputs);
+    EXPECT_TRUE(std::ranges::equal(logits, expected));
+    EXPECT_EQ(poisoned->arenaHighWater(), poisoned->plan().root()->arena_bytes());
+  }
+}
+
 TEST_F(Loaded, TracedStepsHaveTheSameBits) {
   Ids ids = {3, 1, 7}, position = {0, 1, 2}, slot = {0, 1, 2}, start = {0, 3}, context = {3},
       blocks = {0, 0, 0, 0}, rows = {2, 0};

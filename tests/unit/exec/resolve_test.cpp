@@ -88,6 +88,37 @@ TEST(Resolve, EveryOperandBecomesAnAddress) {
   EXPECT_EQ(list.command(0).tiles.tiles(dims), 16u) << "ceil(5 * 2 / 3) * 4";
 }
 
+TEST(Resolve, PiecesEndAtAttention) {
+  fb::PlanT source = tables();
+  source.kernels[0]->op = "matmul";
+  source.kernels[1]->op = "attention";
+  source.bodies[0]->waits = {0, 1}; // the last command waits for both
+  source.bodies[0]->commands.back() =
+      fb::Command(0, 5, 1, 0, 2, 0, fb::TileRule(fb::Symbol::Tokens, 1, 1, 1));
+  flatbuffers::FlatBufferBuilder builder;
+  fb::FinishPlanBuffer(builder, fb::Plan::Pack(builder, &source));
+  const fb::Plan &plan = *fb::GetPlan(builder.GetBufferPointer());
+  std::byte arena[256], cache[1024];
+  int values[2];
+  Addresses addresses;
+  addresses.arena = arena;
+  addresses.kvCache = cache;
+  addresses.weights = addresses.inputs = {&values[0], &values[1]};
+  addresses.constants = addresses.outputs = {&values[0]};
+  addresses.kernels = {first, second};
+  StepDims dims;
+  const auto pieces = resolvePieces(plan, *plan.entries()->Get(0), addresses, dims);
+  // The first layer's commands, and those of the second up to its attention, in one piece.
+  std::vector<size_t> sizes;
+  for (const CommandList &piece : pieces)
+    sizes.push_back(piece.size());
+  EXPECT_EQ(sizes, (std::vector<size_t>{1, 1, 2, 1, 1}));
+  for (size_t i : {1, 3})
+    EXPECT_EQ(pieces[i].command(0).kernel, &second);
+  // What it waits for has run before the piece begins.
+  EXPECT_TRUE(pieces[2].waits(pieces[2].command(0)).empty());
+}
+
 TEST(Resolve, WhatComputesFirstBecomesTwoCommands) {
   fb::PlanT source = tables();
   source.mesh = {1};

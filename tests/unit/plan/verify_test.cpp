@@ -44,6 +44,11 @@ void addOrigins(PlanT &plan, uint32_t depth) {
     plan.debug[1]->origins.back()->depth = each;
   }
 }
+void setGraphs(PlanT &plan, fb::GraphMode mode, std::vector<uint32_t> sizes) {
+  plan.graphs = std::make_unique<fb::GraphsT>();
+  plan.graphs->mode = mode;
+  plan.graphs->sizes = std::move(sizes);
+}
 const fb::TileRule anyTiles(fb::Symbol::Tokens, 1, 4, 2);
 
 const Case modelCases[] = {
@@ -77,6 +82,24 @@ const Case modelCases[] = {
     {"MaxBatch", [](PlanT &p) { p.limits->max_batch = 9; },
      "limits: max_batch is 9, legal are 1 to 8"},
     {"KvBlocks", [](PlanT &p) { p.limits->kv_blocks = 0; }, "limits: kv_blocks is 0"},
+    {"GraphsNone", [](PlanT &p) { p.graphs = std::make_unique<fb::GraphsT>(); },
+     "graphs: mode is None"},
+    {"GraphsUnknown", [](PlanT &p) { setGraphs(p, fb::GraphMode(badEnum), {1}); },
+     "graphs: mode 99 is unknown"},
+    {"GraphsEmpty", [](PlanT &p) { setGraphs(p, fb::GraphMode::Full, {}); },
+     "graphs: the number of sizes is 0"},
+    {"GraphsLarge",
+     [](PlanT &p) {
+       setGraphs(p, fb::GraphMode::Full, {1, 9});
+     },
+     "graphs: a size is 9, legal are 2 to 8"},
+    {"GraphsZero", [](PlanT &p) { setGraphs(p, fb::GraphMode::Full, {0}); },
+     "graphs: a size is 0, legal are 1 to 8"},
+    {"GraphsOrder",
+     [](PlanT &p) {
+       setGraphs(p, fb::GraphMode::Full, {2, 2});
+     },
+     "graphs: a size is 2, legal are 3 to 8"},
     {"NoKvCache", [](PlanT &p) { p.kv_cache.reset(); }, "plan: kv_cache is absent"},
     {"KvLayers", [](PlanT &p) { p.kv_cache->layers = 0; }, "kv_cache: layers is 0"},
     {"BlockSize", [](PlanT &p) { p.kv_cache->block_size = 24; },

@@ -184,6 +184,63 @@ TEST(Engine, FewKvBlocksOnlyQueueAndAllComeBack) {
     EXPECT_EQ(step.sequences, 1u);
 }
 
+TEST(Engine, StepsArePaddedToTheGraphsAndNobodyNotices) {
+  const std::vector<Request> requests = manyRequests();
+  ToyModel plain(smallLimits());
+  const std::vector<Result> expected = serve(plain, requests);
+  for (GraphMode mode : {GraphMode::Piecewise, GraphMode::FullDecodeOnly,
+                         GraphMode::FullAndPiecewise, GraphMode::Full}) {
+    ToyModel model(smallLimits());
+    model.captured = {mode, {2, 4, 12}};
+    const std::vector<Result> results = serve(model, requests);
+    for (size_t i = 0; i < results.size(); ++i)
+      EXPECT_EQ(results[i].outputIds, expected[i].outputIds) << toString(mode) << ", request " << i;
+    ASSERT_EQ(model.steps.size(), plain.steps.size());
+    for (size_t i = 0; i < model.steps.size(); ++i) {
+      const size_t tokens = plain.steps[i].tokens;
+      const bool decode = plain.steps[i].kind == EntryKind::Decode;
+      const size_t next = tokens <= 2 ? 2 : tokens <= 4 ? 4 : tokens <= 12 ? 12 : tokens;
+      const bool padded = captureOf(mode, plain.steps[i].kind) != CaptureForm::None &&
+                          (decode || plain.steps[i].sequences < 4);
+      EXPECT_EQ(model.steps[i].tokens, padded ? next : tokens) << toString(mode) << ", step " << i;
+      EXPECT_EQ(model.steps[i].kind, plain.steps[i].kind);
+    }
+  }
+}
+
+TEST(Engine, DecodesBeyondTheLargestGraphAreToldAndCounted) {
+  ToyModel model(smallLimits());
+  model.captured = {GraphMode::FullDecodeOnly, {1, 2}};
+  std::vector<std::string> warnings;
+  Engine engine(model, {.warning = [&](const std::string &text) { warnings.push_back(text); }});
+  for (int32_t i = 0; i < 4; ++i)
+    engine.submit(request({i + 1}, uint32_t(3 + i)));
+  std::vector<Result> results = engine.run();
+  for (int32_t i = 0; i < 4; ++i)
+    EXPECT_EQ(results[size_t(i)].outputIds, greedy({i + 1}, size_t(3 + i)));
+  // Prompts of one token are decodes: three steps of four, then of three, two and one.
+  EXPECT_EQ(engine.graphUse().eagerDecodes, 4u);
+  EXPECT_EQ(engine.graphUse().replayed, 2u);
+  EXPECT_EQ(engine.graphUse().paddedTokens, 0u);
+  EXPECT_EQ(engine.graphUse().eagerPrefills, 0u);
+  EXPECT_EQ(warnings, std::vector<std::string>(
+                          1, "a decode of 4 sequences is larger than the largest captured graph, "
+                             "2: such steps are launched kernel by kernel; a larger "
+                             "--graph-batch-sizes captures them"));
+}
+
+TEST(Engine, APromptWithoutRoomForPaddingIsLaunchedAsItIs) {
+  ModelLimits limits = smallLimits();
+  limits.maxBatch = 1;
+  ToyModel model(limits);
+  model.captured = {GraphMode::Full, {1, 8}};
+  Engine engine(model);
+  engine.submit(request({1, 2, 3}, 2));
+  EXPECT_EQ(engine.run()[0].outputIds, greedy({1, 2, 3}, 2));
+  EXPECT_EQ(engine.graphUse().eagerPrefills, 1u);
+  EXPECT_EQ(engine.graphUse().replayed, 1u);
+}
+
 TEST(Engine, AnEosIdEndsARequestAndIsPartOfIt) {
   Ids expected = greedy({8, 9}, 6);
   ASSERT_EQ(std::ranges::count(expected, expected[3]), 1);

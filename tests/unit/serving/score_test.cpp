@@ -91,12 +91,14 @@ TEST(Score, SurvivesLargeLogits) {
   class Flat final : public StepRunner {
   public:
     const ModelLimits &limits() const override { return limits_; }
+    const GraphCapture &graphs() const override { return graphs_; }
     std::span<const std::span<const float>>
     stepGroups(EntryKind, std::span<const StepInputs> groups) override {
       ofGroup_ = std::span(logits_).first(groups[0].tokenIds.size() * 2);
       return {&ofGroup_, 1};
     }
     ModelLimits limits_ = {2, 4, 4, 1, 1, 4};
+    GraphCapture graphs_;
     std::vector<float> logits_ = std::vector<float>(8, 1e6f);
     std::span<const float> ofGroup_;
   } model;

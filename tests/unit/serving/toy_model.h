@@ -16,6 +16,7 @@ public:
   explicit ToyModel(ModelLimits limits);
 
   const ModelLimits &limits() const override { return limits_; }
+  const GraphCapture &graphs() const override { return captured; }
   std::span<const std::span<const float>> stepGroups(EntryKind kind,
                                                      std::span<const StepInputs> groups) override;
 
@@ -27,6 +28,7 @@ public:
     size_t tokens, sequences; ///< of all groups
   };
   std::vector<Step> steps; ///< all so far
+  GraphCapture captured;   ///< nothing, unless a test says so
 
 private:
   struct Group {

@@ -121,7 +121,7 @@ module attributes {llm.limits = #llm.limits<max_seq_len = 8, max_tokens_per_step
 
 // -----
 
-// expected-error@+1 {{has the unknown attribute 'llm.mode'; the llm dialect defines llm.model, llm.limits, llm.precision, llm.mesh, llm.target, llm.phase}}
+// expected-error@+1 {{has the unknown attribute 'llm.mode'; the llm dialect defines llm.model, llm.limits, llm.precision, llm.mesh, llm.target, llm.phase, llm.graphs}}
 module attributes {llm.mode = 1} {}
 
 // -----
@@ -182,3 +182,38 @@ llm.body @b() {
   %c = llm.kv_cache : !llm.kv_cache<2x1xf32>
   llm.return
 }
+
+// -----
+
+// expected-error@+1 {{attribute 'llm.graphs' must be {mode = "...", sizes = array<i64: ...>}}}
+module attributes {llm.graphs = "full"} {}
+
+// -----
+
+// expected-error@+1 {{attribute 'llm.graphs' must be}}
+module attributes {llm.graphs = {mode = "full", sizes = array<i64: 1>, more = 1}} {}
+
+// -----
+
+// expected-error@+1 {{has the mode "none"; legal are none, piecewise, full-decode-only, full-and-piecewise and full, where none is said by no attribute}}
+module attributes {llm.graphs = {mode = "none", sizes = array<i64: 1>}} {}
+
+// -----
+
+// expected-error@+1 {{has the mode "some"; legal are none, piecewise}}
+module attributes {llm.graphs = {mode = "some", sizes = array<i64: 1>}} {}
+
+// -----
+
+// expected-error@+1 {{has no sizes; one at least is captured}}
+module attributes {llm.graphs = {mode = "full", sizes = array<i64>}} {}
+
+// -----
+
+// expected-error@+1 {{has the size 0 after 0; sizes ascend from 1 to 2147483647}}
+module attributes {llm.graphs = {mode = "full", sizes = array<i64: 0>}} {}
+
+// -----
+
+// expected-error@+1 {{has the size 4 after 4; sizes ascend from 1 to 2147483647}}
+module attributes {llm.graphs = {mode = "full", sizes = array<i64: 1, 4, 4>}} {}
