@@ -1,8 +1,7 @@
 """`vinci convert` and `vinci quantize`: what they write is read, run, and as good as it should be.
 
-Losses are over TOKENS tokens of the validation text; calibration reads others of it. Measured when this was written, as
-differences from the float model: dynamic and static W8A8 of the three models, and of the one with outliers, are in
-docs/user-guide.md. Without rotation outliers cost more than OUTLIER_LOSS, however the norms stand.
+Losses are over TOKENS tokens of the validation text, calibration reads others of it. Over 600 tokens the three models lost at most
+0.01 either way, with outliers of scale 64 static W8A8 lost 0.07, of scale 256 it lost 3.7, and rotated 0.03: docs/user-guide.md.
 """
 import json
 import pathlib
