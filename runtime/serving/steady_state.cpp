@@ -59,7 +59,9 @@ SteadyState steadyState(StepTimer &timer, const SteadyLoad &load) {
   const double own = std::max(0.0, gaps - double(steps) * others) / running;
   const double arrival = prompt + own * decode; // from one to the next
   const double life = arrival * load.clients;
-  double decoding = life - prompt - (own > 0 ? decode : prompt / steps) / 2;
+  // A client that is not alone waits for the step that is under way.
+  const double wait = load.clients == 1 ? 0 : (own > 0 ? decode : prompt / steps) / 2;
+  double decoding = life - prompt - wait;
   if (own == 0 || decoding < 0) // prompts are all that the device does; clients queue for it
     decoding = std::min(life - prompt, gaps * prompt / steps);
 

@@ -131,11 +131,8 @@ class Simulate(VinciTest):
         for key, row in rows.items():
             self.assertLessEqual(row["step_percent"], rows["everything", "off"]["step_percent"], key)
         self.assertGreater(rows["everything", "off"]["step_percent"], rows["graph_mode", "none"]["step_percent"])
-        # A host that plans a step ahead may be late; one that does not may not.
+        # A host that plans a step ahead may be late; test_hosts_that_are_late has one that does not.
         self.assertIn("cpu_binding off", ablation["without_effect"])
-        without = self.report(W8A8, "--requests", 32, "--output-len", "fixed:64", "--set", "execution.async_scheduling=false", "--ablate")
-        rows = {(row["what"], row["to"]): row for row in without["ablation"]}
-        self.assertGreater(rows["cpu_binding", "off"]["step_percent"], 0)
 
     def test_ablation_changes_no_token(self):
         ablation = self.report(MODELS / "austen-qwen3-moe", "--target", "910b3", "--input-len", "fixed:32", "--output-len", "fixed:16",
@@ -262,7 +259,7 @@ class Simulate(VinciTest):
                 ((MINDIE, "--set", "npuMemSize=0"), 1, "memory.kv_gib is 0, less than a block of the KV cache, 0.01 GiB"),
                 ((MINDIE, "--rate", "1", "--concurrency", "2"), 2, "--concurrency excludes --rate"),
                 ((MINDIE, "--format", "xml"), 1, "'xml' is not a report format; legal are text, json and html"),
-                ((MINDIE, "--ablate", "--trace", "t.json"), 2, "--trace excludes --ablate"),
+                ((MINDIE, "--ablate", "--trace", "t.json"), 2, "--ablate excludes --trace"),
                 ((MINDIE, "--input-len", "fixed:0"), 1, "--input-len")):
             with self.subTest(arguments=arguments):
                 result = vinci("simulate", *arguments)

@@ -53,7 +53,7 @@ TEST(Metrics, AsJson) {
       R"("largest_gap_ms":{"mean":25.0,"p50":25.0,"p75":25.0,"p90":25.0,"p99":25.0,"max":25.0},)"
       R"("max_gap_ms":25.0,"output_tokens_per_s":38.461538,)"
       R"("output_tokens_per_s_per_request":40.0,"requests_per_s":15.384615,"elapsed_s":0.13,)"
-      R"("step_ms":25.0,"step_batch":1,"host_bound_share":0.12,)"
+      R"("step_ms":25.0,"step_batch":1,"host_bound_share":0.12,"collective_skew_us":null,)"
       R"("counters":{"submitted":2,"refused":0,"truncated":0,"finished":2,"most_running":2,)"
       R"("most_kv_blocks":4,"waited_for_blocks":0,"stalls":0,"recomputed":0,)"
       R"("recomputed_tokens":0,"swapped_out":0,"swapped_in":0,"prefix_tokens_asked":0,)"

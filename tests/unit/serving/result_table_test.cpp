@@ -79,15 +79,15 @@ TEST(ResultTable, EveryMistakeHasItsPlace) {
             "run.txt:7:17: error: InputTokens has min 25, average 60.89, P75 71, P90 87.2, P99 "
             "110.05 and max 100, which do not rise");
   EXPECT_EQ(with("Failed | 0(", "Failed | 3("),
-            "run.txt:26:12: error: 3 requests failed; a run without failures is expected");
+            "run.txt:24:12: error: 3 requests failed; a run without failures is expected");
   EXPECT_EQ(with("Concurrency | 10", "Concurrency | 2.5"),
-            "run.txt:29:17: error: Concurrency is 2.5; a whole number from 1 to 1000000000 is "
+            "run.txt:27:17: error: Concurrency is 2.5; a whole number from 1 to 1000000000 is "
             "expected");
   EXPECT_EQ(errorWith("evalscope.txt", "| Total requests  ", "| Requests  "),
             "run.txt: error: the table has no row Total requests");
   EXPECT_EQ(errorWith("evalscope.txt", "Failed requests                   |     0.0000",
                       "Failed requests                   |     2.0000"),
-            "run.txt:14:43: error: 2.0000 requests failed; a run without failures is expected");
+            "run.txt:13:43: error: 2.0000 requests failed; a run without failures is expected");
   const std::string legal =
       "; the tables of MindIE's benchmark (rows FirstTokenTime, DecodeTime, …) or evalscope's "
       "summary (Average time to first token (s), …) are expected";
