@@ -170,12 +170,14 @@ std::vector<CatalogueEntry> makeCatalogue() {
   return {
       {"embedding",
        "embedding",
-       {dtype, {"hidden", Size}, {"vocab", Size, 1, int64_t{1} << 31}, sharded},
+       {dtype, {"hidden", Size}, {"vocab", Size, 1, int64_t{1} << 31}, sharded, {"rows", Rows}},
        {"out"},
        {"token_ids", "table", "start"},
        {{"start", "sharded"}},
        none,
-       [](const KernelSpec &s) { return rowTiles(VINCI_DIM_TOKENS, 1, size(s, "hidden")); }},
+       [](const KernelSpec &s) {
+         return rowTiles(s.rows().symbol, s.rows().scale, size(s, "hidden"));
+       }},
       {"gather_rows",
        "embedding",
        {dtype, n},

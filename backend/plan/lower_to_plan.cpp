@@ -215,8 +215,10 @@ void Lowering::lowerLimits() {
   auto model = module_->getAttrOfType<llm::ModelAttr>(llm::LlmDialect::modelAttrName);
   plan_.model->num_key_value_heads =
       uint32_t(model.getNumKeyValueHeads().value_or(type.getHeads()));
-  if (llm::MeshAttr mesh = llm::findMesh(module_))
+  if (llm::MeshAttr mesh = llm::findMesh(module_)) {
     plan_.mesh = axesOf(mesh.getAxes());
+    plan_.data_axes = axesOf(mesh.getData());
+  }
   cache->head_dim = uint32_t(type.getHeadDim());
   cache->dtype = dtypeOf(type.getElementType());
   cache->bytes_per_block = uint64_t(npu::kvBytesPerBlock(type, attr));

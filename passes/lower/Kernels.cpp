@@ -126,7 +126,6 @@ constexpr llm::Symbol Tokens = llm::Symbol::Tokens;
 
 FailureOr<Kernel> kernel(llm::EmbeddingOp op) {
   return KernelBuilder(op)
-      .rowsPer(Tokens, op.getTokenIds())
       .writes(op.getResult())
       .reads(op.getTokenIds())
       .readsWeight(op.getTable())
@@ -134,6 +133,7 @@ FailureOr<Kernel> kernel(llm::EmbeddingOp op) {
       .dtype(op.getTable())
       .set("hidden", size(op.getTable(), 1))
       .set("vocab", size(op.getTable(), 0))
+      .set("rows", llm::toString(shape(op.getTokenIds())[0]))
       .build();
 }
 

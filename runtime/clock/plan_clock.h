@@ -8,19 +8,32 @@
 #pragma once
 
 #include "runtime/device/cost_model.h"
+#include "runtime/device/routing.h"
 #include "runtime/plan/entry_kind.h"
 #include "runtime/plan/plan.h"
 
+#include <array>
 #include <functional>
 #include <optional>
 #include <vector>
 
 namespace vinci {
 
+/// How much of a weight is fetched into L2 while what comes before it leaves the memory alone; 0:
+/// nothing.
+struct PrefetchShares {
+  double qkv = 0, o = 0;
+  double gateUp = 0; ///< of experts, in steps of at least `gateUpTokens`
+  static constexpr uint64_t gateUpTokens = 96;
+};
+
 struct ClockOptions {
   Expansion expansion = Expansion::Host;
+  PrefetchShares prefetch = {};
+  /// Where a step does not say which experts were hit.
+  Routing routing = {};
   /// The device of each rank in a machine that is filled from 0 on; empty: rank r on device r.
-  std::vector<uint32_t> devices;
+  std::vector<uint32_t> devices = {};
 };
 
 /// Of all calls of one step.
@@ -36,9 +49,27 @@ struct StepTimes {
   double deviceUs = 0; ///< of the critical path
   double deviceP10 = 0, deviceP90 = 0;
   double hostUs = 0; ///< launching everything
+  double hostP10 = 0, hostP90 = 0;
   uint64_t launches = 0;
+  double prefetchedBytes = 0; ///< of weights, in L2 before they are needed
 
   double us() const { return deviceUs > hostUs ? deviceUs : hostUs; }
+};
+
+/// Times of commands as they were last asked for: steps of a run differ in little but their
+/// lengths. Of one clock; no result depends on it.
+class TimeMemo {
+  friend class PlanClock;
+
+  struct Entry {
+    uint64_t rows = 0, sumRows = 0;
+    uint32_t hit = 0;
+    LaunchMode mode = LaunchMode::Graph;
+    double cachedBytes = 0;
+    OpTime time; ///< us is 0: nothing is known
+  };
+  static constexpr size_t ways = 8; ///< of a command, by rows and experts
+  std::vector<std::vector<std::array<Entry, ways>>> bodies_;
 };
 
 class PlanClock {
@@ -48,7 +79,7 @@ public:
   PlanClock(const Plan &plan, const CostModel &model, ClockOptions options = {});
 
   /// Throws Error if the device cannot run a command, such as a product in bfloat16 on a 310P3.
-  StepTimes time(EntryKind entry, const StepRecord &step) const;
+  StepTimes time(EntryKind entry, const StepRecord &step, TimeMemo *memo = nullptr) const;
   /// The same by command, in the order of first calls.
   std::vector<CommandTime> commands(EntryKind entry, const StepRecord &step) const;
 
@@ -65,24 +96,35 @@ private:
     Cost cost;
     CommandContext context;
     std::optional<Cost> sum; ///< of a product that sums its parts among ranks
+    double prefetch = 0;     ///< share of the weight that may be fetched ahead
   };
   struct Body {
     std::vector<TimedCommand> commands;
-    bool isMoe = false; ///< depends on the experts hit in its layer
+    bool isMoe = false; ///< has a routing of its own
+    bool isOneStream = true;
   };
   struct BodyTime {
-    double us = 0, p10 = 0, p90 = 0;
+    double us = 0, p10 = 0, p90 = 0, prefetchedBytes = 0;
     std::vector<OpTime> commands;
   };
 
-  BodyTime timeOf(const Body &body, const fb::Body &table, const StepRecord &step,
-                  uint32_t moeLayer) const;
-  OpTime timeOf(const TimedCommand &command, const StepRecord &step, uint32_t moeLayer) const;
+  BodyTime timeOf(size_t body, const StepRecord &step, uint32_t moeLayer, TimeMemo *memo) const;
+  OpTime timeOf(const TimedCommand &command, const StepRecord &step,
+                const CommandContext &context) const;
+  /// That, if `entry` has it already; null: it has no place for such a command.
+  OpTime timeOf(const TimedCommand &command, const StepRecord &step, const CommandContext &context,
+                std::array<TimeMemo::Entry, TimeMemo::ways> *entry) const;
+  /// What the command's experts and its layer's routing come to.
+  CommandContext contextOf(const TimedCommand &command, const StepRecord &step,
+                           uint32_t moeLayer) const;
+  double prefetchedBytes(const TimedCommand &command, const StepRecord &step, double window) const;
   /// Calls `visit(call, time)` for each call of the entry.
-  template <typename Visit> void forEachCall(EntryKind entry, StepRecord step, Visit visit) const;
+  template <typename Visit>
+  void forEachCall(EntryKind entry, StepRecord step, TimeMemo *memo, Visit visit) const;
 
   const Plan &plan_;
   const CostModel &model_;
+  const Routing routing_;
   std::vector<Body> bodies_;
 };
 

@@ -1,8 +1,25 @@
 #include "runtime/clock/plan_step_timer.h"
 
+#include <algorithm>
 #include <cmath>
 
 namespace vinci {
+
+double LaunchPolicy::dispatchedUs(uint64_t launches, double us) const {
+  const uint64_t groups = (launches + dispatchGroup - 1) / dispatchGroup;
+  if (dispatchThreads < 2 || groups < 2)
+    return us;
+  // The thread that launches most; the last group may be short.
+  const uint64_t most = (groups + dispatchThreads - 1) / dispatchThreads;
+  return us * std::min(1.0, double(most * dispatchGroup) / double(launches)) +
+         double(most) * handoverUs;
+}
+
+double LaunchPolicy::hostUs(uint64_t launches, double us, LaunchMode mode, bool onlyDecodes) const {
+  if (!onlyDecodes && prefillLaunchUs)
+    us = *prefillLaunchUs * double(launches);
+  return mode == LaunchMode::Graph ? us : dispatchedUs(launches, us);
+}
 
 StepRecord PlanStepTimer::recordOf(const StepShape &shape) const {
   StepRecord record;
@@ -10,24 +27,23 @@ StepRecord PlanStepTimer::recordOf(const StepShape &shape) const {
     record.addSequence(part.tokens, part.first);
   for (uint32_t context : shape.decodeContexts)
     record.addSequence(1, context - 1);
-  const bool captured = shape.mode == StepMode::Decode &&
-                        (policy_.largestGraph == 0 || record.sequences <= policy_.largestGraph);
-  record.mode = captured ? policy_.decode : policy_.prefill;
+  record.mode = policy_.modeOf(shape.mode == StepMode::Decode, record.sequences);
   return record;
 }
 
 StepTime PlanStepTimer::time(const StepShape &shape) {
   const StepRecord record = recordOf(shape);
   const StepTimes times = clock_.time(entryOf(shape), record);
-  const double hostUs = shape.mode != StepMode::Decode && policy_.prefillLaunchUs
-                            ? *policy_.prefillLaunchUs * double(times.launches)
-                            : times.hostUs;
+  const bool isMean = estimate_ == Estimate::Mean, isLow = estimate_ == Estimate::Low;
+  const double deviceUs = isMean ? times.deviceUs : isLow ? times.deviceP10 : times.deviceP90;
+  const double launchUs = isMean ? times.hostUs : isLow ? times.hostP10 : times.hostP90;
+  const double hostUs =
+      policy_.hostUs(times.launches, launchUs, record.mode, shape.mode == StepMode::Decode);
   const uint64_t moved = (uint64_t(shape.swappedOutBlocks) + shape.swappedInBlocks) *
                          clock_.plan().root()->kv_cache()->bytes_per_block() *
                          clock_.plan().root()->kv_cache()->layers();
   const double copyUs = moved == 0 ? 0 : clock_.model().copy(double(moved)).us;
-  return {std::llround((times.deviceUs + copyUs + policy_.idleUs) * 1e3),
-          std::llround(hostUs * 1e3)};
+  return {std::llround((deviceUs + copyUs + policy_.idleUs) * 1e3), std::llround(hostUs * 1e3)};
 }
 
 } // namespace vinci

@@ -8,6 +8,9 @@
 
 namespace vinci {
 
+/// Which end of the ranges of all constants; steps are slower at High.
+enum class Estimate : uint8_t { Mean, Low, High };
+
 /// How a stack brings the kernels of a step to the device.
 struct LaunchPolicy {
   LaunchMode prefill = LaunchMode::Eager; ///< of steps with prompts in them
@@ -19,14 +22,27 @@ struct LaunchPolicy {
   /// the serving gap planning ahead cannot hide.
   double idleUs = 0;
   /// Host time of a launch in prefills, in place of the device spec's.
-  std::optional<double> prefillLaunchUs;
+  std::optional<double> prefillLaunchUs = {};
+  /// Threads that launch what is not in a graph, each a group of kernels at a time.
+  uint32_t dispatchThreads = 1, dispatchGroup = 1;
+  double handoverUs = 0; ///< for each group, if there are several threads
+
+  LaunchMode modeOf(bool onlyDecodes, uint64_t sequences) const {
+    const bool isCaptured = onlyDecodes && (largestGraph == 0 || sequences <= largestGraph);
+    return isCaptured ? decode : prefill;
+  }
+  /// Of `launches` that take `us` one after another.
+  double dispatchedUs(uint64_t launches, double us) const;
+  /// Of a step whose launches take `us` one after another by the device's constants.
+  double hostUs(uint64_t launches, double us, LaunchMode mode, bool onlyDecodes) const;
 };
 
 class PlanStepTimer final : public StepTimer {
 public:
   /// `clock` must outlive it.
-  PlanStepTimer(const PlanClock &clock, const LaunchPolicy &policy)
-      : clock_(clock), policy_(policy) {}
+  PlanStepTimer(const PlanClock &clock, const LaunchPolicy &policy,
+                Estimate estimate = Estimate::Mean)
+      : clock_(clock), policy_(policy), estimate_(estimate) {}
 
   StepTime time(const StepShape &shape) override;
   /// The step that is timed for such a shape, and the entry that runs it.
@@ -38,6 +54,7 @@ public:
 private:
   const PlanClock &clock_;
   const LaunchPolicy policy_;
+  const Estimate estimate_;
 };
 
 } // namespace vinci

@@ -51,13 +51,16 @@ OpTime CostModel::time(const Cost &cost, const StepRecord &step,
                    rowBytes, context.cachedBytes},
                   step.mode);
   case CostClass::GroupedMatmul: {
-    const double share = double(cost.topK) * cost.groups / cost.experts;
-    const double hit = step.expertsHit.empty()
-                           ? expectedHits(cost.groups, cost.experts, cost.topK, rows)
-                           : double(step.expertsHit[context.moeLayer]);
-    return groupedMatmul({cost.weights, cost.activations, hit, rows * share, double(cost.n),
-                          double(cost.k), fixedBytes / cost.groups, rowBytes * share,
-                          context.cachedBytes},
+    const double hit = !step.expertsHit.empty() ? double(step.expertsHit[context.moeLayer])
+                       : context.expertsHit > 0
+                           ? context.expertsHit
+                           : expectedHits(cost.groups, cost.experts, cost.topK, rows);
+    const double expertRows = context.expertRows > 0
+                                  ? context.expertRows
+                                  : rows * double(cost.topK) * cost.groups / cost.experts;
+    return groupedMatmul({cost.weights, cost.activations, hit, expertRows, double(cost.n),
+                          double(cost.k), fixedBytes / cost.groups,
+                          expertRows * double(cost.rowBytes), context.cachedBytes},
                          step.mode);
   }
   case CostClass::Attention:

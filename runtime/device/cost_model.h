@@ -85,6 +85,9 @@ struct CollectiveWork {
 struct CommandContext {
   double cachedBytes = 0; ///< of a matmul's weights, in L2 by a prefetch
   uint32_t moeLayer = 0;  ///< index into StepRecord::expertsHit
+  double expertsHit = 0;  ///< of a grouped matmul, where the step does not count them; 0: expected
+                          ///< from uniform routing
+  double expertRows = 0;  ///< tokens at all experts of the rank; 0: its share of them
   CollectiveKind collective = CollectiveKind::AllReduce;
   Expansion expansion = Expansion::Host;
   GroupShape group = {};

@@ -25,8 +25,13 @@ uint64_t physicalMemory() {
 
 ModelLimits limitsOf(const fb::Plan &plan) {
   const fb::Limits &limits = *plan.limits();
-  return {plan.model()->vocab_size(), limits.max_seq_len(), limits.max_tokens_per_step(),
-          limits.max_batch(),         limits.kv_blocks(),   plan.kv_cache()->block_size()};
+  return {plan.model()->vocab_size(),
+          limits.max_seq_len(),
+          limits.max_tokens_per_step(),
+          limits.max_batch(),
+          limits.kv_blocks(),
+          plan.kv_cache()->block_size(),
+          Mesh(plan).ranksAlong(dataAxesOf(plan))};
 }
 
 void requireHost(const Plan &plan) {
@@ -60,10 +65,12 @@ std::vector<DeviceProperties> devicesOf(const Plan &plan, const LoadOptions &opt
 /// A rank's device and what lies in its memory.
 struct Rank {
   Device &device;
+  uint32_t group = 0; ///< of ranks that have the same tokens
   Pack pack;
   Addresses addresses;
   std::unique_ptr<Stream> stream;
   std::array<std::unique_ptr<Graph>, entryKinds.size()> graphs;
+  std::array<std::deque<ExpertCount>, entryKinds.size()> expertCounts;
 };
 
 } // namespace
@@ -72,10 +79,11 @@ class LoadedModel::Impl {
 public:
   Impl(Plan plan, std::vector<Pack> packs, const LoadOptions &options);
 
-  std::span<const float> step(EntryKind kind, const StepInputs &inputs);
+  std::span<const std::span<const float>> step(EntryKind kind, std::span<const StepInputs> groups);
   std::span<const float> tracedStep(EntryKind kind, const StepInputs &inputs,
                                     const TraceObserver &after);
   MemoryUse memoryUse() const;
+  std::span<const uint32_t> expertsHit() const { return expertsHit_; }
 
   Plan plan;
   ModelLimits limits;
@@ -85,15 +93,16 @@ public:
 private:
   std::vector<VinciKernel> linkKernels();
   void allocate(Rank &rank, uint32_t number);
-  void setInputs(Rank &rank, const StepInputs &inputs);
   /// Checks the inputs, and gives them and the sizes to all ranks.
-  void beginStep(EntryKind kind, const StepInputs &inputs);
-  std::span<const float> logits() const;
+  void beginStep(EntryKind kind, std::span<const StepInputs> groups);
+  void setInputs(Rank &rank, const StepInputs &inputs, EntryKind kind);
 
   std::vector<KernelLibrary> libraries_;
   RankGroups groups_;
   std::vector<Rank> ranks_;
-  StepDims dims_; ///< of all ranks
+  StepDims dims_;                              ///< of all ranks
+  std::vector<std::span<const float>> logits_; ///< of each group: on its first rank
+  std::vector<uint32_t> expertsHit_;
 };
 
 LoadedModel::Impl::Impl(Plan thePlan, std::vector<Pack> packs, const LoadOptions &options)
@@ -105,17 +114,30 @@ LoadedModel::Impl::Impl(Plan thePlan, std::vector<Pack> packs, const LoadOptions
   requireHost(plan);
   requireMemory(plan, options);
   const std::vector<VinciKernel> kernels = linkKernels();
+  const Mesh mesh(*plan.root());
+  const MeshAxes dataAxes = dataAxesOf(*plan.root());
   ranks_.reserve(packs.size());
   for (uint32_t number = 0; number < packs.size(); ++number) {
     Device &device = machine.device(number);
-    Rank &rank =
-        ranks_.emplace_back(Rank{device, std::move(packs[number]), {}, device.createStream(), {}});
+    Rank &rank = ranks_.emplace_back(Rank{device,
+                                          mesh.placeAlong(dataAxes, number),
+                                          std::move(packs[number]),
+                                          {},
+                                          device.createStream(),
+                                          {},
+                                          {}});
     rank.addresses.kernels = kernels;
     rank.addresses.groups = groups_.placesOf(number);
     allocate(rank, number);
-    for (EntryKind kind : entryKinds)
+    if (rank.group == logits_.size())
+      logits_.emplace_back(static_cast<const float *>(rank.addresses.outputs[0]), 0);
+    for (EntryKind kind : entryKinds) {
+      rank.addresses.expertCounts =
+          options.countExperts ? &rank.expertCounts[size_t(kind)] : nullptr;
       rank.graphs[size_t(kind)] = device.createGraph(
           resolveEntry(*plan.root(), *plan.entry(toString(kind)), rank.addresses, dims_));
+    }
+    rank.addresses.expertCounts = nullptr;
   }
 }
 
@@ -166,51 +188,72 @@ void LoadedModel::Impl::allocate(Rank &rank, uint32_t number) {
     addresses.outputs.push_back(allocate(bytesAtLimits(root, *output), output->name()->str()));
 }
 
-void LoadedModel::Impl::setInputs(Rank &rank, const StepInputs &inputs) {
-  const std::array values = {inputs.tokenIds,    inputs.positions,   inputs.slotMapping,
-                             inputs.queryStart,  inputs.contextLens, inputs.blockTables,
-                             inputs.logitIndices};
-  for (size_t i = 0; i < values.size(); ++i)
-    std::ranges::copy(values[i], static_cast<int32_t *>(rank.addresses.inputs[i]));
-  // query_start has a fixed length: the sequences that this step does not have are empty.
-  auto *queryStart = static_cast<int32_t *>(rank.addresses.inputs[3]);
-  std::fill(queryStart + inputs.queryStart.size(), queryStart + limits.maxBatch + 1,
-            int32_t(inputs.tokenIds.size()));
+/// The most that `size` says of a group.
+static uint64_t most(std::span<const StepInputs> groups, auto size) {
+  uint64_t most = 0;
+  for (const StepInputs &inputs : groups)
+    most = std::max<uint64_t>(most, size(inputs));
+  return most;
 }
 
-void LoadedModel::Impl::beginStep(EntryKind kind, const StepInputs &inputs) {
-  checkStepInputs(kind, inputs, limits);
-  dims_[VINCI_DIM_TOKENS] = inputs.tokenIds.size();
-  dims_[VINCI_DIM_SEQUENCES] = inputs.contextLens.size();
-  dims_[VINCI_DIM_LOGIT_ROWS] =
-      kind == EntryKind::Prefill ? inputs.logitIndices.size() : inputs.tokenIds.size();
+void LoadedModel::Impl::beginStep(EntryKind kind, std::span<const StepInputs> groups) {
+  checkStepInputs(kind, groups, limits);
+  const auto rowsOf = [&](const StepInputs &inputs) {
+    return kind == EntryKind::Prefill ? inputs.logitIndices.size() : inputs.tokenIds.size();
+  };
+  dims_[VINCI_DIM_TOKENS] = most(groups, [](const auto &inputs) { return inputs.tokenIds.size(); });
+  dims_[VINCI_DIM_SEQUENCES] =
+      most(groups, [](const auto &inputs) { return inputs.contextLens.size(); });
+  dims_[VINCI_DIM_LOGIT_ROWS] = most(groups, rowsOf);
   dims_[VINCI_DIM_TOKEN_SHARES] =
-      partSize(inputs.tokenIds.size(), plan.root()->limits()->token_shares());
+      partSize(dims_[VINCI_DIM_TOKENS], plan.root()->limits()->token_shares());
   for (Rank &rank : ranks_)
-    setInputs(rank, inputs);
+    setInputs(rank, groups[rank.group], kind);
+  for (size_t group = 0; group < groups.size(); ++group)
+    logits_[group] = {logits_[group].data(), rowsOf(groups[group]) * limits.vocabSize};
 }
 
-std::span<const float> LoadedModel::Impl::logits() const {
-  return {static_cast<const float *>(ranks_[0].addresses.outputs[0]),
-          dims_[VINCI_DIM_LOGIT_ROWS] * limits.vocabSize};
+/// What a rank is not given, because its group has fewer rows or sequences than another, are rows
+/// of token 0 that are not cached, logits of row 0, and sequences without tokens.
+void LoadedModel::Impl::setInputs(Rank &rank, const StepInputs &inputs, EntryKind kind) {
+  const uint64_t tokens = dims_[VINCI_DIM_TOKENS], sequences = dims_[VINCI_DIM_SEQUENCES];
+  const auto set = [&](size_t input, std::span<const int32_t> values, uint64_t count,
+                       int32_t padding) {
+    auto *first = static_cast<int32_t *>(rank.addresses.inputs[input]);
+    std::fill(std::ranges::copy(values, first).out, first + count, padding);
+  };
+  set(0, inputs.tokenIds, tokens, 0);
+  set(1, inputs.positions, tokens, 0);
+  set(2, inputs.slotMapping, tokens, -1);
+  // It has a fixed length.
+  set(3, inputs.queryStart, limits.maxBatch + 1, int32_t(inputs.tokenIds.size()));
+  set(4, inputs.contextLens, sequences, 0);
+  set(5, inputs.blockTables, sequences * limits.blocksPerSequence(), 0);
+  if (kind == EntryKind::Prefill)
+    set(6, inputs.logitIndices, dims_[VINCI_DIM_LOGIT_ROWS], 0);
 }
 
-std::span<const float> LoadedModel::Impl::step(EntryKind kind, const StepInputs &inputs) {
-  beginStep(kind, inputs);
+std::span<const std::span<const float>>
+LoadedModel::Impl::step(EntryKind kind, std::span<const StepInputs> groups) {
+  beginStep(kind, groups);
   for (Rank &rank : ranks_)
     rank.stream->launch(*rank.graphs[size_t(kind)]);
   machine.synchronize();
-  return logits();
+  expertsHit_.assign(ranks_[0].expertCounts[size_t(kind)].size(), 0);
+  for (const Rank &rank : ranks_)
+    for (size_t layer = 0; layer < expertsHit_.size(); ++layer)
+      expertsHit_[layer] = std::max(expertsHit_[layer], rank.expertCounts[size_t(kind)][layer].hit);
+  return logits_;
 }
 
 std::span<const float> LoadedModel::Impl::tracedStep(EntryKind kind, const StepInputs &inputs,
                                                      const TraceObserver &after) {
-  beginStep(kind, inputs);
+  beginStep(kind, std::vector<StepInputs>(limits.dataGroups, inputs));
   std::vector<CommandList> lists;
   for (const Rank &rank : ranks_)
     lists.push_back(resolveEntry(*plan.root(), *plan.entry(toString(kind)), rank.addresses, dims_));
   runTraced(lists, after);
-  return logits();
+  return logits_[0];
 }
 
 MemoryUse LoadedModel::Impl::memoryUse() const {
@@ -260,8 +303,13 @@ const ModelLimits &LoadedModel::limits() const {
   return impl_->limits;
 }
 
-std::span<const float> LoadedModel::step(EntryKind kind, const StepInputs &inputs) {
-  return impl_->step(kind, inputs);
+std::span<const std::span<const float>>
+LoadedModel::stepGroups(EntryKind kind, std::span<const StepInputs> groups) {
+  return impl_->step(kind, groups);
+}
+
+std::span<const uint32_t> LoadedModel::expertsHit() const {
+  return impl_->expertsHit();
 }
 
 std::span<const float> LoadedModel::tracedStep(EntryKind kind, const StepInputs &inputs,

@@ -15,6 +15,7 @@
 namespace vinci {
 
 struct LoadOptions {
+  bool countExperts = false;      ///< StepRunner::expertsHit
   uint32_t threads = 0;           ///< 0: one per processor
   uint64_t deviceMemoryBytes = 0; ///< of each device; 0: its share of the host's physical memory
 };
@@ -31,11 +32,16 @@ public:
   ~LoadedModel() override;
 
   const ModelLimits &limits() const override;
-  /// Checks its inputs: see checkStepInputs. Runs all ranks; the logits are those of rank 0.
-  /// Allocates nothing after the first step of each kind.
-  std::span<const float> step(EntryKind kind, const StepInputs &inputs) override;
-  /// The same step and the same bits, command by command on the calling thread. Commands have the
-  /// ordinals of resolveEntry (resolve.h).
+  /// Checks its inputs: see checkStepInputs. Runs all ranks; the logits of a group are those of its
+  /// first rank. All groups take as many rows as the one with the most: what the others lack is
+  /// padding, which nothing that is asked for depends on. Allocates nothing after the first step of
+  /// each kind.
+  std::span<const std::span<const float>> stepGroups(EntryKind kind,
+                                                     std::span<const StepInputs> groups) override;
+  std::span<const uint32_t> expertsHit() const override;
+  /// A step with the same inputs for every group, with the same bits, command by command on the
+  /// calling thread; the logits of the first group. Commands have the ordinals of resolveEntry
+  /// (resolve.h).
   std::span<const float> tracedStep(EntryKind kind, const StepInputs &inputs,
                                     const TraceObserver &after);
 

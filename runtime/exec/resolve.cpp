@@ -52,6 +52,37 @@ static CollectiveCall resolveCollective(const fb::Collective &collective, const 
   return call;
 }
 
+/// Runs the kernel of the ExpertCount that stands before its buffers. It has one tile.
+static void countExperts(void *const *buffers, const uint64_t *dims, uint32_t tile) {
+  auto &count = *static_cast<ExpertCount *>(buffers[0]);
+  count.kernel(buffers + 1, dims, tile);
+  const auto *begin = static_cast<const int32_t *>(buffers[1 + count.output]);
+  uint32_t hit = 0;
+  for (uint32_t expert = 0; expert < count.experts; ++expert)
+    hit += begin[expert + 1] > begin[expert];
+  count.hit = hit;
+}
+
+/// The output of `kernel` that says where the rows of each expert begin.
+static std::optional<uint32_t> expertOffsetsOf(const fb::Kernel &kernel) {
+  const std::string_view op = kernel.op()->string_view();
+  return op == "expert_offsets" ? std::optional(0u)
+         : op == "moe_sort"     ? std::optional(2u)
+                                : std::nullopt;
+}
+
+/// Puts a count before `buffers`.
+static void addCount(const fb::Plan &plan, const fb::Operand &offsets, VinciKernel kernel,
+                     uint32_t output, std::deque<ExpertCount> &counts,
+                     std::vector<void *> &buffers) {
+  if (offsets.space() != fb::Space::Arena)
+    failInternal("where experts begin is in space {}", int(offsets.space()));
+  const fb::Buffer &buffer = *plan.buffers()->Get(offsets.index());
+  const auto elements = uint32_t(buffer.bytes() / byteSize(toDType(buffer.dtype())));
+  counts.push_back({kernel, output, elements - 1, 0});
+  buffers.insert(buffers.begin(), &counts.back());
+}
+
 CommandList resolveEntry(const fb::Plan &plan, const fb::Entry &entry, const Addresses &addresses,
                          const StepDims &dims) {
   CommandList list;
@@ -77,8 +108,14 @@ CommandList resolveEntry(const fb::Plan &plan, const fb::Entry &entry, const Add
       uint32_t ordinal = 0;
       if (computes) {
         const fb::TileRule &tiles = command->tiles();
+        VinciKernel code = addresses.kernels[command->kernel()];
+        if (const auto output = expertOffsetsOf(kernel); output && addresses.expertCounts) {
+          addCount(plan, *body.operands()->Get(command->operand_first() + *output), code, *output,
+                   *addresses.expertCounts, buffers);
+          code = countExperts;
+        }
         ordinal =
-            list.add({addresses.kernels[command->kernel()],
+            list.add({code,
                       buffers,
                       {VinciDim(tiles.symbol()), tiles.scale(), tiles.row_block(), tiles.columns()},
                       &dims},

@@ -6,10 +6,20 @@
 #include "runtime/plan/plan.h"
 
 #include <cstddef>
+#include <deque>
 #include <span>
 #include <vector>
 
 namespace vinci {
+
+/// How many experts a MoE layer hits. What sorts the tokens by expert counts, so that nothing else
+/// is launched.
+struct ExpertCount {
+  VinciKernel kernel = nullptr; ///< that sorts
+  uint32_t output = 0;          ///< of it: where the rows of each expert begin
+  uint32_t experts = 0;         ///< on the rank
+  uint32_t hit = 0;             ///< of the last run
+};
 
 /// Where everything that operands of one rank can name lies in memory. The vectors are indexed as
 /// in the plan.
@@ -23,6 +33,8 @@ struct Addresses {
   std::vector<void *> outputs;
   std::vector<VinciKernel> kernels; ///< null: a collective that computes nothing
   std::vector<GroupPlace> groups;   ///< of each kernel that is one
+  /// Is given a count for each MoE layer; they must stay where they are. Null: nobody counts.
+  std::deque<ExpertCount> *expertCounts = nullptr;
 };
 
 /// All commands of a rank in all calls of `entry`, one call after another; one that computes before

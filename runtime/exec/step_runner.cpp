@@ -2,6 +2,8 @@
 
 #include "runtime/support/error.h"
 
+#include <algorithm>
+
 namespace vinci {
 
 namespace {
@@ -60,6 +62,17 @@ void checkStepInputs(EntryKind kind, const StepInputs &inputs, const ModelLimits
   if (inputs.queryStart[sequences] != int64_t(tokens))
     fail("query_start[{}] is {}; legal: {}, the number of tokens", sequences,
          inputs.queryStart[sequences], tokens);
+}
+
+void checkStepInputs(EntryKind kind, std::span<const StepInputs> groups,
+                     const ModelLimits &limits) {
+  checkSize(groups.size(), limits.dataGroups, "groups of inputs");
+  const auto hasTokens = [](const StepInputs &inputs) { return !inputs.tokenIds.empty(); };
+  if (std::ranges::none_of(groups, hasTokens))
+    fail("the step has 0 tokens; legal: 1 to {} (max_tokens_per_step)", limits.maxTokensPerStep);
+  for (const StepInputs &inputs : groups)
+    if (hasTokens(inputs))
+      checkStepInputs(kind, inputs, limits);
 }
 
 } // namespace vinci

@@ -41,6 +41,11 @@ private:
   std::vector<uint32_t> sizes_;
 };
 
+/// Along which ranks have tokens of their own; none before plans of version 2.2.
+inline MeshAxes dataAxesOf(const fb::Plan &plan) {
+  return plan.data_axes() ? axesOf(*plan.data_axes()) : MeshAxes();
+}
+
 /// A part of something that is cut into equal parts.
 struct PartRange {
   uint64_t first = 0;

@@ -139,21 +139,28 @@ void BodyVerifier::verifyCollectiveCommand(const fb::Command &command, const fb:
     uint64_t bytes = 0;
     fb::DType dtype = fb::DType::Float32;
     std::string name = "the step output";
+    const fb::Limits &limits = *context_.plan.limits();
     if (used.space() == fb::Space::Arena) {
       const fb::Buffer *found = context_.plan.buffers()->Get(used.index());
       bytes = found->bytes();
       dtype = found->dtype();
       name = buffer(used.index());
     } else if (used.space() == fb::Space::Output && written) {
-      const fb::Limits &limits = *context_.plan.limits();
       // verify_entries.cpp knows whether logits of this size are legal.
       bytes = checkedMul(limits.max_tokens_per_step(), context_.plan.model()->vocab_size())
                   .value_or(maxSize) *
               sizeof(float);
+    } else if (used.space() == fb::Space::Input && !written) {
+      const ExpectedTensor input = expectedInputs(context_.plan)[used.index()];
+      name = input.name;
+      dtype = input.dtype;
+      bytes = byteSize(toDType(dtype));
+      for (const fb::Dim &dim : input.dims)
+        bytes *= dim.scale() * symbolLimit(limits, dim.symbol());
     } else {
-      context_.fail(where(), "{} {} what is {}; legal are buffers of the arena{}",
+      context_.fail(where(), "{} {} what is {}; legal are buffers of the arena and step {}",
                     kernel.op()->string_view(), what, fb::EnumNameSpace(used.space()),
-                    written ? " and step outputs" : "");
+                    written ? "outputs" : "inputs");
     }
     if (dtype != collective.dtype())
       context_.fail(where(), "{} of {} {} {}, which is {}", kernel.op()->string_view(),

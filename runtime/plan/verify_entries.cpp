@@ -10,11 +10,7 @@ namespace {
 
 using State = BodyEffect::State;
 
-struct ExpectedTensor {
-  std::string_view name;
-  fb::DType dtype;
-  std::vector<fb::Dim> dims;
-};
+} // namespace
 
 std::vector<ExpectedTensor> expectedInputs(const fb::Plan &plan) {
   uint64_t blockSize = plan.kv_cache()->block_size();
@@ -32,6 +28,8 @@ std::vector<ExpectedTensor> expectedInputs(const fb::Plan &plan) {
       {"logit_indices", DType::Int32, {fb::Dim(fb::Symbol::LogitRows, 1)}},
   };
 }
+
+namespace {
 
 /// decode and score give a row per token, prefill one per logit index.
 std::vector<ExpectedTensor> expectedOutputs(const fb::Plan &plan, std::string_view entry) {

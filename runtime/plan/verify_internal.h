@@ -138,7 +138,13 @@ void verifyCost(const Context &context, const fb::Cost &cost, const std::string 
 BodyEffect verifyBody(const Context &context, uint32_t body, const Overlaps &overlaps,
                       uint64_t &work);
 
-// verify_entries.cpp: calls, bindings, and what each call finds in the arena.
+// verify_entries.cpp: step tensors, calls, bindings, and what each call finds in the arena.
+struct ExpectedTensor {
+  std::string_view name;
+  fb::DType dtype;
+  std::vector<fb::Dim> dims;
+};
+std::vector<ExpectedTensor> expectedInputs(const fb::Plan &plan);
 void verifyEntries(const Context &context, std::span<const BodyEffect> effects);
 
 } // namespace vinci::planverify

@@ -120,6 +120,8 @@ void verifyMesh(const Context &context) {
     ranks *= size;
     context.requireRange(ranks, 1, maxRanks, "mesh", "the number of ranks");
   }
+  if (context.plan.data_axes() && context.plan.data_axes()->size() > 0)
+    verifyAxes(context, context.plan.data_axes(), "data_axes");
 }
 
 void verifyPieces(const Context &context, const fb::Weight *weight, const std::string &where) {

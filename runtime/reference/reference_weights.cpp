@@ -117,9 +117,13 @@ MatrixOf<T> read(const TensorSlice &slice, T (*elementAt)(const std::byte *, DTy
 
 } // namespace
 
+std::vector<RequiredTensor> requiredTensors(const ReferenceConfig &config) {
+  return RequiredList(config).take();
+}
+
 ReferenceWeights::ReferenceWeights(const ReferenceConfig &config, Checkpoint checkpoint)
     : checkpoint_(std::move(checkpoint)),
-      sources_(checkWeights(RequiredList(config).take(), config.numKeyValueHeads, checkpoint_)) {}
+      sources_(checkWeights(requiredTensors(config), config.numKeyValueHeads, checkpoint_)) {}
 
 Matrix ReferenceWeights::floats(const std::string &name) const {
   return read<float>(sources_.at(name).slice, floatAt);

@@ -10,6 +10,10 @@
 
 namespace vinci {
 
+/// The tensors of a model's checkpoint, layer by layer: the embedding, the layers, the last norm
+/// and, unless it is tied, the head.
+std::vector<RequiredTensor> requiredTensors(const ReferenceConfig &config);
+
 class ReferenceWeights {
 public:
   /// Throws Error if the checkpoint is not that of such a model: checkWeights.

@@ -31,6 +31,7 @@ struct Sequence {
   uint32_t maxIds = 0;      ///< what ids may grow to
   uint32_t cached = 0;      ///< ids whose keys and values are in the cache
   uint32_t stepTokens = 0;  ///< ids that are computed in this step
+  uint32_t group = 0;       ///< whose cache has its blocks
   std::vector<int32_t> blocks;
   Clock::time_point admitted, firstToken;
   Result result;
@@ -42,6 +43,16 @@ struct Sequence {
   bool reachesEnd() const { return stepTokens == uncached(); }
   /// Ids that will have to be in the cache; the last one to be generated is not.
   uint32_t cachedAtMost() const { return std::max(promptSize(), maxIds - (maxIds > promptSize())); }
+};
+
+/// A data-parallel group: what its sequences share.
+struct Group {
+  explicit Group(const ModelLimits &limits) : blocks(limits.kvBlocks), batch(limits) {}
+
+  KvBlocks blocks;
+  StepBatch batch;
+  uint32_t running = 0;
+  std::vector<Sequence *> step; ///< those with tokens in this step, in the order of their rows
 };
 
 } // namespace
@@ -57,28 +68,30 @@ public:
 
 private:
   void admit();
+  Group *roomFor(Sequence &sequence);
+  void step();
   EntryKind planStep();
-  void takeLogits(EntryKind kind, std::span<const float> logits);
+  void takeLogits(EntryKind kind, const Group &group, std::span<const float> logits);
   void generate(Sequence &sequence, std::span<const float> logits);
   void finish(Sequence &sequence, FinishReason reason);
 
   StepRunner &model_;
   const ModelLimits limits_;
   const uint32_t prefillChunk_;
-  KvBlocks blocks_;
   Sampler sampler_;
-  StepBatch batch_;
+  std::vector<Group> groups_;
+  std::vector<StepInputs> inputs_; ///< of each group
   std::deque<Sequence> waiting_;
   std::vector<Sequence> running_; ///< in order of admission
-  std::vector<Sequence *> step_;  ///< those with tokens in this step, in the order of their rows
   std::vector<Result> results_;   ///< by order of submission
   size_t submitted_ = 0;
+  uint64_t steps_ = 0; ///< that were run
 };
 
 Engine::Impl::Impl(StepRunner &model, const EngineOptions &options)
     : model_(model), limits_(model.limits()),
       prefillChunk_(options.prefillChunk ? options.prefillChunk : limits_.maxTokensPerStep),
-      blocks_(limits_.kvBlocks), sampler_(limits_.vocabSize), batch_(limits_) {
+      sampler_(limits_.vocabSize), groups_(limits_.dataGroups, Group(limits_)) {
   if (prefillChunk_ > limits_.maxTokensPerStep)
     fail("a prefill chunk of {} tokens; legal: 1 to {} (max_tokens_per_step)", prefillChunk_,
          limits_.maxTokensPerStep);
@@ -100,18 +113,17 @@ void Engine::Impl::submit(Request request) {
   sequence.maxIds =
       uint32_t(std::min<uint64_t>(uint64_t(prompt.size()) + request.maxTokens, limits_.maxSeqLen));
   sequence.request = std::move(request);
-  if (uint32_t needed = limits_.blocksFor(sequence.cachedAtMost()); needed > blocks_.total())
+  if (uint32_t needed = limits_.blocksFor(sequence.cachedAtMost()); needed > limits_.kvBlocks)
     fail("prompt and output of up to {} tokens need {} KV blocks of {} tokens; the plan has {} "
          "(kv_blocks)",
-         sequence.maxIds, needed, limits_.blockSize, blocks_.total());
+         sequence.maxIds, needed, limits_.blockSize, limits_.kvBlocks);
   sequence.order = submitted_++;
   sequence.result.id = sequence.request.id;
   waiting_.push_back(std::move(sequence));
 }
 
 void Engine::Impl::drop() {
-  for (Sequence &sequence : running_)
-    blocks_.free(sequence.blocks);
+  groups_.assign(limits_.dataGroups, Group(limits_));
   running_.clear();
   waiting_.clear();
   results_.clear();
@@ -124,22 +136,39 @@ std::vector<Result> Engine::Impl::run() {
     admit();
     if (running_.empty())
       continue; // whoever was admitted had nothing to compute
-    EntryKind kind = planStep();
-    takeLogits(kind, model_.step(kind, batch_.inputs(kind)));
+    step();
   }
   submitted_ = 0;
   return std::exchange(results_, {});
 }
 
+/// Of the groups that have a place and blocks for one more, the one with the fewest sequences. The
+/// blocks are the sequence's then. Null if there is none.
+Group *Engine::Impl::roomFor(Sequence &sequence) {
+  // Every sequence that generates takes part in every step.
+  const uint32_t most = std::min(limits_.maxBatch, limits_.maxTokensPerStep);
+  const uint32_t needed = limits_.blocksFor(sequence.cachedAtMost());
+  Group *best = nullptr;
+  for (Group &group : groups_)
+    if (group.running < most && group.blocks.available() >= needed &&
+        (!best || group.running < best->running))
+      best = &group;
+  if (best)
+    best->blocks.allocate(needed, sequence.blocks);
+  return best;
+}
+
 /// Strictly in order: a large request at the head is not overtaken for ever by small ones.
 void Engine::Impl::admit() {
-  // Every sequence that generates takes part in every step.
-  uint32_t most = std::min(limits_.maxBatch, limits_.maxTokensPerStep);
-  while (!waiting_.empty() && running_.size() < most) {
+  while (!waiting_.empty()) {
     Sequence &next = waiting_.front();
-    if (!blocks_.allocate(limits_.blocksFor(next.cachedAtMost()), next.blocks))
+    Group *group = roomFor(next);
+    if (!group)
       break;
+    next.group = uint32_t(group - groups_.data());
+    ++group->running;
     next.admitted = Clock::now();
+    next.result.steps.admitted = steps_;
     bool nothingToCompute = next.maxIds == next.promptSize() && !next.request.onLogits;
     next.ids.reserve(next.maxIds);
     running_.push_back(std::move(next));
@@ -151,23 +180,38 @@ void Engine::Impl::admit() {
   }
 }
 
-/// Fills the batch: first those that generate, a token each, then prompts in order, as far as there
-/// is room.
+void Engine::Impl::step() {
+  const EntryKind kind = planStep();
+  inputs_.clear();
+  for (const Group &group : groups_)
+    inputs_.push_back(group.batch.inputs(kind));
+  const std::span<const std::span<const float>> logits = model_.stepGroups(kind, inputs_);
+  ++steps_;
+  for (size_t i = 0; i < groups_.size(); ++i)
+    takeLogits(kind, groups_[i], logits[i]);
+  std::erase_if(running_, [](const Sequence &sequence) { return sequence.blocks.empty(); });
+}
+
+/// Fills the batches: first those that generate, a token each, then prompts in order, as far as
+/// there is room.
 EntryKind Engine::Impl::planStep() {
-  batch_.clear();
-  step_.clear();
+  for (Group &group : groups_) {
+    group.batch.clear();
+    group.step.clear();
+  }
   bool allLogits = false, oneEach = true;
   for (bool generating : {true, false})
     for (Sequence &sequence : running_) {
       if (sequence.generating() != generating)
         continue;
+      Group &group = groups_[sequence.group];
       sequence.stepTokens = std::min(
-          {sequence.uncached(), prefillChunk_, limits_.maxTokensPerStep - batch_.tokens()});
+          {sequence.uncached(), prefillChunk_, limits_.maxTokensPerStep - group.batch.tokens()});
       if (sequence.stepTokens == 0)
         continue;
-      step_.push_back(&sequence);
-      batch_.add(sequence.ids, sequence.cached, sequence.stepTokens, sequence.blocks,
-                 sequence.reachesEnd());
+      group.step.push_back(&sequence);
+      group.batch.add(sequence.ids, sequence.cached, sequence.stepTokens, sequence.blocks,
+                      sequence.reachesEnd());
       bool onlyLast = sequence.stepTokens == 1 && sequence.reachesEnd();
       oneEach &= onlyLast;
       allLogits |= sequence.request.onLogits && !onlyLast;
@@ -175,9 +219,9 @@ EntryKind Engine::Impl::planStep() {
   return allLogits ? EntryKind::Score : oneEach ? EntryKind::Decode : EntryKind::Prefill;
 }
 
-void Engine::Impl::takeLogits(EntryKind kind, std::span<const float> logits) {
+void Engine::Impl::takeLogits(EntryKind kind, const Group &group, std::span<const float> logits) {
   size_t nextRow = 0;
-  for (Sequence *sequence : step_) {
+  for (Sequence *sequence : group.step) {
     uint32_t first = sequence->cached;
     sequence->cached += sequence->stepTokens;
     bool atEnd = sequence->uncached() == 0;
@@ -197,14 +241,15 @@ void Engine::Impl::takeLogits(EntryKind kind, std::span<const float> logits) {
     else
       finish(*sequence, FinishReason::Length);
   }
-  std::erase_if(running_, [](const Sequence &sequence) { return sequence.blocks.empty(); });
 }
 
 void Engine::Impl::generate(Sequence &sequence, std::span<const float> logits) {
   int32_t id =
       sampler_.sample(logits, sequence.request.sampling, sequence.ids, sequence.ids.size());
-  if (!sequence.generating())
+  if (!sequence.generating()) {
     sequence.firstToken = Clock::now();
+    sequence.result.steps.firstToken = steps_;
+  }
   sequence.ids.push_back(id);
   if (sequence.request.onToken)
     sequence.request.onToken(id);
@@ -219,6 +264,9 @@ void Engine::Impl::finish(Sequence &sequence, FinishReason reason) {
   Clock::time_point now = Clock::now();
   Result &result = sequence.result;
   result.finishReason = reason;
+  result.steps.finished = steps_;
+  if (!sequence.generating())
+    result.steps.firstToken = steps_;
   result.outputIds.assign(sequence.ids.begin() + sequence.promptSize(), sequence.ids.end());
   if (sequence.generating()) {
     result.timing.prefillMs = milliseconds(sequence.firstToken - sequence.admitted);
@@ -229,7 +277,9 @@ void Engine::Impl::finish(Sequence &sequence, FinishReason reason) {
   } else {
     result.timing.prefillMs = milliseconds(now - sequence.admitted);
   }
-  blocks_.free(sequence.blocks);
+  Group &group = groups_[sequence.group];
+  group.blocks.free(sequence.blocks);
+  --group.running;
   sequence.blocks.clear();
   results_[sequence.order] = std::move(result);
 }

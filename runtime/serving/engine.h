@@ -1,10 +1,11 @@
 // Continuous batching over the paged KV cache: many requests share the steps of one model.
 //
 // Requests are admitted first come, first served, while there is a place in the batch and there are
-// KV blocks for all that the request may become; so nothing that runs is ever interrupted. Each
-// step takes one token of every sequence that generates, and fills up with chunks of prompts. A
-// request's result does not depend on the others: kernels compute each row alone, and sampling
-// depends on seed and position only.
+// KV blocks for all that the request may become; so nothing that runs is ever interrupted. Where a
+// model runs in data-parallel groups, each with a batch and blocks of its own, a request goes to
+// the group with the fewest. Each step takes one token of every sequence that generates, and fills
+// up with chunks of prompts. A request's result does not depend on the others: kernels compute each
+// row alone, and sampling depends on seed and position only.
 #pragma once
 
 #include "runtime/exec/step_runner.h"
@@ -50,11 +51,17 @@ struct RequestTiming {
   double tokensPerS = 0; ///< of decoding; 0 with fewer than two tokens
 };
 
+/// Steps that the engine had run when things happened to a request, for times by another clock.
+struct RequestSteps {
+  uint64_t admitted = 0, firstToken = 0, finished = 0;
+};
+
 struct Result {
   uint64_t id = 0;
   std::vector<int32_t> outputIds; ///< an eos id that ended it included
   FinishReason finishReason = FinishReason::Length;
   RequestTiming timing;
+  RequestSteps steps;
 };
 
 struct EngineOptions {

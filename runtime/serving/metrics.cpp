@@ -64,6 +64,7 @@ ServingMetrics measure(const SimulationResult &result) {
     metrics.stepBatch = uint32_t(batch);
     metrics.stepMs = double(steady.ns) / double(steady.steps) * ms;
   }
+  metrics.skewUs = distributionOf(result.skewsNs.map([](double ns) { return ns * 1e-3; }));
   if (result.busyNs > 0)
     metrics.hostBoundShare = std::max(0.0, 1 - double(result.deviceNs) / double(result.busyNs));
   return metrics;

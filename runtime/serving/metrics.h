@@ -33,13 +33,14 @@ struct ServingMetrics {
   double stepMs = 0;
   uint32_t stepBatch = 0;
   double hostBoundShare = 0; ///< of the busy time: the device waits for the host
+  Distribution skewUs;       ///< how long after the first rank the last one comes, by step
 };
 
 ServingMetrics measure(const SimulationResult &result);
 
-/// ttft_ms, tpot_ms, inter_token_ms, e2e_ms, largest_gap_ms: {mean, p50, p75, p90, p99, max}, null
-/// without samples; max_gap_ms, output_tokens_per_s, …: numbers; counters: what the scheduler
-/// counted. Numbers have at most 6 decimals.
+/// ttft_ms, tpot_ms, inter_token_ms, e2e_ms, largest_gap_ms, collective_skew_us: {mean, p50, p75,
+/// p90, p99, max}, null without samples; max_gap_ms, output_tokens_per_s, …: numbers; counters:
+/// what the scheduler counted. Numbers have at most 6 decimals.
 nlohmann::ordered_json toJson(const ServingMetrics &metrics, const SimulationResult &result);
 
 } // namespace vinci

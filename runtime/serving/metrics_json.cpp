@@ -53,6 +53,7 @@ Json toJson(const ServingMetrics &metrics, const SimulationResult &result) {
   json["step_ms"] = rounded(metrics.stepMs);
   json["step_batch"] = metrics.stepBatch;
   json["host_bound_share"] = rounded(metrics.hostBoundShare);
+  json["collective_skew_us"] = toJson(metrics.skewUs);
   json["counters"] = toJson(result.counters, result.blocks);
   return json;
 }

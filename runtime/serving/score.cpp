@@ -43,27 +43,40 @@ Score score(StepRunner &model, std::span<const int32_t> ids, uint32_t window,
 
   std::vector<int32_t> blocks(limits.blocksFor(longest));
   std::iota(blocks.begin(), blocks.end(), 0);
-  StepBatch batch(limits);
+  std::vector<StepBatch> batches(limits.dataGroups, StepBatch(limits));
+  std::vector<StepInputs> groups(limits.dataGroups);
   Score score;
-  // One window after another; what an earlier one left in the cache is overwritten before it is
-  // read.
-  for (size_t start = 0; start < inputs; start += window) {
-    auto size = uint32_t(std::min<size_t>(window, inputs - start));
-    for (uint32_t first = 0; first < size; first += limits.maxTokensPerStep) {
-      uint32_t count = std::min(size - first, limits.maxTokensPerStep);
-      batch.clear();
-      batch.add(ids.subspan(start, size), first, count, blocks, false);
-      std::span<const float> logits = model.step(EntryKind::Score, batch.inputs(EntryKind::Score));
-      for (uint32_t i = 0; i < count; ++i) {
-        std::span<const float> row = logits.subspan(size_t(i) * limits.vocabSize, limits.vocabSize);
-        double total = logSumExp(row);
-        score.logsumexp.push_back(float(total));
-        const size_t target = start + first + i + 1;
-        if (target < ids.size())
-          score.nll.push_back(float(total - row[size_t(ids[target])]));
+  score.logsumexp.resize(ids.size());
+  score.nll.resize(ids.size() - 1);
+  size_t done = 0;
+  // A window for each group, then the next ones; what earlier ones left in the cache is overwritten
+  // before it is read.
+  for (size_t start = 0; start < inputs; start += size_t(window) * groups.size()) {
+    for (uint32_t first = 0; first < std::min<size_t>(window, inputs - start);
+         first += limits.maxTokensPerStep) {
+      for (size_t i = 0; i < groups.size(); ++i) {
+        const size_t from = std::min(start + i * window, inputs);
+        const auto size = uint32_t(std::min<size_t>(window, inputs - from));
+        batches[i].clear();
+        if (first < size)
+          batches[i].add(ids.subspan(from, size), first,
+                         std::min(size - first, limits.maxTokensPerStep), blocks, false);
+        groups[i] = batches[i].inputs(EntryKind::Score);
+      }
+      const std::span<const std::span<const float>> logits =
+          model.stepGroups(EntryKind::Score, groups);
+      for (size_t i = 0; i < groups.size(); ++i) {
+        size_t id = start + i * window + first;
+        for (size_t row = 0; row < groups[i].tokenIds.size(); ++row, ++id, ++done) {
+          const auto own = logits[i].subspan(row * limits.vocabSize, limits.vocabSize);
+          const double total = logSumExp(own);
+          score.logsumexp[id] = float(total);
+          if (id + 1 < ids.size())
+            score.nll[id] = float(total - own[size_t(ids[id + 1])]);
+        }
       }
       if (progress)
-        progress(score.logsumexp.size());
+        progress(done);
     }
   }
   return score;

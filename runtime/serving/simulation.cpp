@@ -1,6 +1,7 @@
 #include "runtime/serving/simulation.h"
 
 #include "runtime/support/error.h"
+#include "runtime/support/philox.h"
 
 #include <algorithm>
 #include <array>
@@ -43,6 +44,7 @@ private:
   void submitArrived();
   SchedulerRequest describe(const LoadRequest &request) const;
   bool start();
+  int64_t delayOf(const StepTime &time);
   void finishOldest();
   void takeToken(uint64_t id, uint32_t slot);
 
@@ -130,6 +132,26 @@ void Simulation::submitArrived() {
   }
 }
 
+/// What the next step takes longer because the latest rank's host is late. A host that has planned
+/// ahead is late only by what it comes after the device.
+int64_t Simulation::delayOf(const StepTime &time) {
+  const HostJitter &jitter = options_.jitter;
+  if (jitter.meanNs == 0 || jitter.ranks < 2)
+    return 0;
+  double first = 0, last = 0;
+  for (uint32_t rank = 0; rank < jitter.ranks; ++rank) {
+    const double draw =
+        uniformAt(jitter.seed, result_.steps * jitter.ranks + rank, RandomStream::HostJitter);
+    const double delay = -std::log1p(-draw) * double(jitter.meanNs);
+    first = rank == 0 ? delay : std::min(first, delay);
+    last = std::max(last, delay);
+  }
+  result_.skewsNs.add(std::round(last - first));
+  const int64_t slack =
+      scheduler_.stepsAhead() > 1 ? std::max<int64_t>(0, time.deviceNs - time.hostNs) : 0;
+  return std::max<int64_t>(0, std::llround(last) - slack);
+}
+
 /// Plans a step and puts it on the device. False if there is nothing to compute.
 bool Simulation::start() {
   if (spare_.empty())
@@ -144,7 +166,7 @@ bool Simulation::start() {
   }
   const StepTime time = times_.time(step);
   const int64_t start = std::max(now_, deviceFreeNs_);
-  flight.endNs = start + time.ns();
+  flight.endNs = start + time.ns() + delayOf(time);
 
   for (const PrefillChunk &chunk : step.prefills)
     result_.queueWaitsNs.add(double(std::max<int64_t>(0, start - progress_[chunk.id].readyNs)));
@@ -252,6 +274,8 @@ SimulationResult Simulation::run() {
 
 SimulationResult simulate(Scheduler &scheduler, Load &load, StepTimer &timer,
                           const SimulationOptions &options) {
+  if (options.jitter.meanNs < 0)
+    fail("a jitter of {} ns; a time from 0 is expected", options.jitter.meanNs);
   if (options.servingGapNs < 0 || options.tokenizerNs < 0 || options.tokenizerProcesses == 0)
     fail("a serving gap of {} ns and {} tokenizers that take {} ns; times from 0 and at least one "
          "tokenizer are expected",

@@ -22,12 +22,21 @@ namespace vinci {
 
 struct SimulatedStep {
   const ScheduledStep &step;
-  StepTime time;
+  StepTime time; ///< without jitter
   int64_t plannedNs = 0, startNs = 0, endNs = 0;
+};
+
+/// How late the hosts of the ranks are. Each rank's delay in a step is exponentially distributed;
+/// at the collectives all wait for the latest.
+struct HostJitter {
+  int64_t meanNs = 0; ///< of one rank; 0: none
+  uint32_t ranks = 1;
+  uint64_t seed = 0;
 };
 
 struct SimulationOptions {
   int64_t servingGapNs = 0;
+  HostJitter jitter = {};
   int64_t tokenizerNs = 0; ///< per request
   uint32_t tokenizerProcesses = 1;
   uint32_t contextBucket = 32; ///< StepTimeCache
@@ -57,6 +66,7 @@ struct SimulationResult {
   std::vector<SimulatedRequest> requests; ///< in the order of sending
   Samples gapsNs;                         ///< between a request's tokens, of all requests
   Samples queueWaitsNs;   ///< from a request's submission or last token until it is in a step
+  Samples skewsNs;        ///< per step, from the first rank to the last; none without jitter
   Samples prefillBatches; ///< requests per step with prefills
   Samples decodeBatches;  ///< requests per step with decodes
   /// By decodes per step: steps that only decode and follow such a step without a pause, and the

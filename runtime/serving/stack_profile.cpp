@@ -25,6 +25,10 @@ constexpr Rule rules[] = {
     {"detokenizer_per_token", &StackProfile::detokenizerUsPerToken, "us", 0, 1e6, false},
     {"prefill_host_bound", &StackProfile::prefillHostBound, "", 0, 1, true},
     {"async", &StackProfile::async, "", 0, 1, true},
+    {"async_hides", &StackProfile::asyncHidesUs, "us", 0, 1e6, false},
+    {"group_handover", &StackProfile::groupHandoverUs, "us", 0, 1e4, false},
+    {"jitter_bound", &StackProfile::jitterBoundUs, "us", 0, 1e5, false},
+    {"jitter_unbound", &StackProfile::jitterUnboundUs, "us", 0, 1e5, false},
     {"prefill_batch_bound", &StackProfile::prefillBatchBound, "requests", 0, 5000, true},
     {"decode_batch_bound", &StackProfile::decodeBatchBound, "requests", 0, 5000, true},
 };
@@ -121,11 +125,41 @@ StackProfile parseStackProfile(std::string text, std::string fileName) {
     root.find("scheduler")->failExpected("scheduler", "mindie or vllm");
   for (const Rule &rule : rules)
     profile.*rule.value = readValue(rule, require(root, "the profile", rule.key));
+  if (profile.asyncHidesUs.value > profile.servingGapUs.value)
+    fail(require(root, "the profile", "async_hides").position(),
+         "async_hides is {}, more than serving_gap, {}, which it is a part of",
+         profile.asyncHidesUs.value, profile.servingGapUs.value);
   return profile;
 }
 
 StackProfile readStackProfile(const std::string &path) {
   return parseStackProfile(readTextFile(path, size_t(1) << 20), path);
+}
+
+/// A scalar that YAML reads as this text, whatever is in it.
+static std::string quoted(const std::string &text) {
+  std::string result = "\"";
+  for (char c : text)
+    result += c == '"' || c == '\\' ? std::string("\\") + c : std::string(1, c);
+  return result + "\"";
+}
+
+std::string stackProfileYaml(const StackProfile &profile) {
+  std::string text = fmt::format("name: {}\ndescription: {}\nscheduler: {}\n", quoted(profile.name),
+                                 quoted(profile.description), profile.scheduler);
+  for (const Rule &rule : rules) {
+    const StackValue &value = profile.*rule.value;
+    const auto number = [&](double of) {
+      return rule.unit.empty() ? std::string(of != 0 ? "true" : "false") : fmt::format("{}", of);
+    };
+    text += fmt::format("{}:\n  value: {}\n", rule.key, number(value.value));
+    if (!rule.unit.empty())
+      text += fmt::format("  unit: {}\n", rule.unit);
+    if (value.low != value.value || value.high != value.value)
+      text += fmt::format("  low: {}\n  high: {}\n", number(value.low), number(value.high));
+    text += fmt::format("  tag: {}\n  source: {}\n", toString(value.tag), quoted(value.source));
+  }
+  return text;
 }
 
 const std::vector<StackProfile> &stackProfiles() {

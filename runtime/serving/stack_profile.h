@@ -32,13 +32,17 @@ struct StackProfile {
   std::string name, description;
   std::string scheduler; ///< mindie or vllm
 
-  StackValue servingGapUs;  ///< host work between a step's end and the next step's start
+  StackValue servingGapUs;  ///< host work between a step's end and the next step's start, all of it
   StackValue launchUsPerOp; ///< host time per operation where shapes are dynamic
   StackValue tokenizerUs;   ///< per request
   StackValue tokenizerProcesses;
   StackValue detokenizerUsPerToken;
   StackValue prefillHostBound; ///< flag: prefill is launched operation by operation
-  StackValue async;            ///< flag: the gap is hidden behind the next step
+  StackValue async;            ///< flag: can plan a step ahead
+  StackValue asyncHidesUs;     ///< of the gap, what planning ahead hides; at most the gap
+  StackValue groupHandoverUs;  ///< of a group of kernels to another thread that launches
+  /// Mean of what a rank's host comes late in a step, with and without threads bound to cores.
+  StackValue jitterBoundUs, jitterUnboundUs;
   StackValue prefillBatchBound, decodeBatchBound; ///< 0: none
 
   BatchBounds batchBounds() const {
@@ -47,9 +51,12 @@ struct StackProfile {
 };
 
 /// Throws Error with the place for a missing or unknown key, a value out of its range, another
-/// unit, no source, an unknown tag, or a range that does not contain the value.
+/// unit, no source, an unknown tag, a range that does not contain the value, or a gap that is
+/// smaller than what hides of it.
 StackProfile parseStackProfile(std::string text, std::string fileName);
 StackProfile readStackProfile(const std::string &path);
+/// As parseStackProfile reads it; the same profile, the same bytes.
+std::string stackProfileYaml(const StackProfile &profile);
 
 /// All that are built in, by name.
 const std::vector<StackProfile> &stackProfiles();

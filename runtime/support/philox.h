@@ -28,7 +28,9 @@ enum class RandomStream : uint32_t {
   OutputTokens,
   PromptIds,
   Arrivals,
-  ThinkTimes
+  ThinkTimes,
+  HostJitter,
+  ExpertPlaces
 };
 
 /// A number in [0, 1), a multiple of 2^-53, that depends on the arguments only.

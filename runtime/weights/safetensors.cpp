@@ -150,6 +150,13 @@ void checkCoverage(const std::vector<TensorView> &tensors, std::span<const std::
 
 } // namespace
 
+std::string_view safetensorsName(DType dtype) {
+  for (const FileType &type : fileTypes)
+    if (type.dtype == dtype)
+      return type.name;
+  failInternal("safetensors have no type for {}", toString(dtype));
+}
+
 std::string shapeToString(std::span<const uint64_t> shape) {
   return fmt::format("[{}]", fmt::join(shape, ", "));
 }

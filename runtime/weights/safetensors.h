@@ -33,6 +33,9 @@ struct TensorView {
   std::string file; ///< for messages
 };
 
+/// How the format calls a type: "F32", "BF16", "F16", "I32", "I8".
+std::string_view safetensorsName(DType dtype);
+
 /// "[151936, 1024]".
 std::string shapeToString(std::span<const uint64_t> shape);
 

@@ -1,27 +1,21 @@
 """Models on ranks with fusions on and off: greedy ids and logits are those of one device without fusions, in float32.
 
 What varies: the deployment (a model with degrees --tp and --ep that are legal for it), each pass that `vinci passes` lists as one
-that can be switched, --threads. By default a pairwise cover: each deployment meets each fusion on and off, and any two fusions meet
-in any state. VINCI_COVER=all runs the whole product in an order that mixes it, and says how far it is; what has passed stands in
-the file VINCI_COVER_STATE and is not run again by the same build. VINCI_COVER_PART=2/8 runs every eighth case, from the second on.
+that can be switched, --threads. A pairwise cover: each deployment meets each fusion on and off, and any two fusions meet in any
+state. tests/exhaustive runs all combinations.
 
 Ids must agree up to the first step at which the two best logits are less than MARGIN apart, logits within TOLERANCE.
 A token whose router is less than ROUTING from another choice is skipped and counted.
 """
-import hashlib
 import itertools
 import json
-import os
 import pathlib
-import random
-import shutil
 import sys
-import time
 import unittest
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
 import routing  # noqa: E402
-from harness import TRAINED, VINCI, VinciTest, read_json, read_npy, vinci  # noqa: E402
+from harness import TRAINED, VinciTest, read_json, read_npy, vinci  # noqa: E402
 
 TOLERANCE = 1e-4
 MARGIN = 0.01
@@ -73,24 +67,6 @@ def pairwise(factors):
         for m, n in itertools.combinations(range(len(factors)), 2):
             open_pairs.pop((m, row[m], n, row[n]), None)
     return rows
-
-
-class State:
-    """Which cases have passed, by this build, in a file that outlives an interrupted run."""
-
-    def __init__(self, path):
-        library = pathlib.Path(VINCI).parent.parent / "lib" / "libvinci-compiler.so"
-        self.build = hashlib.sha256(library.read_bytes() + pathlib.Path(VINCI).read_bytes()).hexdigest()[:16]
-        self.path, self.passed = path, set()
-        if path and path.exists():
-            lines = [json.loads(line) for line in path.read_text().splitlines()]
-            self.passed = {line["case"] for line in lines if line["build"] == self.build}
-
-    def add(self, case):
-        self.passed.add(case)
-        if self.path:
-            with self.path.open("a") as file:
-                file.write(json.dumps({"build": self.build, "case": case}) + "\n")
 
 
 class Cover(VinciTest):
@@ -170,8 +146,6 @@ class Cover(VinciTest):
             self.assertEqual({(row[i], row[j]) for row in rows}, set(itertools.product(self.factors[i], self.factors[j])))
 
     def test_every_pair(self):
-        if os.environ.get("VINCI_COVER") == "all":
-            self.skipTest("the whole product is run")
         rows = pairwise(self.factors)
         for row in rows:
             with self.subTest(model=row[0][0], options=" ".join(map(str, self.options(row)))):
@@ -191,33 +165,6 @@ class Cover(VinciTest):
                 self.assertEqual(result.returncode, 1, result.stderr)
                 self.assertRegex(result.stderr, problem)
         self.assertGreater(refused, 20)
-
-    def test_everything(self):
-        if os.environ.get("VINCI_COVER") != "all":
-            self.skipTest("takes hours; VINCI_COVER=all")
-        rows = list(itertools.product(*self.factors))
-        random.Random(1).shuffle(rows)
-        part, parts = map(int, os.environ.get("VINCI_COVER_PART", "1/1").split("/"))
-        rows = rows[part - 1::parts]
-        state = State(pathlib.Path(os.environ["VINCI_COVER_STATE"]) if "VINCI_COVER_STATE" in os.environ else None)
-        keys = [" ".join(map(str, [row[0][0], *self.options(row)])) for row in rows]
-        todo = [(key, row) for key, row in zip(keys, rows) if key not in state.passed]
-        print(f"{len(rows)} cases, {len(rows) - len(todo)} passed before", file=sys.stderr, flush=True)
-        start = told = time.monotonic()
-        passed = len(state.passed)
-        for number, (key, row) in enumerate(todo, 1):
-            with self.subTest(key):
-                self.check(row)
-                state.add(key)
-            for folder in ("plans", "packs"):  # kernels are what is used again
-                shutil.rmtree(self.scratch / "cache" / folder, ignore_errors=True)
-            now = time.monotonic()
-            if now - told > 60 or number == len(todo):
-                left = (now - start) / number * (len(todo) - number)
-                failed = number - (len(state.passed) - passed)
-                print(f"{number} of {len(todo)}, {failed} failed, {left / 60:.0f} minutes left, {self.skipped} tokens skipped",
-                      file=sys.stderr, flush=True)
-                told = now
 
 
 if __name__ == "__main__":

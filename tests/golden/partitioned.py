@@ -100,6 +100,36 @@ class Partitioned(VinciTest):
             with self.subTest(options=options):
                 self.compare(model, *options)
 
+    def test_data_parallel_groups_have_tokens_of_their_own(self):
+        # Prompts of other lengths in each group, more of them than groups, and fewer.
+        prompts = self.scratch / "prompts.jsonl"
+        texts = [PROMPT[:length] for length in (12, 1, 7, 3, 10)]
+        for count in (1, 2, 5):
+            prompts.write_text("".join(json.dumps({"prompt_ids": ids}) + "\n" for ids in texts[:count]))
+
+            def ids(*options):
+                result = self.succeed("run", TRAINED[2], "--dtype", "float32", "--prompts", prompts, "--max-tokens", TOKENS,
+                                      "--ignore-eos", "--temperature", 0, "--max-batch", 2, "--format", "json", *options)
+                return [run["output_ids"] for run in json.loads(result.stdout)]
+
+            whole = ids()
+            for options in (("--world", 4, "--attn-tp", 2, "--ep", 4), ("--world", 4, "--attn-tp", 1, "--ep", 4),
+                            ("--world", 8, "--attn-tp", 2, "--embed-tp", 4, "--lm-head-tp", 2, "--moe-tp", 4),
+                            ("--world", 4, "--attn-tp", 2, "--ep", 4, "--sequence-parallel")):
+                with self.subTest(prompts=count, options=options):
+                    self.assertEqual(ids(*options), whole)
+
+    def test_evaluation_is_spread_over_groups(self):
+        ids = self.scratch / "ids.json"
+        ids.write_text(json.dumps(json.loads((TRAINED[2] / "validation_ids.json").read_text())[:200]))
+
+        def nll(*options):
+            return json.loads(self.succeed("eval", TRAINED[2], "--dtype", "float32", "--ids", ids, "--window", 30, "--format", "json",
+                                           *options).stdout)
+
+        one, groups = nll(), nll("--world", 4, "--attn-tp", 1, "--ep", 4)
+        self.assertAlmostEqual(one["nll"], groups["nll"], 5)
+
     def test_sequence_parallel(self):
         # Shares of the tokens that are even, short and empty.
         for degree in (2, 4, 8):

@@ -5,11 +5,14 @@ comparison with the published figure, not of the computation, which is the same 
 """
 import json
 import pathlib
+import shutil
+import subprocess
 import sys
+import tempfile
 import unittest
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
-from harness import MODELS, VinciTest, vinci  # noqa: E402
+from harness import MODELS, VinciTest, sample_plan, vinci  # noqa: E402
 
 MINDIE = MODELS / "qwq-32b-mindie"
 W8A8 = MODELS / "qwen3-235b-w8a8"
@@ -96,6 +99,129 @@ class Simulate(VinciTest):
         self.assertGreater(half["ttft_ms"]["mean"], 1.5 * whole["ttft_ms"]["mean"])
         self.within(half["step_ms"], whole["step_ms"], 0.05)
 
+    def test_async_scheduling_is_worth_what_was_published(self):
+        # Qwen3-32B: 44.20 to 41.73 ms a token. Where is not said; two devices come near the 44 ms.
+        load = (MODELS / "qwen3-32b", "--target", "910b3", "--tp", 2, "--input-len", "fixed:512", "--output-len", "fixed:128",
+                "--concurrency", 8, "--set", "execution.graph_mode=full-decode-only", "--set", "execution.collective_engine=aiv")
+        off, on = (self.report(*load, "--set", f"execution.async_scheduling={value}")["step_ms"] for value in ("false", "true"))
+        self.within(on / off - 1, 41.73 / 44.20 - 1, 0.3)
+
+    def test_the_experts_fused_kernel(self):
+        # Published: -21.54 % a token at batch 16 on eight devices, every expert divided. The model knows of two launches a layer, which
+        # is half of that where the host launches (docs/cost-model.md), and of little in a captured graph.
+        load = (W8A8, "--requests", 16, "--concurrency", 16, "--input-len", "fixed:1024", "--output-len", "fixed:64",
+                "--set")
+        passes = ("-fuse-grouped-matmul-swiglu,-fuse-swiglu-quant", "+fuse-grouped-matmul-swiglu")
+        off, on = (self.report(*load, "execution.graph_mode=none", f"--passes={names}")["step_ms"] for names in passes)
+        self.within(on / off - 1, -0.105, 0.05)
+        off, on = (self.report(*load, "execution.graph_mode=full-decode-only", f"--passes={names}")["step_ms"] for names in passes)
+        self.assertLess(on, 0.98 * off)
+
+    def test_the_ladder_of_system_003(self):
+        # Each thing that the system does, taken away alone, is never better; those that are published are worse.
+        ablation = self.report(W8A8, "--requests", 32, "--output-len", "fixed:64", "--ablate")
+        rows = {(row["what"], row["to"]): row for row in ablation["ablation"]}
+        for key in (("fuse-qk-rms-norm", "off"), ("fuse-grouped-matmul-swiglu", "off"), ("async_scheduling", "off"), ("graph_mode", "none"),
+                    ("prefetch", "off"), ("collective_engine", "host"), ("all fusions", "off"),
+                    ("everything", "off")):
+            with self.subTest(key=key):
+                self.assertIn(key, rows)
+                self.assertGreater(rows[key]["step_percent"], 0)
+                self.assertEqual(rows[key]["tokens"], "no weights here")
+        for key, row in rows.items():
+            self.assertLessEqual(row["step_percent"], rows["everything", "off"]["step_percent"], key)
+        self.assertGreater(rows["everything", "off"]["step_percent"], rows["graph_mode", "none"]["step_percent"])
+        # A host that plans a step ahead may be late; one that does not may not.
+        self.assertIn("cpu_binding off", ablation["without_effect"])
+        without = self.report(W8A8, "--requests", 32, "--output-len", "fixed:64", "--set", "execution.async_scheduling=false", "--ablate")
+        rows = {(row["what"], row["to"]): row for row in without["ablation"]}
+        self.assertGreater(rows["cpu_binding", "off"]["step_percent"], 0)
+
+    def test_ablation_changes_no_token(self):
+        ablation = self.report(MODELS / "austen-qwen3-moe", "--target", "910b3", "--input-len", "fixed:32", "--output-len", "fixed:16",
+                               "--ablate")
+        rows = [row for row in ablation["ablation"] if row["from"] in ("on", "off")]
+        self.assertGreater(len(rows), 6)
+        for row in ablation["ablation"]:
+            self.assertIn(row["tokens"], ("same plan", "16 of 16 the same"), row)
+        self.assertIn("16 of 16 the same", {row["tokens"] for row in rows})
+
+    def test_only_a_model_can_be_ablated(self):
+        plan = sample_plan(self.scratch / "sample.plan")
+        self.expect_error(("simulate", plan, "--ablate"), 1, "this plan is compiled already; --ablate compiles a model again")
+
+    def test_ranges_of_whole_runs(self):
+        for model, arguments in ((MODELS / "qwq-32b-300i-duo", ()), (MODELS / "qwen2.5-7b", ("--target", "910b3"))):
+            with self.subTest(model=model):
+                report = self.report(model, *arguments, "--input-len", "fixed:64", "--output-len", "fixed:32", "--concurrency", 4)
+                for name in ("ttft_ms", "tpot_ms"):
+                    ends = report["range"][name]
+                    self.assertLess(ends["p10"], report[name]["mean"])
+                    self.assertLess(report[name]["mean"], ends["p90"])
+                    self.assertGreater(ends["p10"], report[name]["mean"] / 3)
+                    self.assertLess(ends["p90"], report[name]["mean"] * 3)
+
+    def test_published_steps_lie_in_their_ranges(self):
+        for arguments, published in (((W8A8,), 57.1), ((MINDIE,), 28.2)):
+            ends = self.report(*arguments)["range"]["step_ms"]
+            self.assertLess(ends["p10"], published)
+            self.assertGreater(ends["p90"], published)
+
+    def test_hosts_that_are_late(self):
+        load = (W8A8, "--output-len", "fixed:64", "--set", "execution.async_scheduling=false", "--set")
+        bound, unbound = (self.report(*load, f"execution.cpu_binding={value}") for value in ("true", "false"))
+        self.assertLess(bound["collective_skew_us"]["mean"], unbound["collective_skew_us"]["mean"])
+        self.assertLess(bound["step_ms"], unbound["step_ms"])
+        again = self.report(*load, "execution.cpu_binding=false", "--seed", 1)
+        self.assertNotEqual(again["collective_skew_us"], unbound["collective_skew_us"])
+        self.assertIsNone(self.report(MINDIE)["collective_skew_us"])
+
+    def test_threads_that_launch(self):
+        eager = (RECIPE, "--set", "execution.graph_mode=none")
+        one = self.report(*eager)
+        two = self.report(*eager, "--set", "execution.dispatch_threads=2", "--set", "execution.dispatch_group_size=8")
+        self.assertLess(two["step_ms"], one["step_ms"])
+
+    def test_routing(self):
+        load = (W8A8, "--output-len", "fixed:32")
+        steps = {routing: self.report(*load, "--routing", routing)["step_ms"] for routing in ("uniform", "balanced", "zipf:0", "zipf:1")}
+        self.within(steps["zipf:0"], steps["uniform"], 1e-4)
+        self.assertGreater(steps["balanced"], steps["uniform"])  # 32 tokens hit all experts, not 112 of 128
+        self.assertLess(steps["zipf:1"], steps["uniform"])
+        counts = self.scratch / "routing.json"
+        counts.write_text(json.dumps([[1] * 128] * 94))
+        self.within(self.report(*load, "--routing", f"trace:{counts}")["step_ms"], steps["uniform"], 1e-4)
+        counts.write_text(json.dumps([[1] * 128] * 3))
+        self.expect_error(("simulate", *load, "--routing", f"trace:{counts}"), 1, "the routing has 3 layers; the model has a MoE layer number 3")
+        self.expect_error(("simulate", *load, "--routing", "odd"), 1, "--routing is 'odd'; uniform, balanced, zipf:S with S from 0 to 8")
+
+    def test_page(self):
+        page = self.succeed("simulate", MODELS / "qwen2.5-7b", "--target", "910b3", "--input-len", "fixed:256", "--output-len", "fixed:32",
+                            "--concurrency", 4, "--format", "html").stdout
+        self.assertTrue(page.startswith("<!doctype html>"))
+        self.assertNotRegex(page, r"(src|href)\s*=\s*[\"']?https?:")
+        data = json.loads(page.split('<script id="data" type="application/json">')[1].split("</script>")[0])
+        self.assertEqual([point["concurrency"] for point in data["curve"]], [1, 2, 4, 8])
+        self.assertTrue(data["ops"] and data["roofline"]["points"] and data["ablation"])
+        self.open_page(page)
+
+    def open_page(self, page):
+        """In a browser without a screen, if there is one: drawn, and nothing to complain about."""
+        chromium = shutil.which("chromium")
+        if not chromium:
+            self.skipTest("chromium is not installed")
+        path = self.scratch / "page.html"
+        path.write_text(page)
+        with tempfile.TemporaryDirectory() as profile:
+            result = subprocess.run(
+                [chromium, "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
+                 "--disable-component-update", "--disable-sync", f"--user-data-dir={profile}", "--enable-logging=stderr", "--dump-dom",
+                 f"file://{path}"], capture_output=True, text=True, timeout=120)
+        self.assertNotIn("CONSOLE", result.stderr)
+        self.assertEqual(result.stdout.count("<svg"), 4)
+        self.assertGreater(result.stdout.count("<rect"), 10)
+        self.assertGreater(result.stdout.count("<circle"), 8)
+
     def test_same_input_same_bytes(self):
         runs = []
         for name in ("a.json", "b.json"):
@@ -135,6 +261,8 @@ class Simulate(VinciTest):
                 ((MINDIE, "--tp", "1", "--world", "1", "--set", "npuMemSize=-1"), 1, "the model does not fit 910b3"),
                 ((MINDIE, "--set", "npuMemSize=0"), 1, "memory.kv_gib is 0, less than a block of the KV cache, 0.01 GiB"),
                 ((MINDIE, "--rate", "1", "--concurrency", "2"), 2, "--concurrency excludes --rate"),
+                ((MINDIE, "--format", "xml"), 1, "'xml' is not a report format; legal are text, json and html"),
+                ((MINDIE, "--ablate", "--trace", "t.json"), 2, "--trace excludes --ablate"),
                 ((MINDIE, "--input-len", "fixed:0"), 1, "--input-len")):
             with self.subTest(arguments=arguments):
                 result = vinci("simulate", *arguments)

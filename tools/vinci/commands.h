@@ -10,11 +10,15 @@ namespace vinci {
 void addCompileCommand(CLI::App &app);
 void addImportCommand(CLI::App &app);
 void addPackCommand(CLI::App &app);
+void addConvertCommand(CLI::App &app);
+void addQuantizeCommand(CLI::App &app);
 void addRunCommand(CLI::App &app);
 void addEvalCommand(CLI::App &app);
 void addCompareCommand(CLI::App &app);
 void addDiffCommand(CLI::App &app);
 void addSimulateCommand(CLI::App &app);
+void addExploreCommand(CLI::App &app);
+void addCalibrateCommand(CLI::App &app);
 void addTokenizeCommand(CLI::App &app);
 void addInspectCommand(CLI::App &app);
 void addVerifyCommand(CLI::App &app);
@@ -25,9 +29,9 @@ void addVersionCommand(CLI::App &app);
 void addCompletionCommand(CLI::App &app);
 
 /// How a report is printed.
-enum class ReportFormat { Text, Json };
+enum class ReportFormat { Text, Json, Html };
 
-/// Adds `--format text|json`; what `format` holds is the default.
-void addFormatOption(CLI::App &command, ReportFormat &format);
+/// Adds `--format text|json`, or `text|json|html`; what `format` holds is the default.
+void addFormatOption(CLI::App &command, ReportFormat &format, bool html = false);
 
 } // namespace vinci

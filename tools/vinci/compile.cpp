@@ -27,17 +27,6 @@ struct CompileArguments {
 };
 } // namespace
 
-/// True if the folder holds anything that looks like a checkpoint.
-static bool hasWeights(const fs::path &directory) {
-  for (const auto &entry : fs::directory_iterator(directory)) {
-    const std::string name = entry.path().filename().string();
-    if (entry.path().extension() == ".safetensors" || name.ends_with(".safetensors.index.json") ||
-        name == "param_name_map.json")
-      return true;
-  }
-  return false;
-}
-
 static void writeText(const std::string &path, const std::string &text) {
   if (path == "-")
     fmt::print("{}", text);

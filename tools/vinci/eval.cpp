@@ -1,10 +1,10 @@
 // `vinci eval`: how well a model predicts token ids.
 #include "runtime/serving/score.h"
 #include "runtime/support/error.h"
-#include "runtime/support/json.h"
 #include "runtime/weights/npy.h"
 #include "tools/vinci/load.h"
 #include "tools/vinci/progress.h"
+#include "tools/vinci/prompts.h"
 #include "tools/vinci/report.h"
 
 #include <chrono>
@@ -23,19 +23,9 @@ struct EvalArguments {
 };
 } // namespace
 
-static std::vector<int32_t> readIds(const std::string &path) {
-  const JsonDocument document = JsonDocument::read(path);
-  if (!document.root().isArray())
-    document.root().failExpected("the file", "an array of token ids");
-  std::vector<int32_t> ids;
-  for (const JsonValue &element : document.root().elements())
-    ids.push_back(int32_t(element.toInteger("a token id", 0, std::numeric_limits<int32_t>::max())));
-  return ids;
-}
-
 static void eval(const EvalArguments &arguments) {
   checkLoadFlags(arguments.load);
-  const std::vector<int32_t> ids = readIds(arguments.ids);
+  const std::vector<int32_t> ids = readIdsFile(arguments.ids);
   ReadyPlan ready = preparePlan(arguments.model, arguments.load.model, arguments.compile);
   const uint32_t longest = ready.plan.root()->limits()->max_seq_len();
   if (arguments.window < 1 || arguments.window > int64_t(longest))

@@ -17,8 +17,9 @@ void checkLoadFlags(const LoadFlags &flags) {
          RegionExecutor::maxThreads);
 }
 
-std::unique_ptr<LoadedModel> load(ReadyPlan ready, const LoadFlags &flags) {
+std::unique_ptr<LoadedModel> load(ReadyPlan ready, const LoadFlags &flags, bool countExperts) {
   LoadOptions loadOptions;
+  loadOptions.countExperts = countExperts;
   loadOptions.threads = uint32_t(flags.threads.value_or(0));
   LoadedModel::requireMemory(ready.plan, loadOptions);
   const bool packed = Pack::arePacksIn(ready.modelDirectory);

@@ -22,6 +22,8 @@ void checkLoadFlags(const LoadFlags &flags);
 
 /// Packs the weights (or reads the packs of an earlier start, or those that are in the model's
 /// folder: `vinci pack`), links the kernels and binds everything.
-std::unique_ptr<LoadedModel> load(ReadyPlan ready, const LoadFlags &flags);
+/// `countExperts` makes LoadedModel::expertsHit work.
+std::unique_ptr<LoadedModel> load(ReadyPlan ready, const LoadFlags &flags,
+                                  bool countExperts = false);
 
 } // namespace vinci

@@ -63,11 +63,15 @@ int main(int argc, char **argv) {
   addCompileCommand(app);
   addImportCommand(app);
   addPackCommand(app);
+  addConvertCommand(app);
+  addQuantizeCommand(app);
   addRunCommand(app);
   addEvalCommand(app);
   addCompareCommand(app);
   addDiffCommand(app);
   addSimulateCommand(app);
+  addExploreCommand(app);
+  addCalibrateCommand(app);
   addTokenizeCommand(app);
   addInspectCommand(app);
   addVerifyCommand(app);

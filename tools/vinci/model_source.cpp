@@ -63,6 +63,16 @@ fs::path findTokenizerDirectory(const std::string &argument) {
   return source.directory();
 }
 
+bool hasWeights(const fs::path &directory) {
+  for (const auto &entry : fs::directory_iterator(directory)) {
+    const std::string name = entry.path().filename().string();
+    if (entry.path().extension() == ".safetensors" || name.ends_with(".safetensors.index.json") ||
+        name == "param_name_map.json")
+      return true;
+  }
+  return false;
+}
+
 static ReadyPlan prepareFinishedPlan(const fs::path &path, const std::string &modelOption,
                                      const CompileFlags &flags) {
   if (flags.any())
@@ -88,6 +98,7 @@ static ReadyPlan compileModel(const Source &source, const CompileFlags &flags) {
   const CompileOptions options = toCompileOptions(flags);
   const ImportRequest request = toImportRequest(source.path, flags);
   const fs::path directory = source.directory();
+  DeploymentSpec deployment;
   auto compileNow = [&] {
     const auto start = std::chrono::steady_clock::now();
     CompileResult result = compiler().compile(request, options);
@@ -95,23 +106,30 @@ static ReadyPlan compileModel(const Source &source, const CompileFlags &flags) {
       fmt::print(stderr, "{}\n", warning);
     const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - start;
     fmt::print(stderr, "compiled {} in {:.2f} s\n", source.path.string(), seconds.count());
+    deployment = std::move(result.deployment);
     return std::move(result.plan);
   };
-  if (flags.noCache)
-    return {Plan::parse(compileNow(), directory.string()), directory, {}};
+  if (flags.noCache) {
+    Plan plan = Plan::parse(compileNow(), directory.string());
+    return {std::move(plan), directory, {}, std::move(deployment)};
+  }
 
   const PlanCache cache(cacheDirectory());
   const std::string key = PlanCache::key(request, options);
-  if (auto plan = cache.find(key)) {
-    fmt::print(stderr, "using the plan compiled before, {}\n", plan->name());
-    return {std::move(*plan), directory, cache.directory()};
+  if (auto settings = cache.findSettings(key)) {
+    if (auto plan = cache.find(key)) {
+      fmt::print(stderr, "using the plan compiled before, {}\n", plan->name());
+      return {std::move(*plan), directory, cache.directory(), std::move(*settings)};
+    }
   }
   std::vector<std::byte> bytes = compileNow();
   try {
-    return {cache.store(key, bytes), directory, cache.directory()};
+    Plan plan = cache.store(key, bytes, deployment);
+    return {std::move(plan), directory, cache.directory(), std::move(deployment)};
   } catch (const Error &error) {
     fmt::print(stderr, "warning: the compiled plan is not cached: {}\n", error.what());
-    return {Plan::parse(std::move(bytes), directory.string()), directory, {}};
+    return {
+        Plan::parse(std::move(bytes), directory.string()), directory, {}, std::move(deployment)};
   }
 }
 

@@ -4,6 +4,7 @@
 #include "runtime/support/error.h"
 #include "tools/vinci/compile_options.h"
 #include "tools/vinci/resources.h"
+#include "tools/vinci/run_settings.h"
 
 #include <fmt/ranges.h>
 #include <fstream>
@@ -66,8 +67,23 @@ std::optional<Plan> PlanCache::find(const std::string &key) const {
   }
 }
 
-Plan PlanCache::store(const std::string &key, const std::vector<std::byte> &plan) const {
+std::optional<DeploymentSpec> PlanCache::findSettings(const std::string &key) const {
+  const fs::path path = directory_ / "plans" / (key + ".json");
+  std::error_code error;
+  if (!fs::exists(path, error))
+    return std::nullopt;
+  try {
+    return readRunSettings(path);
+  } catch (const Error &) { // damaged: compiled again
+    return std::nullopt;
+  }
+}
+
+Plan PlanCache::store(const std::string &key, const std::vector<std::byte> &plan,
+                      const DeploymentSpec &deployment) const {
   const fs::path path = directory_ / "plans" / (key + ".plan");
+  const std::string settings = writeRunSettings(deployment);
+  writeFile(directory_ / "plans" / (key + ".json"), std::as_bytes(std::span(settings)));
   writeFile(path, plan);
   return Plan::open(path);
 }

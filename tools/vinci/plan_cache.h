@@ -1,6 +1,8 @@
 // The cache of compiled plans: `<cache>/plans/<key>.plan`, keyed by what went into the plan, never
 // by time or place.
 //
+// `<key>.json` beside it holds the settings of the deployment that a run's clock needs.
+//
 // Entries are written to a temporary file and renamed, so concurrent users see whole plans or none.
 // Beside them,
 // `<cache>/models/<hash of the plan>` holds the model directory a plan was compiled from: that is
@@ -29,8 +31,12 @@ public:
   /// were not there).
   std::optional<Plan> find(const std::string &key) const;
 
-  /// Stores a plan under `key` and returns it as read back.
-  Plan store(const std::string &key, const std::vector<std::byte> &plan) const;
+  /// The settings that were stored with it (run_settings.h); nullopt likewise.
+  std::optional<DeploymentSpec> findSettings(const std::string &key) const;
+
+  /// Stores a plan under `key`, with the settings of how it is run, and returns it as read back.
+  Plan store(const std::string &key, const std::vector<std::byte> &plan,
+             const DeploymentSpec &deployment) const;
 
   /// Remembers that `plan` was compiled from `modelDirectory`.
   void rememberModel(const Plan &plan, const std::filesystem::path &modelDirectory) const;

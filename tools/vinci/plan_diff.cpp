@@ -230,8 +230,8 @@ Report planDifferences(const Plan &a, const Plan &b) {
   const auto settingsOf = [](const Report &summary) {
     return pick(summary,
                 {"model", "architecture", "dtype", "parameters", "layers", "hidden_size",
-                 "vocab_size", "cpu", "cpu_features", "ranks", "mesh", "max_seq_len",
-                 "max_tokens_per_step", "max_batch", "kv_blocks", "block_size", "precision"});
+                 "vocab_size", "cpu", "cpu_features", "ranks", "mesh", "data_parallel",
+                 "max_seq_len", "max_tokens_per_step", "max_batch", "kv_blocks", "block_size", "precision"});
   };
   addChanges(settings, settingsOf(summaryA), settingsOf(summaryB));
   addChanges(settings, generationOf(a.root()), generationOf(b.root()));

@@ -66,6 +66,16 @@ std::vector<int32_t> parseIds(const std::string &flag, const std::string &list) 
   return ids;
 }
 
+std::vector<int32_t> readIdsFile(const fs::path &path) {
+  const JsonDocument document = JsonDocument::read(path);
+  if (!document.root().isArray())
+    document.root().failExpected("the file", "an array of token ids");
+  std::vector<int32_t> ids;
+  for (const JsonValue &element : document.root().elements())
+    ids.push_back(int32_t(element.toInteger("a token id", 0, std::numeric_limits<int32_t>::max())));
+  return ids;
+}
+
 nlohmann::ordered_json parseJsonText(const std::string &name, const std::string &text) {
   JsonDocument::parse(text, name); // refuses with the place; what is left is JSON
   return nlohmann::ordered_json::parse(text);

@@ -43,6 +43,9 @@ private:
 /// "1,2,3" as ids. Throws Error naming `flag` and the first piece that is no id.
 std::vector<int32_t> parseIds(const std::string &flag, const std::string &list);
 
+/// A JSON file with an array of token ids.
+std::vector<int32_t> readIdsFile(const std::filesystem::path &path);
+
 /// JSON from a file ("-" is standard input) for chats; refuses what is nested too deep or no JSON,
 /// naming the place.
 nlohmann::ordered_json readJsonFile(const std::string &path);

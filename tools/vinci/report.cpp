@@ -5,20 +5,32 @@
 
 namespace vinci {
 
-void addFormatOption(CLI::App &command, ReportFormat &format) {
-  static const std::map<std::string, ReportFormat> formats = {{"text", ReportFormat::Text},
-                                                              {"json", ReportFormat::Json}};
+void addFormatOption(CLI::App &command, ReportFormat &format, bool html) {
+  const std::string legal = html ? "text, json and html" : "text and json";
   command.add_option_function<std::string>(
       "--format",
-      [&format](const std::string &name) {
-        const auto found = formats.find(name);
-        if (found == formats.end())
+      [&format, html, legal](const std::string &name) {
+        if (name == "text")
+          format = ReportFormat::Text;
+        else if (name == "json")
+          format = ReportFormat::Json;
+        else if (name == "html" && html)
+          format = ReportFormat::Html;
+        else
           throw CLI::ValidationError(
-              "--format", "'" + name + "' is not a report format; legal are text and json");
-        format = found->second;
+              "--format", fmt::format("'{}' is not a report format; legal are {}", name, legal));
       },
-      fmt::format("How to print the report: text or json (default: {})",
+      fmt::format("How to print the report: {} (default: {})",
+                  html ? "text, json or html" : "text or json",
                   format == ReportFormat::Text ? "text" : "json"));
+}
+
+Report withoutEmptyLists(Report report) {
+  Report rest = Report::object();
+  for (auto &[name, value] : report.items())
+    if (!value.is_array() || !value.empty())
+      rest[name] = std::move(value);
+  return rest;
 }
 
 static std::string cell(const Report &value) {

@@ -13,6 +13,8 @@ using Report = nlohmann::ordered_json;
 /// The element types that the regions of a model compute in, each under its name.
 Report precisionReport(const PrecisionPolicy &policy);
 
+/// `report` without members that are empty lists, which say nothing as text.
+Report withoutEmptyLists(Report report);
 /// As JSON, indented, with a newline at the end.
 std::string toJsonText(const Report &report);
 

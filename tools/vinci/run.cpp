@@ -6,6 +6,7 @@
 #include "tools/vinci/load.h"
 #include "tools/vinci/prompts.h"
 #include "tools/vinci/report.h"
+#include "tools/vinci/run_clock.h"
 #include "tools/vinci/sampling_options.h"
 #include "tools/vinci/workload.h"
 
@@ -20,6 +21,7 @@ struct RunArguments {
   LoadFlags load;
   CompileFlags compile;
   SamplingFlags sampling;
+  ClockFlags clock;
   std::optional<std::string> prompt;
   std::optional<std::string> promptIds;
   std::optional<std::string> chat;
@@ -123,31 +125,36 @@ static void checkPrefillChunk(const RunArguments &arguments, const fb::Limits *l
 }
 
 static Report resultReport(const Job &job, const Result &result, const Tokenizer *tokenizer,
-                           double loadMs, uint32_t ranks) {
+                           double loadMs, uint32_t ranks, const RunClock *clock) {
   Report text = nullptr;
   if (tokenizer)
     text = tokenizer->decode(result.outputIds, /*skipSpecialTokens=*/true);
-  return {{"prompt_ids", job.prompt.ids},
-          {"output_ids", result.outputIds},
-          {"text", text},
-          {"finish_reason", toString(result.finishReason)},
-          {"timing",
-           {{"load_ms", loadMs},
-            {"prefill_ms", result.timing.prefillMs},
-            {"decode_ms", result.timing.decodeMs},
-            {"tokens_per_s", result.timing.tokensPerS}}},
-          {"sampling", job.sampling.report},
-          {"ranks", ranks}};
+  Report report = {{"prompt_ids", job.prompt.ids},
+                   {"output_ids", result.outputIds},
+                   {"text", text},
+                   {"finish_reason", toString(result.finishReason)},
+                   {"timing",
+                    {{"load_ms", loadMs},
+                     {"prefill_ms", result.timing.prefillMs},
+                     {"decode_ms", result.timing.decodeMs},
+                     {"tokens_per_s", result.timing.tokensPerS}}},
+                   {"sampling", job.sampling.report},
+                   {"ranks", ranks}};
+  if (clock) {
+    report["virtual_timing"] = clock->timing(result);
+    report["clock"] = clock->summary();
+  }
+  return report;
 }
 
 static void printResults(const RunArguments &arguments, const std::vector<Job> &jobs,
                          const std::vector<Result> &results, const Tokenizer *tokenizer,
-                         double loadMs, uint32_t ranks) {
+                         double loadMs, uint32_t ranks, const RunClock *clock) {
   const bool batch = isBatch(arguments);
   if (arguments.format == ReportFormat::Json) {
     Report reports = Report::array();
     for (size_t i = 0; i < jobs.size(); ++i)
-      reports.push_back(resultReport(jobs[i], results[i], tokenizer, loadMs, ranks));
+      reports.push_back(resultReport(jobs[i], results[i], tokenizer, loadMs, ranks, clock));
     return printReport(batch ? reports : reports.front(), ReportFormat::Json);
   }
   if (!batch) // streamed already
@@ -171,7 +178,12 @@ static void run(const RunArguments &arguments) {
   std::optional<NpyWriter> logits;
   if (!arguments.logits.empty())
     logits.emplace(arguments.logits, plan->model()->vocab_size());
-  const auto model = load(std::move(ready), arguments.load);
+  const std::optional<DeviceSpec> device = clockDevice(arguments.clock, ready.deployment);
+  const DeploymentSpec deployment = ready.deployment;
+  const auto model = load(std::move(ready), arguments.load, /*countExperts=*/device.has_value());
+  std::optional<RunClock> clock;
+  if (device)
+    clock.emplace(model->plan(), *device, deployment);
   const std::chrono::duration<double, std::milli> loadTime =
       std::chrono::steady_clock::now() - start;
 
@@ -182,7 +194,9 @@ static void run(const RunArguments &arguments) {
   if (stream && arguments.prompt)
     fmt::print("{}", *arguments.prompt);
 
-  Engine engine(*model, {.prefillChunk = uint32_t(arguments.prefillChunk.value_or(0))});
+  StepRecorder recorder(*model);
+  Engine engine(clock ? static_cast<StepRunner &>(recorder) : *model,
+                {.prefillChunk = uint32_t(arguments.prefillChunk.value_or(0))});
   for (size_t i = 0; i < jobs.size(); ++i) {
     Request request;
     request.id = i;
@@ -206,7 +220,14 @@ static void run(const RunArguments &arguments) {
     fmt::print("{}\n", detokenizer ? detokenizer->flush() : "");
   if (logits)
     logits->finish();
-  printResults(arguments, jobs, results, tokenizer, loadTime.count(), model->ranks());
+  if (clock)
+    clock->finish(recorder);
+  if (clock && arguments.format == ReportFormat::Text)
+    clock->print();
+  if (!arguments.clock.trace.empty())
+    clock->writeTrace(arguments.clock.trace, arguments.clock.traceSteps, results);
+  printResults(arguments, jobs, results, tokenizer, loadTime.count(), model->ranks(),
+               clock ? &*clock : nullptr);
 }
 
 void addRunCommand(CLI::App &app) {
@@ -236,6 +257,7 @@ void addRunCommand(CLI::App &app) {
       ->add_option("--logits", arguments->logits,
                    "Write the logits that predict every token but the first to this .npy")
       ->excludes(prompts);
+  addClockFlags(*command, arguments->clock);
   addLoadFlags(*command, arguments->load);
   addCompileFlags(*command, arguments->compile);
   addFormatOption(*command, arguments->format);
@@ -245,7 +267,9 @@ void addRunCommand(CLI::App &app) {
       "  vinci run models/austen-qwen2 --dtype float32 --prompt-ids 12,40,7 --format json\n"
       "  vinci run qwen.plan --model path/to/Qwen3-8B --chat \"Why is the sky blue?\" --sampling "
       "model\n"
-      "  vinci run austen-qwen3 --prompts questions.jsonl --format json");
+      "  vinci run austen-qwen3 --prompts questions.jsonl --format json\n"
+      "  vinci run austen-qwen3 --target 910b3 --prompt \"It is\" --trace trace.json --format "
+      "json");
   command->callback([arguments] { run(*arguments); });
 }
 

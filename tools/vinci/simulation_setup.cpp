@@ -6,6 +6,7 @@
 #include "runtime/support/error.h"
 
 #include <algorithm>
+#include <cmath>
 
 namespace vinci {
 namespace {
@@ -33,26 +34,6 @@ bool writesLogits(const fb::Body &body) {
   return std::ranges::any_of(*body.operands(), [](const fb::Operand *operand) {
     return operand->space() == fb::Space::Output;
   });
-}
-
-/// MemoryBudget::activations.
-uint64_t activationBytes(const fb::Plan &plan) {
-  std::vector<bool> inLayers(plan.buffers()->size()), inHead(plan.buffers()->size());
-  for (const fb::Body *body : *plan.bodies()) {
-    std::vector<bool> &used = writesLogits(*body) ? inHead : inLayers;
-    for (const fb::Operand *operand : *body->operands())
-      if (operand->space() == fb::Space::Arena)
-        used[operand->index()] = true;
-  }
-  uint64_t layers = 0, perLogitRow = plan.model()->vocab_size() * sizeof(float);
-  for (uint32_t i = 0; i < inLayers.size(); ++i) {
-    const fb::Buffer *buffer = plan.buffers()->Get(i);
-    if (inLayers[i])
-      layers = std::max(layers, buffer->offset() + buffer->bytes());
-    else if (inHead[i])
-      perLogitRow += buffer->bytes() / plan.limits()->max_tokens_per_step();
-  }
-  return layers + perLogitRow * plan.limits()->max_batch();
 }
 
 std::string policyOf(const DeploymentSpec &deployment) {
@@ -92,8 +73,25 @@ MindieSettings mindieSettings(const DeploymentSpec &deployment) {
   return settings;
 }
 
-VllmSettings vllmSettings(const DeploymentSpec &deployment, const Plan &plan,
-                          const MemoryBudget &memory) {
+bool plansAhead(const DeploymentSpec &deployment, const StackProfile &stack) {
+  return stack.async.value != 0 && deployment.execution.asyncScheduling.valueOr(false);
+}
+
+double valueAt(const StackValue &value, Estimate estimate) {
+  return estimate == Estimate::Mean  ? value.value
+         : estimate == Estimate::Low ? value.low
+                                     : value.high;
+}
+
+/// What remains of the gap between two steps if the stack plans ahead. Its range is that of the gap
+/// less what hides at that end.
+double unhiddenGapUs(const StackProfile &stack, Estimate estimate) {
+  return std::max(0.0,
+                  valueAt(stack.servingGapUs, estimate) - valueAt(stack.asyncHidesUs, estimate));
+}
+
+VllmSettings vllmSettings(const DeploymentSpec &deployment, const StackProfile &stack,
+                          const Plan &plan, const MemoryBudget &memory) {
   const DeploymentSpec::Scheduler &from = deployment.scheduler;
   const fb::Limits &limits = *plan.root()->limits();
   VllmSettings settings;
@@ -109,12 +107,31 @@ VllmSettings vllmSettings(const DeploymentSpec &deployment, const Plan &plan,
   settings.numBlocks = memory.kvBlocks;
   settings.chunkedPrefill = from.chunkedPrefill.valueOr(true);
   settings.prefixCaching = from.prefixCaching.valueOr(true);
-  settings.asyncScheduling = deployment.execution.asyncScheduling.valueOr(false);
+  settings.asyncScheduling = plansAhead(deployment, stack);
   settings.ascendScheduler = policyOf(deployment) == "vllm-ascend";
   return settings;
 }
 
 } // namespace
+
+ActivationBytes activationBytes(const fb::Plan &plan) {
+  std::vector<bool> inLayers(plan.buffers()->size()), inHead(plan.buffers()->size());
+  for (const fb::Body *body : *plan.bodies()) {
+    std::vector<bool> &used = writesLogits(*body) ? inHead : inLayers;
+    for (const fb::Operand *operand : *body->operands())
+      if (operand->space() == fb::Space::Arena)
+        used[operand->index()] = true;
+  }
+  uint64_t layers = 0, perLogitRow = plan.model()->vocab_size() * sizeof(float);
+  for (uint32_t i = 0; i < inLayers.size(); ++i) {
+    const fb::Buffer *buffer = plan.buffers()->Get(i);
+    if (inLayers[i])
+      layers = std::max(layers, buffer->offset() + buffer->bytes());
+    else if (inHead[i])
+      perLogitRow += buffer->bytes() / plan.limits()->max_tokens_per_step();
+  }
+  return {double(layers) / plan.limits()->max_tokens_per_step(), double(perLogitRow)};
+}
 
 StackProfile stackFor(const DeploymentSpec &deployment, const std::string &name) {
   if (name.ends_with(".yaml"))
@@ -126,8 +143,16 @@ StackProfile stackFor(const DeploymentSpec &deployment, const std::string &name)
   return stackProfile(deployment.memory.nonKvGib ? "vllm-mindspore" : "vllm-ascend-0.11");
 }
 
-ClockOptions clockOptionsOf(const DeploymentSpec &deployment, uint32_t ranks) {
+ClockOptions clockOptionsOf(const DeploymentSpec &deployment, uint32_t ranks,
+                            const std::optional<Routing> &routing) {
   ClockOptions options;
+  const DeploymentSpec::Execution &execution = deployment.execution;
+  options.prefetch = {execution.prefetchQkv.valueOr(0), execution.prefetchO.valueOr(0),
+                      execution.prefetchGateUp.valueOr(0)};
+  if (routing)
+    options.routing = *routing;
+  else if (execution.balancedExperts.valueOr(false))
+    options.routing = Routing::parse("balanced", "routing");
   // Where recipes say nothing, their scripts ask for the vector cores.
   const std::string engine = deployment.execution.collectiveEngine.valueOr(
       policyOf(deployment) == "recipe" ? "aiv" : "host");
@@ -139,7 +164,8 @@ ClockOptions clockOptionsOf(const DeploymentSpec &deployment, uint32_t ranks) {
   return options;
 }
 
-LaunchPolicy launchPolicyOf(const DeploymentSpec &deployment, const StackProfile &stack) {
+LaunchPolicy launchPolicyOf(const DeploymentSpec &deployment, const StackProfile &stack,
+                            Estimate estimate) {
   LaunchPolicy policy;
   const std::string mode = deployment.execution.graphMode.valueOr("none");
   // MindSpore's graph mode launches the kernels of a compiled graph one by one.
@@ -149,13 +175,34 @@ LaunchPolicy launchPolicyOf(const DeploymentSpec &deployment, const StackProfile
                    : mode == "full" ? LaunchMode::Graph
                                     : LaunchMode::Eager;
   if (stack.prefillHostBound.value != 0 && stack.launchUsPerOp.value > 0)
-    policy.prefillLaunchUs = stack.launchUsPerOp.value;
-  // The gap of such a stack was fitted to steps that were planned ahead: it is what remains.
-  if (stack.async.value != 0 && deployment.execution.asyncScheduling.valueOr(false))
-    policy.idleUs = stack.servingGapUs.value;
+    policy.prefillLaunchUs = valueAt(stack.launchUsPerOp, estimate);
+  if (plansAhead(deployment, stack))
+    policy.idleUs = unhiddenGapUs(stack, estimate);
+  policy.dispatchThreads = uint32_t(deployment.execution.dispatchThreads.valueOr(1));
+  policy.dispatchGroup = uint32_t(deployment.execution.dispatchGroupSize.valueOr(1));
+  policy.handoverUs = stack.groupHandoverUs.value;
   if (const auto &sizes = deployment.execution.graphBatchSizes; sizes && !sizes->empty())
     policy.largestGraph = uint32_t(std::ranges::max(*sizes));
   return policy;
+}
+
+StepFilling stepFillingOf(const DeploymentSpec &deployment, const StackProfile &stack) {
+  const bool isMindie = policyOf(deployment) == "mindie";
+  return {.mixes = deployment.scheduler.chunkedPrefill.valueOr(!isMindie),
+          .splits = !isMindie,
+          .plansAhead = !isMindie && plansAhead(deployment, stack)};
+}
+
+SimulationOptions simulationOptionsOf(const DeploymentSpec &deployment, const StackProfile &stack,
+                                      uint32_t ranks, uint64_t seed, Estimate estimate) {
+  SimulationOptions options = simulationOptions(stack);
+  options.servingGapNs = std::llround(valueAt(stack.servingGapUs, estimate) * 1e3);
+  if (const auto &binding = deployment.execution.cpuBinding)
+    options.jitter.meanNs =
+        std::llround((*binding ? stack.jitterBoundUs : stack.jitterUnboundUs).value * 1e3);
+  options.jitter.ranks = ranks;
+  options.jitter.seed = seed;
+  return options;
 }
 
 MemoryBudget memoryBudgetOf(const DeploymentSpec &deployment, const Plan &plan,
@@ -166,7 +213,9 @@ MemoryBudget memoryBudgetOf(const DeploymentSpec &deployment, const Plan &plan,
       settings.deviceGib ? *settings.deviceGib * gib : device[Constant::MemoryCapacity].value;
   MemoryBudget budget;
   budget.weights = weightBytes(*plan.root());
-  budget.activations = activationBytes(*plan.root());
+  budget.activations =
+      activationBytes(*plan.root())
+          .at(plan.root()->limits()->max_tokens_per_step(), plan.root()->limits()->max_batch());
   double capacity = settings.utilization ? total * *settings.utilization
                     : settings.deviceGib ? total
                                          : usable;
@@ -212,7 +261,7 @@ MemoryBudget memoryBudgetOf(const DeploymentSpec &deployment, const Plan &plan,
 std::unique_ptr<Scheduler> schedulerOf(const DeploymentSpec &deployment, const StackProfile &stack,
                                        const Plan &plan, const MemoryBudget &memory) {
   if (policyOf(deployment) != "mindie")
-    return std::make_unique<VllmScheduler>(vllmSettings(deployment, plan, memory));
+    return std::make_unique<VllmScheduler>(vllmSettings(deployment, stack, plan, memory));
   const MindieSettings settings = mindieSettings(deployment);
   KvPool pool{.deviceBlocks = memory.kvBlocks};
   if (settings.maxPreemptCount > 0)
@@ -220,7 +269,7 @@ std::unique_ptr<Scheduler> schedulerOf(const DeploymentSpec &deployment, const S
   return std::make_unique<MindieScheduler>(settings, pool, stack.batchBounds());
 }
 
-Load loadOf(const DeploymentSpec &deployment, const LoadOptions &options) {
+Load loadOf(const DeploymentSpec &deployment, const LoadSettings &options) {
   if (!options.traceFile.empty())
     return Load::trace(readTraceFile(options.traceFile));
   const DeploymentSpec::Workload &from = deployment.workload;

@@ -6,6 +6,7 @@
 #include "runtime/clock/plan_step_timer.h"
 #include "runtime/serving/load.h"
 #include "runtime/serving/scheduler.h"
+#include "runtime/serving/simulation.h"
 #include "runtime/serving/stack_profile.h"
 
 #include <memory>
@@ -21,11 +22,40 @@ StackProfile stackFor(const DeploymentSpec &deployment, const std::string &name)
 
 /// Who issues collectives: what the deployment says; else the vector cores for a recipe, and the
 /// host for other stacks. On which devices the ranks are: those of the deployment's mask, if it has
-/// as many.
-ClockOptions clockOptionsOf(const DeploymentSpec &deployment, uint32_t ranks);
+/// as many. What is prefetched. `routing` if there is one, else balanced where the deployment
+/// forces that.
+ClockOptions clockOptionsOf(const DeploymentSpec &deployment, uint32_t ranks,
+                            const std::optional<Routing> &routing = {});
 
-/// How kernels are launched: by the deployment's graph mode and batch sizes, and the stack.
-LaunchPolicy launchPolicyOf(const DeploymentSpec &deployment, const StackProfile &stack);
+/// How kernels are launched: by the deployment's graph mode, batch sizes and threads, and the
+/// stack.
+LaunchPolicy launchPolicyOf(const DeploymentSpec &deployment, const StackProfile &stack,
+                            Estimate estimate = Estimate::Mean);
+
+/// The stack's gap and tokenizer, and how late hosts are: by what the deployment says of binding
+/// their threads; not at all where it says nothing.
+SimulationOptions simulationOptionsOf(const DeploymentSpec &deployment, const StackProfile &stack,
+                                      uint32_t ranks, uint64_t seed,
+                                      Estimate estimate = Estimate::Mean);
+
+/// How the deployment's scheduler fills steps.
+struct StepFilling {
+  bool mixes = true;       ///< prompts and decodes in one step
+  bool splits = true;      ///< a prompt over several steps
+  bool plansAhead = false; ///< plans a step while another one runs
+};
+StepFilling stepFillingOf(const DeploymentSpec &deployment, const StackProfile &stack);
+
+/// What the arena needs: as far as layers use it for each token of a step; logits and what the head
+/// needs for each sequence, as a server asks for no others.
+struct ActivationBytes {
+  double perToken = 0, perSequence = 0;
+
+  uint64_t at(uint64_t tokens, uint64_t sequences) const {
+    return uint64_t(perToken * double(tokens) + perSequence * double(sequences));
+  }
+};
+ActivationBytes activationBytes(const fb::Plan &plan);
 
 /// What one device's memory goes to; bytes.
 struct MemoryBudget {
@@ -52,7 +82,7 @@ std::unique_ptr<Scheduler> schedulerOf(const DeploymentSpec &deployment, const S
                                        const Plan &plan, const MemoryBudget &memory);
 
 /// What the command line says of the load; the rest is the deployment's.
-struct LoadOptions {
+struct LoadSettings {
   std::optional<uint64_t> requests, concurrency, maxTokens;
   std::optional<double> rate; ///< requests per second; excludes concurrency
   std::string inputLengths, outputLengths;
@@ -61,6 +91,6 @@ struct LoadOptions {
 };
 
 /// Throws a usage Error if neither says how long prompts and outputs are.
-Load loadOf(const DeploymentSpec &deployment, const LoadOptions &options);
+Load loadOf(const DeploymentSpec &deployment, const LoadSettings &options);
 
 } // namespace vinci

@@ -1,9 +1,5 @@
 #include "tools/vinci/simulation_trace.h"
 
-#include "tools/vinci/plan_cache.h"
-
-#include <fmt/format.h>
-
 namespace vinci {
 namespace {
 
@@ -15,39 +11,19 @@ double us(int64_t ns) {
   return double(ns) / 1e3;
 }
 
-nlohmann::ordered_json slice(std::string name, int process, uint64_t thread, double start,
-                             double duration, nlohmann::ordered_json arguments) {
-  return {{"name", std::move(name)},
-          {"ph", "X"},
-          {"pid", process},
-          {"tid", thread},
-          {"ts", start},
-          {"dur", duration},
-          {"args", std::move(arguments)}};
-}
-
-nlohmann::ordered_json nameOf(const char *what, int process, uint64_t thread, std::string name) {
-  return {
-      {"name", what}, {"ph", "M"}, {"pid", process}, {"tid", thread}, {"args", {{"name", name}}}};
-}
-
 } // namespace
 
 void SimulationTrace::add(const SimulatedStep &step) {
   const auto prefills = step.step.prefills.size(), decodes = step.step.decodes.size();
   const double start = us(step.startNs);
-  events_.push_back(slice(toString(modeOf(step.step)), Device, stepsThread, start,
-                          us(step.endNs - step.startNs),
-                          {{"prefills", prefills},
-                           {"decodes", decodes},
-                           {"device_us", us(step.time.deviceNs)},
-                           {"host_us", us(step.time.hostNs)}}));
-  events_.push_back(slice("launch", Host, 0, start, us(step.time.hostNs), {{"step", steps_}}));
-  events_.push_back({{"name", "sequences"},
-                     {"ph", "C"},
-                     {"pid", Device},
-                     {"ts", start},
-                     {"args", {{"prefill", prefills}, {"decode", decodes}}}});
+  events_.slice(toString(modeOf(step.step)), Device, stepsThread, start,
+                us(step.endNs - step.startNs),
+                {{"prefills", prefills},
+                 {"decodes", decodes},
+                 {"device_us", us(step.time.deviceNs)},
+                 {"host_us", us(step.time.hostNs)}});
+  events_.slice("launch", Host, 0, start, us(step.time.hostNs), {{"step", steps_}});
+  events_.counter("sequences", Device, start, {{"prefill", prefills}, {"decode", decodes}});
   if (steps_++ < stepsWithKernels_)
     addKernels(step);
 }
@@ -63,9 +39,8 @@ void SimulationTrace::addKernels(const SimulatedStep &step) {
   clock_.trace(
       PlanStepTimer::entryOf(shape), timer_.recordOf(shape),
       [&](const fb::Kernel &kernel, int32_t layer, uint32_t stream, double start, double end) {
-        events_.push_back(slice(kernel.op()->str(), Device, 1 + stream, us(step.startNs) + start,
-                                end - start,
-                                {{"kernel", kernel.symbol()->str()}, {"layer", layer}}));
+        events_.slice(kernel.op()->str(), Device, 1 + stream, us(step.startNs) + start, end - start,
+                      {{"kernel", kernel.symbol()->str()}, {"layer", layer}});
       });
 }
 
@@ -76,20 +51,18 @@ void SimulationTrace::write(const std::string &path, const SimulationResult &res
     if (request.refused)
       continue;
     const auto part = [&](const char *name, int64_t begin, int64_t end) {
-      events_.push_back(
-          slice(name, Requests, thread, us(begin), us(end - begin),
-                {{"input_tokens", request.inputTokens}, {"output_tokens", request.outputTokens}}));
+      events_.slice(
+          name, Requests, thread, us(begin), us(end - begin),
+          {{"input_tokens", request.inputTokens}, {"output_tokens", request.outputTokens}});
     };
     part("first token", request.sentNs, request.firstTokenNs);
     part("decode", request.firstTokenNs, request.lastTokenNs);
   }
-  for (const auto &[track, name] :
-       {std::pair(Device, "device"), std::pair(Host, "host"), std::pair(Requests, "requests")})
-    events_.push_back(nameOf("process_name", track, 0, name));
-  events_.push_back(nameOf("thread_name", Device, stepsThread, "steps"));
-  const nlohmann::ordered_json file = {{"displayTimeUnit", "ms"}, {"traceEvents", events_}};
-  const std::string text = file.dump();
-  writeFile(path, std::as_bytes(std::span(text)));
+  events_.nameProcess(Device, "device");
+  events_.nameProcess(Host, "host");
+  events_.nameProcess(Requests, "requests");
+  events_.nameThread(Device, stepsThread, "steps");
+  events_.write(path);
 }
 
 } // namespace vinci

@@ -3,9 +3,7 @@
 
 #include "runtime/clock/plan_step_timer.h"
 #include "runtime/serving/simulation.h"
-
-#include <nlohmann/json.hpp>
-#include <string>
+#include "tools/vinci/trace_events.h"
 
 namespace vinci {
 
@@ -28,7 +26,7 @@ private:
   const PlanStepTimer &timer_;
   const uint32_t stepsWithKernels_;
   uint64_t steps_ = 0;
-  nlohmann::ordered_json events_ = nlohmann::ordered_json::array();
+  TraceEvents events_;
 };
 
 } // namespace vinci

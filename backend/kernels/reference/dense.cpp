@@ -37,7 +37,7 @@ double dot(const Elements &x, uint64_t row, const Elements &weights, uint64_t ba
 
 void embedding(const Command &c) {
   const int32_t start = c.size("sharded") != 0 ? c.ints(3)[0] : 0;
-  for (uint64_t t = 0; t < c.tokens(); ++t)
+  for (uint64_t t = 0; t < rowsOf(c); ++t)
     copyRow(c.typed(0), t, c.typed(2), c.ints(1)[t] - start, c.size("hidden"), c.size("vocab"));
 }
 

@@ -127,7 +127,7 @@ module attributes {
 // CHECK-NEXT: npu.buffer @epilogue.final_norm : tensor<?x16xf32, #logit_rows>
 
 // CHECK-LABEL: npu.body @prologue(weight @embed_tokens) {
-// CHECK-NEXT: npu.launch "embedding" writes(arena @hidden) reads(input @token_ids, parameter @embed_tokens) {dtype = "float32", hidden = 16, sharded = 0, vocab = 32}
+// CHECK-NEXT: npu.launch "embedding" writes(arena @hidden) reads(input @token_ids, parameter @embed_tokens) {dtype = "float32", hidden = 16, rows = "tokens", sharded = 0, vocab = 32}
 // CHECK-NEXT: npu.launch "rope_table" writes(arena @rope) reads(input @positions, constant @inv_freq) {dtype = "float32", head_dim = 4}
 
 // CHECK-LABEL: npu.body @attention_layer(weight @norm, weight @q_proj, weight @q_proj.bias, weight @k_proj, weight @q_norm, kv_cache @kv_cache) {

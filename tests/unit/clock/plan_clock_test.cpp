@@ -1,6 +1,7 @@
 #include "runtime/clock/plan_clock.h"
 
 #include "runtime/clock/plan_step_timer.h"
+#include "runtime/clock/step_recorder.h"
 #include "runtime/support/error.h"
 #include "tests/unit/plan/sample_plan.h"
 
@@ -134,6 +135,109 @@ TEST(PlanClock, CollectivesTakeTheirEnginesTime) {
   EXPECT_LT(timeWith(Expansion::Aiv), timeWith(Expansion::Host));
 }
 
+/// The sample plan, whose queries are projected by a weight called q_proj.
+Plan prefetchable() {
+  return planWith([](fb::PlanT &tables) {
+    fb::BodyT &layer = *tables.bodies[sample::Layer];
+    const fb::Command &command = layer.commands[sample::ProjectQ];
+    for (uint32_t i = 0; i < command.operand_count(); ++i)
+      if (const fb::Operand &operand = layer.operands[command.operand_first() + i];
+          operand.space() == fb::Space::Parameter)
+        layer.parameters[operand.index()] = "q_proj";
+    fb::CostT &cost = *tables.kernels[sample::MatmulQ]->cost;
+    cost.kind = fb::CostClass::Matmul;
+    cost.weights = cost.activations = fb::DType::BFloat16;
+    cost.n = cost.k = 5792;
+    cost.fixed_bytes = 64 << 20;
+  });
+}
+
+TEST(PlanClock, APrefetchGainsWhatTheWindowDelivers) {
+  const Plan plan = prefetchable();
+  const auto timeWith = [&](double share) {
+    return PlanClock(plan, npu(), {.prefetch = {.qkv = share}, .devices = {}})
+        .time(EntryKind::Decode, decodeOf(2));
+  };
+  const StepTimes without = timeWith(0), with = timeWith(1);
+  EXPECT_EQ(without.prefetchedBytes, 0);
+  // The norm before the product is all that passes meanwhile.
+  const double window = PlanClock(plan, npu()).commands(EntryKind::Decode, decodeOf(2))[2].time.us;
+  const DeviceSpec &device = npu().spec();
+  const double bytes = window * device[Constant::MemoryBandwidth].value *
+                       device[Constant::MemoryShareMatmulFloat].value;
+  EXPECT_NEAR(with.prefetchedBytes, sample::layers * bytes, 1e-6 * bytes);
+  EXPECT_LT(with.deviceUs, without.deviceUs);
+  EXPECT_GE(with.deviceUs, without.deviceUs - sample::layers * window - 1e-9);
+  // A share that is less than the window delivers.
+  const double tiny = 0.25 * bytes / double(64 << 20);
+  EXPECT_NEAR(timeWith(tiny).prefetchedBytes, sample::layers * bytes / 4, 1e-6 * bytes);
+}
+
+TEST(PlanClock, ExpertsOfTheRoutingAreTimed) {
+  const Plan plan = planWith([](fb::PlanT &tables) {
+    fb::CostT &cost = *tables.kernels[sample::MatmulQ]->cost;
+    cost.kind = fb::CostClass::GroupedMatmul;
+    cost.weights = cost.activations = fb::DType::BFloat16;
+    cost.n = cost.k = 1024;
+    cost.groups = cost.experts = 128;
+    cost.top_k = 8;
+    cost.fixed_bytes = uint64_t(128) << 20;
+  });
+  const auto timeWith = [&](const char *routing, std::span<const uint32_t> hit = {}) {
+    StepRecord step = decodeOf(8);
+    step.expertsHit = hit;
+    return PlanClock(plan, npu(), {.routing = Routing::parse(routing, "routing"), .devices = {}})
+        .time(EntryKind::Decode, step)
+        .deviceUs;
+  };
+  EXPECT_GT(timeWith("balanced"), timeWith("uniform")) << "64 experts are hit, not 52";
+  EXPECT_LT(timeWith("zipf:1.5"), timeWith("uniform")) << "many tokens, few experts";
+  const std::vector<uint32_t> few(sample::layers, 8), many(sample::layers, 64);
+  EXPECT_LT(timeWith("uniform", few), timeWith("uniform", many));
+  EXPECT_EQ(timeWith("zipf:1.5", many), timeWith("uniform", many)) << "what was counted counts";
+}
+
+TEST(PlanClock, AMemoChangesNothing) {
+  const Plan plan = prefetchable();
+  const PlanClock clock(plan, npu(), {.prefetch = {.qkv = 1}, .devices = {}});
+  TimeMemo memo;
+  for (const LaunchMode mode : {LaunchMode::Graph, LaunchMode::Eager})
+    for (const uint32_t sequences : {1u, 9u, 1u, 2u, 17u, 9u})
+      for (const EntryKind entry : {EntryKind::Decode, EntryKind::Prefill}) {
+        const StepRecord step = decodeOf(sequences, mode);
+        const StepTimes with = clock.time(entry, step, &memo), without = clock.time(entry, step);
+        EXPECT_EQ(with.deviceUs, without.deviceUs);
+        EXPECT_EQ(with.deviceP90, without.deviceP90);
+        EXPECT_EQ(with.hostUs, without.hostUs);
+        EXPECT_EQ(with.prefetchedBytes, without.prefetchedBytes);
+      }
+}
+
+TEST(PlanClock, LessToDoIsNeverSlower) {
+  const Plan plan = samplePlan();
+  const auto timeOn = [&](auto edit, const StepRecord &step) {
+    DeviceSpec device = *findDeviceSpec("910b3");
+    edit(device);
+    const CostModel model(device);
+    return PlanClock(plan, model).time(EntryKind::Decode, step).us();
+  };
+  for (LaunchMode mode : {LaunchMode::Eager, LaunchMode::KernelByKernel, LaunchMode::Graph}) {
+    double previous = 0;
+    for (uint32_t sequences : {1u, 2u, 8u, 64u}) {
+      const StepRecord step = decodeOf(sequences, mode);
+      const double us = timeOn([](DeviceSpec &) {}, step);
+      EXPECT_GE(us, previous);
+      previous = us;
+      for (Constant better : {Constant::MemoryBandwidth, Constant::L2Bandwidth,
+                              Constant::CubeFrequency, Constant::VectorFrequency})
+        EXPECT_LE(timeOn([&](DeviceSpec &device) { device[better].value *= 1.5; }, step), us);
+      for (Constant less : {Constant::LaunchEager, Constant::LaunchGraph, Constant::GraphVector,
+                            Constant::LaunchedVector})
+        EXPECT_LE(timeOn([&](DeviceSpec &device) { device[less].value *= 0.5; }, step), us);
+    }
+  }
+}
+
 TEST(PlanClock, RanksNeedDevices) {
   const Plan plan = rankedPlan(2);
   try {
@@ -177,6 +281,134 @@ TEST(PlanStepTimer, TellsWhatIsCaptured) {
   record.mode = LaunchMode::Eager;
   record.addSequence(4, 0);
   EXPECT_EQ(prefill.hostNs, int64_t(clock.time(EntryKind::Prefill, record).launches) * 1000 * 1000);
+}
+
+TEST(LaunchPolicy, ThreadsShareGroupsOfLaunches) {
+  const LaunchPolicy one{}, two{.dispatchThreads = 2, .dispatchGroup = 8, .handoverUs = 5};
+  EXPECT_EQ(one.dispatchedUs(1000, 30000), 30000);
+  // 125 groups: one thread has 63 of them, 504 launches.
+  EXPECT_DOUBLE_EQ(two.dispatchedUs(1000, 30000), 30000 * 0.504 + 63 * 5);
+  EXPECT_EQ(two.dispatchedUs(8, 240), 240) << "a single group has one thread";
+  const LaunchPolicy many{.dispatchThreads = 100, .dispatchGroup = 8, .handoverUs = 5};
+  EXPECT_LT(many.dispatchedUs(1000, 30000), two.dispatchedUs(1000, 30000));
+}
+
+TEST(PlanStepTimer, ThreadsHelpWhatTheHostLaunches) {
+  const Plan plan = samplePlan();
+  const PlanClock clock(plan, npu());
+  const auto hostNs = [&](LaunchMode mode, uint32_t threads) {
+    PlanStepTimer timer(clock, {.decode = mode, .dispatchThreads = threads, .dispatchGroup = 2});
+    const std::vector<uint32_t> contexts = {11};
+    return timer.time({.mode = StepMode::Decode, .prefills = {}, .decodeContexts = contexts})
+        .hostNs;
+  };
+  EXPECT_LT(hostNs(LaunchMode::Eager, 2), hostNs(LaunchMode::Eager, 1));
+  EXPECT_EQ(hostNs(LaunchMode::Graph, 2), hostNs(LaunchMode::Graph, 1));
+}
+
+TEST(PlanStepTimer, EstimatesEncloseTheMean) {
+  const Plan plan = samplePlan();
+  const PlanClock clock(plan, npu());
+  const auto at = [&](Estimate estimate) {
+    PlanStepTimer timer(clock, {}, estimate);
+    const std::vector<uint32_t> contexts = {11, 40};
+    return timer.time({.mode = StepMode::Decode, .prefills = {}, .decodeContexts = contexts});
+  };
+  EXPECT_LT(at(Estimate::Low).deviceNs, at(Estimate::Mean).deviceNs);
+  EXPECT_LT(at(Estimate::Mean).deviceNs, at(Estimate::High).deviceNs);
+  EXPECT_LT(at(Estimate::Low).hostNs, at(Estimate::Mean).hostNs);
+  EXPECT_LT(at(Estimate::Mean).hostNs, at(Estimate::High).hostNs);
+}
+
+/// Takes any step; of each, `hit` experts.
+class Recorded final : public StepRunner {
+public:
+  const ModelLimits &limits() const override { return limits_; }
+  std::span<const std::span<const float>> stepGroups(EntryKind,
+                                                     std::span<const StepInputs> groups) override {
+    hit_.assign(1, uint32_t(groups[0].tokenIds.size()));
+    return logits_;
+  }
+  void setGroups(uint32_t groups) { limits_.dataGroups = groups; }
+  std::span<const uint32_t> expertsHit() const override { return hit_; }
+
+private:
+  ModelLimits limits_;
+  std::vector<uint32_t> hit_;
+  std::vector<std::span<const float>> logits_ = {{}};
+};
+
+TEST(StepRecorder, RemembersLengthsAndExperts) {
+  Recorded model;
+  StepRecorder recorder(model);
+  const std::vector<int32_t> ids(6), starts = {0, 4, 5, 6}, lengths = {9, 11, 1}, wanted = {3, 4};
+  recorder.step(EntryKind::Prefill, {.tokenIds = ids,
+                                     .positions = ids,
+                                     .slotMapping = ids,
+                                     .queryStart = starts,
+                                     .contextLens = lengths,
+                                     .blockTables = {},
+                                     .logitIndices = wanted});
+  ASSERT_EQ(recorder.steps().size(), 1u);
+  const StepRecord record = recorder.recordOf(0, {});
+  EXPECT_EQ(record.tokens, 6u);
+  EXPECT_EQ(record.sequences, 3u);
+  EXPECT_EQ(record.logitRows, 2u);
+  EXPECT_EQ(record.decodeSequences, 2u);
+  EXPECT_EQ(record.decodeKvTokens, 12u);
+  EXPECT_EQ(record.prefillTokens, 4u);
+  EXPECT_EQ(record.prefillPairs, 4u * 5 + 4 * 5 / 2);
+  EXPECT_EQ(record.mode, LaunchMode::Eager);
+  ASSERT_EQ(record.expertsHit.size(), 1u);
+  EXPECT_EQ(record.expertsHit[0], 6u);
+}
+
+TEST(StepRecorder, OfGroupsTheOneThatAttendsToTheMost) {
+  Recorded model;
+  model.setGroups(2);
+  StepRecorder recorder(model);
+  const std::vector<int32_t> ids(3), shortStarts = {0, 1, 2, 3}, shortLengths = {4, 5, 6},
+                                     longStarts = {0, 1}, longLengths = {100};
+  const std::span<const int32_t> one = std::span(ids).first(1);
+  const StepInputs groups[] = {{ids, ids, ids, shortStarts, shortLengths, {}, {}},
+                               {one, one, one, longStarts, longLengths, {}, {}}};
+  recorder.stepGroups(EntryKind::Decode, groups);
+  const StepRecord record = recorder.recordOf(0, {});
+  EXPECT_EQ(record.tokens, 3u);
+  EXPECT_EQ(record.sequences, 3u);
+  EXPECT_EQ(record.logitRows, 3u);
+  EXPECT_EQ(record.decodeSequences, 1u);
+  EXPECT_EQ(record.decodeKvTokens, 100u);
+}
+
+TEST(VirtualRun, IsTheClocksStepsOneAfterAnother) {
+  const Plan plan = samplePlan();
+  const PlanClock clock(plan, npu());
+  Recorded model;
+  StepRecorder recorder(model);
+  const std::vector<int32_t> ids(2), starts = {0, 1, 2};
+  for (int32_t length : {10, 20, 30}) {
+    const std::vector<int32_t> lengths = {length, 2 * length};
+    recorder.step(EntryKind::Decode, {.tokenIds = ids,
+                                      .positions = ids,
+                                      .slotMapping = ids,
+                                      .queryStart = starts,
+                                      .contextLens = lengths,
+                                      .blockTables = {},
+                                      .logitIndices = {}});
+  }
+  const VirtualRun run(recorder, clock, {});
+  ASSERT_EQ(run.size(), 3u);
+  double now = 0;
+  for (size_t i = 0; i < 3; ++i) {
+    EXPECT_EQ(run.begin(i), now);
+    StepRecord record;
+    record.addSequence(1, 10 * (i + 1) - 1);
+    record.addSequence(1, 20 * (i + 1) - 1);
+    EXPECT_EQ(run.step(i).deviceUs, clock.time(EntryKind::Decode, record).deviceUs);
+    now += run.step(i).us();
+  }
+  EXPECT_EQ(run.begin(3), now);
 }
 
 TEST(PlanStepTimer, SwappingTakesTime) {

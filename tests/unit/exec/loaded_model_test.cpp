@@ -45,7 +45,8 @@ std::vector<KernelSpec> kernelSpecs(int64_t heads) {
        {{"dtype", "bfloat16"},
         {"hidden", hidden},
         {"vocab", int64_t(40)},
-        {"sharded", int64_t(0)}}},
+        {"sharded", int64_t(0)},
+        {"rows", "tokens"}}},
       {"rope_table", {{"dtype", "float32"}, {"head_dim", sixteen}}},
       {"rms_norm",
        {{"dtype", "bfloat16"},
@@ -415,6 +416,40 @@ TEST_F(Loaded, RanksTogetherAreTheModel) {
     for (uint32_t threads : {1, 2, 5})
       EXPECT_EQ(logitsOf(*load(planOf(mesh), {.threads = threads}), ids), shared)
           << Mesh(mesh).ranks() << " ranks, " << threads << " threads";
+}
+
+/// Two groups of two ranks, with as many tokens and not.
+TEST_F(Loaded, GroupsHaveStepsOfTheirOwn) {
+  const auto groupsOf = [](fb::PlanT &plan) { plan.data_axes = {0}; };
+  auto together = load(plan(groupsOf, {2, 2}), {.threads = 2});
+  EXPECT_EQ(together->limits().dataGroups, 2u);
+  const Ids ids[] = {{3, 1, 7}, {9}}, positions[] = {{0, 1, 2}, {0}}, slots[] = {{0, 1, 2}, {16}},
+            starts[] = {{0, 3}, {0, 1}}, contexts[] = {{3}, {1}},
+            blocks[] = {{0, 0, 0, 0}, {1, 0, 0, 0}}, rows[] = {{2, 0}, {0}};
+  for (EntryKind kind : {EntryKind::Prefill, EntryKind::Score}) {
+    std::vector<StepInputs> groups;
+    for (size_t i = 0; i < 2; ++i)
+      groups.push_back({ids[i], positions[i], slots[i], starts[i], contexts[i], blocks[i],
+                        kind == EntryKind::Prefill ? std::span<const int32_t>(rows[i])
+                                                   : std::span<const int32_t>()});
+    const auto same = [&](std::span<const float> group, const StepInputs &inputs) {
+      auto alone = load(planOf({2}), {.threads = 2});
+      return std::ranges::equal(group, alone->step(kind, inputs));
+    };
+    const auto logits = together->stepGroups(kind, groups);
+    ASSERT_EQ(logits.size(), 2u);
+    EXPECT_TRUE(same(logits[0], groups[0]));
+    EXPECT_TRUE(same(logits[1], groups[1]));
+    // One of them waits.
+    const std::vector<StepInputs> second = {StepInputs{}, groups[1]};
+    const auto ofSecond = together->stepGroups(kind, second);
+    EXPECT_TRUE(ofSecond[0].empty());
+    EXPECT_TRUE(same(ofSecond[1], groups[1]));
+  }
+  EXPECT_EQ(messageOf([&] { together->stepGroups(EntryKind::Decode, std::vector<StepInputs>(2)); }),
+            "error: the step has 0 tokens; legal: 1 to 8 (max_tokens_per_step)");
+  EXPECT_EQ(messageOf([&] { together->stepGroups(EntryKind::Decode, std::vector<StepInputs>(1)); }),
+            "error: the step has 1 groups of inputs, but needs 2");
 }
 
 /// Each rank turns by frequencies of its own: those of rank 0 decide its logits.

@@ -87,7 +87,8 @@ TEST(Lookup, GivesZerosForIndicesOutOfRange) {
   const KernelSpec spec = makeSpec("embedding", {{"dtype", std::string("float32")},
                                                  {"hidden", int64_t{20}},
                                                  {"vocab", int64_t{3}},
-                                                 {"sharded", int64_t{0}}});
+                                                 {"sharded", int64_t{0}},
+                                                 {"rows", std::string("tokens")}});
   for (const CpuTarget &target : runnableTargets()) {
     const std::vector<Buffer> buffers = {Buffer(4 * 80), Buffer(16), Buffer(3 * 80)};
     Random(5).fill(buffers[2].elements(DType::Float32), 60);

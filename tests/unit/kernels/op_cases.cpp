@@ -84,7 +84,9 @@ Shape shapeOf(const KernelSpec &s, std::string_view name, const Dims &dims) {
   const auto ints = [](uint64_t count) { return Shape{DType::Int32, count}; };
   const auto floats = [](uint64_t count) { return Shape{DType::Float32, count}; };
   const auto &op = s.op;
-  if (name == "token_ids" || name == "positions" || name == "slot_mapping")
+  if (name == "token_ids")
+    return ints(tokens * s.rows().scale);
+  if (name == "positions" || name == "slot_mapping")
     return ints(tokens);
   if (name == "logit_indices")
     return ints(logitRows);
@@ -129,7 +131,7 @@ Shape shapeOf(const KernelSpec &s, std::string_view name, const Dims &dims) {
   if (name == "cache")
     return typed(cacheElements(s, cacheBlocks));
   if (op == "embedding")
-    return typed(tokens * size(s, "hidden"));
+    return typed(dims[s.rows().symbol] * s.rows().scale * size(s, "hidden"));
   if (op == "rope_table")
     return typed(tokens * size(s, "head_dim"));
   if (op == "rope_qk")
@@ -407,8 +409,11 @@ std::vector<KernelSpec> allSpecs() {
   };
   for (const std::string dtype : {"float32", "bfloat16", "float16"}) {
     for (const int64_t sharded : {0, 1})
-      add("embedding",
-          {{"dtype", dtype}, {"hidden", i(80)}, {"vocab", i(300)}, {"sharded", sharded}});
+      add("embedding", {{"dtype", dtype},
+                        {"hidden", i(80)},
+                        {"vocab", i(300)},
+                        {"sharded", sharded},
+                        {"rows", sharded ? "tokens*2"s : "tokens"s}});
     for (const int64_t n : {81, 77, 100})
       add("join_columns", {{"dtype", dtype},
                            {"n", n},

@@ -64,6 +64,13 @@ const Case meshCases[] = {
        p.mesh = {256, 257};
      },
      "mesh: the number of ranks is 65792, legal are 1 to 65536"},
+    {"DataAxesDescend",
+     [](PlanT &p) {
+       p.data_axes = {1, 0};
+     },
+     "data_axes: axes [1, 0] are not ascending"},
+    {"DataAxisOutside", [](PlanT &p) { p.data_axes = {2}; },
+     "data_axes: names axis 2, the mesh has 2"},
     {"ConstantPerRank", [](PlanT &p) { p.constants[0]->per_rank = true; },
      "constant 0: offset 0 + 224 bytes for 4 ranks end outside its segment of 32"},
 };
@@ -165,7 +172,12 @@ const Case collectiveCases[] = {
      [](PlanT &p) {
        operand(p, 1) = {Space::Parameter, 0};
      },
-     "all_reduce sends from what is Parameter; legal are buffers of the arena"},
+     "all_reduce sends from what is Parameter; legal are buffers of the arena and step inputs"},
+    {"SendsInputOfOtherDType",
+     [](PlanT &p) {
+       operand(p, 1) = {Space::Input, 0};
+     },
+     "all_reduce of bfloat16 sends from token_ids, which is int32"},
     {"SharesWithoutWhole",
      [](PlanT &p) {
        p.limits->token_shares = 2;

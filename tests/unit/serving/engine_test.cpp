@@ -94,6 +94,39 @@ TEST(Engine, BatchesEqualLoneRunsInTheOrderOfSubmission) {
         }
 }
 
+TEST(Engine, GroupsShareTheRequestsAndGiveTheSameIds) {
+  const std::vector<Request> requests = manyRequests();
+  ModelLimits limits = smallLimits();
+  limits.kvBlocks = 20;
+  ToyModel one(limits);
+  const std::vector<Result> expected = serve(one, requests);
+  for (uint32_t groups : {2, 3, 8, 20}) {
+    limits.dataGroups = groups;
+    ToyModel model(limits);
+    const std::vector<Result> results = serve(model, requests);
+    for (size_t i = 0; i < expected.size(); ++i)
+      EXPECT_EQ(results[i].outputIds, expected[i].outputIds) << groups << " groups, request " << i;
+    EXPECT_LT(model.steps.size(), one.steps.size());
+    const auto most = std::ranges::max(model.steps, {}, &ToyModel::Step::sequences).sequences;
+    EXPECT_GT(most, limits.maxBatch) << "more than one group has place for";
+  }
+}
+
+TEST(Engine, ARequestGoesToTheGroupWithTheFewest) {
+  ModelLimits limits = smallLimits();
+  limits.dataGroups = 2;
+  limits.maxTokensPerStep = 4;
+  ToyModel model(limits);
+  std::vector<Request> requests;
+  for (int32_t i = 0; i < 4; ++i)
+    requests.push_back(request({i, i, i}, 1));
+  serve(model, std::move(requests));
+  // Two prompts in each group: one and a token of the next, then what is left of it.
+  ASSERT_EQ(model.steps.size(), 2u);
+  EXPECT_EQ(model.steps[0].tokens, 8u);
+  EXPECT_EQ(model.steps[1].tokens, 4u);
+}
+
 TEST(Engine, StepsStayWithinTheLimitsAndUseTheDecodeEntry) {
   ToyModel model(smallLimits());
   serve(model, manyRequests(), 5);

@@ -70,15 +70,35 @@ TEST(Score, DoesNotDependOnTheStepSize) {
   }
 }
 
+TEST(Score, DoesNotDependOnTheNumberOfGroups) {
+  const std::vector<int32_t> ids = someIds(60);
+  ModelLimits limits = smallLimits();
+  ToyModel model(limits);
+  const Score expected = score(model, ids, 17);
+  for (uint32_t groups : {2, 3, 5}) {
+    limits.dataGroups = groups;
+    ToyModel other(limits);
+    std::vector<size_t> done;
+    const Score result = score(other, ids, 17, [&](size_t ids) { done.push_back(ids); });
+    EXPECT_EQ(result.nll, expected.nll);
+    EXPECT_EQ(result.logsumexp, expected.logsumexp);
+    EXPECT_LT(other.steps.size(), model.steps.size());
+    EXPECT_EQ(done.back(), ids.size());
+  }
+}
+
 TEST(Score, SurvivesLargeLogits) {
   class Flat final : public StepRunner {
   public:
     const ModelLimits &limits() const override { return limits_; }
-    std::span<const float> step(EntryKind, const StepInputs &inputs) override {
-      return std::span(logits_).first(inputs.tokenIds.size() * 2);
+    std::span<const std::span<const float>>
+    stepGroups(EntryKind, std::span<const StepInputs> groups) override {
+      ofGroup_ = std::span(logits_).first(groups[0].tokenIds.size() * 2);
+      return {&ofGroup_, 1};
     }
     ModelLimits limits_ = {2, 4, 4, 1, 1, 4};
     std::vector<float> logits_ = std::vector<float>(8, 1e6f);
+    std::span<const float> ofGroup_;
   } model;
   std::vector<int32_t> ids = {0, 1};
   EXPECT_NEAR(score(model, ids, 4).nll[0], std::log(2.0), 1e-6);

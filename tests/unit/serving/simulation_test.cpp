@@ -63,6 +63,35 @@ TEST(Simulation, AsyncSchedulingHidesTheGap) {
   }
 }
 
+TEST(Simulation, RanksWaitForTheLatestHost) {
+  const auto run = [](HostJitter jitter, bool async = false) {
+    VllmScheduler scheduler = vllm(async);
+    TwoTimes timer({50 * ms, 0}, {20 * ms, 15 * ms});
+    Load load = Load::trace(one(200));
+    SimulationOptions options;
+    options.jitter = jitter;
+    return simulate(scheduler, load, timer, options);
+  };
+  const SimulationResult none = run({.meanNs = 0, .ranks = 8});
+  EXPECT_EQ(none.skewsNs.count(), 0u);
+  EXPECT_EQ(run({.meanNs = ms, .ranks = 1}).elapsedNs, none.elapsedNs) << "nobody to wait for";
+  const SimulationResult eight = run({.meanNs = ms, .ranks = 8});
+  EXPECT_EQ(eight.skewsNs.count(), eight.steps);
+  // Of eight exponential delays the largest is 1 + 1/2 + … + 1/8 of the mean, and the skew that
+  // less 1/8.
+  EXPECT_NEAR(double(eight.elapsedNs - none.elapsedNs) / double(eight.steps), 2.718 * ms, 0.3 * ms);
+  EXPECT_NEAR(eight.skewsNs.mean(), 2.593 * ms, 0.3 * ms);
+  EXPECT_GT(eight.elapsedNs, run({.meanNs = ms, .ranks = 2}).elapsedNs);
+  EXPECT_EQ(run({.meanNs = ms, .ranks = 8}).elapsedNs, eight.elapsedNs) << "the same seed";
+  EXPECT_NE(run({.meanNs = ms, .ranks = 8, .seed = 1}).elapsedNs, eight.elapsedNs);
+  // A host that plans ahead has 5 ms until the device notices.
+  const int64_t ahead = run({}, true).elapsedNs;
+  EXPECT_LT(run({.meanNs = ms, .ranks = 8}, true).elapsedNs - ahead,
+            (eight.elapsedNs - none.elapsedNs) / 2);
+  EXPECT_EQ(messageOf([&] { run({.meanNs = -1}); }),
+            "a jitter of -1 ns; a time from 0 is expected");
+}
+
 // A gap that is longer than the device's work paces the steps.
 TEST(Simulation, AsyncSchedulingIsBoundByTheHost) {
   VllmScheduler scheduler = vllm(true);

@@ -16,6 +16,10 @@ tokenizer_processes: {value: 2, unit: processes, tag: documented, source: here}
 detokenizer_per_token: {value: 2.4, unit: us, tag: estimate, source: here}
 prefill_host_bound: {value: true, tag: estimate, source: here}
 async: {value: false, tag: documented, source: here}
+async_hides: {value: 600, unit: us, tag: fitted, source: here}
+group_handover: {value: 5, unit: us, tag: estimate, source: here}
+jitter_bound: {value: 20, unit: us, tag: estimate, source: here}
+jitter_unbound: {value: 150, unit: us, tag: estimate, source: here}
 prefill_batch_bound: {value: 0, unit: requests, tag: documented, source: here}
 decode_batch_bound: {value: 3, unit: requests, tag: documented, source: here}
 )";
@@ -55,14 +59,31 @@ TEST(StackProfile, IsRead) {
   EXPECT_EQ(options.tokenizerProcesses, 2u);
 }
 
+TEST(StackProfile, IsWrittenAsItIsRead) {
+  for (StackProfile profile : stackProfiles()) {
+    profile.description += " with \"quotes\", a \\ and a: colon";
+    const std::string text = stackProfileYaml(profile);
+    const StackProfile read = parseStackProfile(text, "written.yaml");
+    EXPECT_EQ(stackProfileYaml(read), text);
+    EXPECT_EQ(read.name, profile.name);
+    EXPECT_EQ(read.description, profile.description);
+    EXPECT_EQ(read.servingGapUs.low, profile.servingGapUs.low);
+    EXPECT_EQ(read.tokenizerUs.source, profile.tokenizerUs.source);
+    EXPECT_EQ(read.async.value, profile.async.value);
+  }
+}
+
 TEST(StackProfile, EveryMistakeHasItsPlace) {
   EXPECT_EQ(errorWith("scheduler: vllm", "scheduler: sglang"),
             "s.yaml:3:12: error: scheduler is \"sglang\" (a string); mindie or vllm is expected");
   EXPECT_EQ(errorWith("name: test", "title: test"),
             "s.yaml:1:1: error: unknown key \"title\" in a stack profile; legal are name, "
             "description, scheduler, serving_gap, launch_per_op, tokenizer, tokenizer_processes, "
-            "detokenizer_per_token, prefill_host_bound, async, prefill_batch_bound, "
-            "decode_batch_bound");
+            "detokenizer_per_token, prefill_host_bound, async, async_hides, group_handover, "
+            "jitter_bound, jitter_unbound, prefill_batch_bound, decode_batch_bound");
+  EXPECT_EQ(errorWith("value: 600,", "value: 1700,"),
+            "s.yaml:11:14: error: async_hides is 1700, more than serving_gap, 1600, which it is a "
+            "part of");
   EXPECT_EQ(errorWith("description: for tests\n", ""),
             "s.yaml:1:1: error: the profile has no description");
   EXPECT_EQ(errorWith("value: 1600", "value: -1"),

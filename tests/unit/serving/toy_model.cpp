@@ -23,8 +23,11 @@ ModelLimits smallLimits() {
 }
 
 ToyModel::ToyModel(ModelLimits limits)
-    : limits_(limits), cache_(size_t(limits.kvBlocks) * limits.blockSize, -1),
-      logits_(size_t(limits.maxTokensPerStep) * limits.vocabSize) {}
+    : limits_(limits),
+      groups_(limits.dataGroups,
+              {std::vector<int32_t>(size_t(limits.kvBlocks) * limits.blockSize, -1),
+               std::vector<float>(size_t(limits.maxTokensPerStep) * limits.vocabSize)}),
+      logits_(limits.dataGroups) {}
 
 std::vector<float> ToyModel::logitsAfter(std::span<const int32_t> ids, uint32_t vocabSize) {
   uint64_t hash = start;
@@ -35,12 +38,24 @@ std::vector<float> ToyModel::logitsAfter(std::span<const int32_t> ids, uint32_t 
   return row;
 }
 
-std::span<const float> ToyModel::step(EntryKind kind, const StepInputs &inputs) {
-  checkStepInputs(kind, inputs, limits_);
-  steps.push_back({kind, inputs.tokenIds.size(), inputs.contextLens.size()});
+std::span<const std::span<const float>> ToyModel::stepGroups(EntryKind kind,
+                                                             std::span<const StepInputs> groups) {
+  checkStepInputs(kind, groups, limits_);
+  steps.push_back({kind, 0, 0});
+  for (size_t i = 0; i < groups.size(); ++i) {
+    steps.back().tokens += groups[i].tokenIds.size();
+    steps.back().sequences += groups[i].contextLens.size();
+    logits_[i] = step(kind, groups[i], groups_[i]);
+  }
+  return logits_;
+}
+
+std::span<const float> ToyModel::step(EntryKind kind, const StepInputs &inputs,
+                                      Group &group) const {
+  auto &[cache, logits] = group;
   for (size_t t = 0; t < inputs.tokenIds.size(); ++t)
     if (inputs.slotMapping[t] >= 0)
-      cache_[size_t(inputs.slotMapping[t])] = inputs.tokenIds[t];
+      cache[size_t(inputs.slotMapping[t])] = inputs.tokenIds[t];
 
   std::vector<uint64_t> hashes;
   for (size_t s = 0; s < inputs.contextLens.size(); ++s)
@@ -49,7 +64,7 @@ std::span<const float> ToyModel::step(EntryKind kind, const StepInputs &inputs) 
       for (uint32_t p = 0; p <= uint32_t(inputs.positions[t]); ++p) {
         int32_t block = inputs.blockTables[s * limits_.blocksPerSequence() + p / limits_.blockSize];
         hash =
-            mix(hash, uint64_t(cache_[size_t(block) * limits_.blockSize + p % limits_.blockSize]));
+            mix(hash, uint64_t(cache[size_t(block) * limits_.blockSize + p % limits_.blockSize]));
       }
       hashes.push_back(hash);
     }
@@ -61,8 +76,8 @@ std::span<const float> ToyModel::step(EntryKind kind, const StepInputs &inputs) 
       rows.push_back(hashes[size_t(index)]);
   }
   for (size_t r = 0; r < rows.size(); ++r)
-    fillLogits(rows[r], std::span(logits_).subspan(r * limits_.vocabSize, limits_.vocabSize));
-  return std::span(logits_).first(rows.size() * limits_.vocabSize);
+    fillLogits(rows[r], std::span(logits).subspan(r * limits_.vocabSize, limits_.vocabSize));
+  return std::span(logits).first(rows.size() * limits_.vocabSize);
 }
 
 } // namespace vinci::test

@@ -1,0 +1,134 @@
+// inject-outliers: a test model that computes what another one does, and is hard to quantise.
+//
+// Large models have a few channels that are much larger than all others; small ones do not. This
+// gives them some without changing the function:
+//
+//   the residual stream   norms are folded, then a reflection turns the direction in which the
+//                         normed stream is largest into one channel
+//   values                in every KV head a channel of v is multiplied by --scale, and what
+//                         o_proj reads of it divided
+//
+// The weights are written in float32.
+#include "runtime/quantize/quantized_checkpoint.h"
+#include "runtime/reference/reference_model.h"
+#include "runtime/support/error.h"
+#include "runtime/support/json.h"
+#include "runtime/weights/output_folder.h"
+#include "tools/vinci/compiler_library.h"
+
+#include <CLI/CLI.hpp>
+#include <cmath>
+#include <cstdio>
+#include <memory>
+#include <numeric>
+
+namespace vinci {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr uint64_t outlierChannel = 7;
+
+std::vector<int32_t> firstIds(const fs::path &file, size_t count) {
+  const JsonDocument document = JsonDocument::read(file);
+  std::vector<int32_t> ids;
+  for (const JsonValue &id : document.root().elements())
+    if (ids.size() < count)
+      ids.push_back(int32_t(id.toInteger("a token id", 0)));
+  return ids;
+}
+
+/// The sum of x xᵀ over all rows of the residual stream, each with a mean square of one, as a norm
+/// leaves it.
+std::vector<double> secondMoments(const ReferencePass &pass, uint64_t hidden) {
+  std::vector<double> moments(hidden * hidden);
+  for (const ReferenceTensor &tensor : pass.tensors) {
+    if (!tensor.name.ends_with(".sum"))
+      continue;
+    for (uint64_t t = 0; t < tensor.values.rows; ++t) {
+      const float *row = &tensor.values.at(t, 0);
+      const double squares = std::inner_product(row, row + hidden, row, 0.0);
+      for (uint64_t i = 0; i < hidden; ++i)
+        for (uint64_t j = 0; j < hidden; ++j)
+          moments[i * hidden + j] += double(row[i]) * row[j] * double(hidden) / squares;
+    }
+  }
+  return moments;
+}
+
+std::vector<double> largestComponent(const std::vector<double> &moments, uint64_t hidden) {
+  std::vector<double> direction(hidden, 1 / std::sqrt(double(hidden)));
+  for (int iteration = 0; iteration < 200; ++iteration) {
+    std::vector<double> next(hidden);
+    for (uint64_t i = 0; i < hidden; ++i)
+      for (uint64_t j = 0; j < hidden; ++j)
+        next[i] += moments[i * hidden + j] * direction[j];
+    const double length =
+        std::sqrt(std::inner_product(next.begin(), next.end(), next.begin(), 0.0));
+    for (uint64_t i = 0; i < hidden; ++i)
+      direction[i] = next[i] / length;
+  }
+  return direction;
+}
+
+/// The reflection that swaps `direction`, of length one, and the outlier channel.
+RowMap reflectionOf(std::vector<double> direction) {
+  direction[outlierChannel] -= 1;
+  const double square =
+      std::inner_product(direction.begin(), direction.end(), direction.begin(), 0.0);
+  return [mirror = std::move(direction), square](std::span<double> row) {
+    if (square == 0)
+      return;
+    const double along = 2 * std::inner_product(mirror.begin(), mirror.end(), row.begin(), 0.0);
+    for (size_t i = 0; i < row.size(); ++i)
+      row[i] -= along / square * mirror[i];
+  };
+}
+
+HeadMap scaleOf(double factor) {
+  return [factor](std::span<double> values, uint64_t layer, uint64_t kvHead) {
+    values[(5 * layer + 11 * kvHead) % values.size()] *= factor;
+  };
+}
+
+void inject(const fs::path &folder, const fs::path &target, double scale) {
+  const ReferenceConfig config = compiler().referenceConfig({.files = {folder}});
+  if (!config.schemes.empty())
+    fail(SourcePosition{folder.string()}, "the model is quantised; a float one is expected");
+  if (!(scale > 0))
+    fail("--scale {} is not possible; more than 0 is legal", scale);
+  const ReferenceModel reference(config, Checkpoint::open(folder));
+  const ReferencePass pass = reference.forward(firstIds(folder / "validation_ids.json", 128));
+  const FloatChanges changes = {
+      true,
+      reflectionOf(largestComponent(secondMoments(pass, config.hiddenSize), config.hiddenSize)),
+      scaleOf(scale), scaleOf(1 / scale)};
+  const FloatModel model(config, Checkpoint::open(folder), changes);
+  OutputFolder output(target, folder, fmt::format("inject-outliers {}\n", scale));
+  QuantizedCheckpoint checkpoint(model, schemesFor(model.config(), LinearScheme::Float, ""),
+                                 DType::Float32, {});
+  writeCheckpoint(output.path(), checkpoint, "model", uint64_t(4) << 30);
+  copyConfig(folder, output.path(), DType::Float32, model.headWasUntied());
+  copyOtherFiles(folder, output.path(), {"config.json"});
+  output.finish();
+}
+
+} // namespace
+} // namespace vinci
+
+int main(int argc, char **argv) {
+  CLI::App app("Writes a model that computes what MODEL does, with outliers in its activations.");
+  std::string model, output;
+  double scale = 160;
+  app.add_option("MODEL", model, "A model's folder, with validation_ids.json")->required();
+  app.add_option("-o,--output", output, "The folder to write to")->required();
+  app.add_option("--scale", scale, "Of a channel of v in each head (default: 160)");
+  CLI11_PARSE(app, argc, argv);
+  try {
+    vinci::inject(model, output, scale);
+    return 0;
+  } catch (const std::exception &error) {
+    fmt::print(stderr, "{}\n", error.what());
+    return 1;
+  }
+}

@@ -1,0 +1,121 @@
+#include "tools/vinci/activation_calibration.h"
+
+#include "runtime/exec/whole_tensor.h"
+#include "runtime/serving/step_batch.h"
+#include "runtime/support/error.h"
+#include "runtime/support/json.h"
+#include "tools/vinci/compiler_library.h"
+#include "tools/vinci/load.h"
+#include "tools/vinci/progress.h"
+#include "tools/vinci/prompts.h"
+#include "tools/vinci/resources.h"
+
+#include <algorithm>
+#include <numeric>
+
+namespace vinci {
+
+namespace {
+
+std::optional<LinearGroup> groupThatReads(const PlanTensor &tensor) {
+  if (tensor.layer >= 0 && tensor.form == TensorForm::Plain)
+    for (LinearGroup group : linearGroups)
+      if (tensor.name == inputOf(group))
+        return group;
+  return std::nullopt;
+}
+
+class Collector {
+public:
+  Collector(const LoadedModel &model, uint64_t tokens)
+      : mesh_(*model.plan().root()), stride_(std::max<uint64_t>(tokens / calibrationSamples, 1)),
+        tensors_(
+            tensorsOf(*model.plan().root(), *model.plan().entry(toString(EntryKind::Prefill)))) {}
+
+  void take(const TracedCommand &command) {
+    for (const PlanTensor &tensor : tensors_[command.ordinal])
+      if (const auto group = groupThatReads(tensor)) {
+        const void *values = command.output(0, tensor.output);
+        add({uint64_t(tensor.layer), *group},
+            gatherTensor(tensor, mesh_, tensor.rows.in(command.dims()), {&values, 1}));
+      }
+  }
+
+  ActivationCalibration &result() { return result_; }
+
+private:
+  void add(std::pair<uint64_t, LinearGroup> key, const WholeTensor &rows) {
+    ActivationStatistics &statistics =
+        result_.statistics.try_emplace(key, rows.columns).first->second;
+    Matrix &samples = result_.samples.try_emplace(key, 0, rows.columns).first->second;
+    for (uint64_t t = 0; t < rows.rows; ++t) {
+      const std::span<const double> row(&rows.values[t * rows.columns], rows.columns);
+      if (statistics.rows() % stride_ == 0 && samples.rows < calibrationSamples) {
+        samples.values.insert(samples.values.end(), row.begin(), row.end());
+        ++samples.rows;
+      }
+      statistics.add(row);
+    }
+  }
+
+  Mesh mesh_;
+  uint64_t stride_;
+  std::vector<std::vector<PlanTensor>> tensors_;
+  ActivationCalibration result_;
+};
+
+} // namespace
+
+std::vector<int32_t> calibrationIds(const std::filesystem::path &file,
+                                    const std::filesystem::path &model, uint64_t most,
+                                    uint64_t vocabSize) {
+  constexpr size_t maxTextBytes = size_t(64) << 20;
+  std::vector<int32_t> ids =
+      file.extension() == ".json"
+          ? readIdsFile(file)
+          : PromptEncoder(model).fromText(readTextFile(file, maxTextBytes)).ids;
+  if (ids.empty())
+    fail(SourcePosition{file.string()}, "there are no tokens in it to calibrate with");
+  ids.resize(std::min<uint64_t>(ids.size(), most));
+  for (int32_t id : ids)
+    if (uint64_t(id) >= vocabSize)
+      fail(SourcePosition{file.string()},
+           "token id {} is outside the vocabulary; legal: 0 to {} (vocab_size - 1)", id,
+           vocabSize - 1);
+  return ids;
+}
+
+ActivationCalibration calibrateActivations(const std::filesystem::path &folder,
+                                           std::span<const int32_t> ids) {
+  const uint64_t longest = compiler().summarize({.files = {folder}}).maxPositionEmbeddings;
+  const uint64_t window = std::min({calibrationWindow, uint64_t(ids.size()), longest});
+  CompileFlags flags;
+  flags.passes = "-all";
+  flags.degrees.tp = 1;
+  flags.sequenceParallel = false;
+  flags.maxBatch = 1;
+  flags.maxSeqLen = flags.maxTokensPerStep = int64_t(window);
+  flags.noCache = findCacheDirectory().empty();
+  ReadyPlan ready = preparePlan(folder.string(), "", flags);
+  ready.cacheDirectory.clear(); // nobody asks for these packed weights again
+  const auto model = load(std::move(ready), {});
+  const ModelLimits &limits = model->limits();
+  std::vector<int32_t> blocks(limits.blocksFor(uint32_t(window)));
+  std::iota(blocks.begin(), blocks.end(), 0);
+  StepBatch batch(limits);
+  Collector collector(*model, ids.size());
+  Progress progress("calibrating");
+  for (uint64_t first = 0; first < ids.size(); first += window) {
+    const auto part = ids.subspan(first, std::min<uint64_t>(window, ids.size() - first));
+    batch.clear();
+    batch.add(part, 0, uint32_t(part.size()), blocks, true);
+    model->tracedStep(EntryKind::Prefill, batch.inputs(EntryKind::Prefill),
+                      [&](const TracedCommand &command) { collector.take(command); });
+    progress.report(first + part.size(), ids.size());
+  }
+  progress.finish();
+  collector.result().tokens = ids.size();
+  return std::move(collector.result());
+}
+
+} // namespace vinci
