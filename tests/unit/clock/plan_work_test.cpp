@@ -84,7 +84,7 @@ TEST(StepWork, ACollectiveMovesItsBuffer) {
 }
 
 TEST(StepWork, AStepIsTheSumOfItsCalls) {
-  fb::PlanT tables = sample::rankedPlan({4});
+  fb::PlanT tables = sample::rankedPlan({2});
   const Plan plan = Plan::parse(serializePlan(tables, sample::segments()), "ranks.plan");
   const StepWork work = workOf(plan, EntryKind::Decode, decodeOf(2, 10));
   uint64_t commands = 0, collectives = 0;
