@@ -2,6 +2,7 @@
 
 #include "mlir/IR/BuiltinAttributes.h"
 
+#include "llvm/ADT/STLExtras.h"
 #include "llvm/ADT/Twine.h"
 
 using namespace mlir;
@@ -57,6 +58,10 @@ Origin readOrigin(StringRef op, Location location, unsigned &budget) {
   }
   if (auto role = dyn_cast<NameLoc>(own))
     origin.role = role.getName().str();
+  // What took something in is still what it was.
+  const auto same = [&](const Origin &part) { return part.op == origin.op; };
+  if (llvm::count_if(origin.of, same) == 1)
+    origin.role = llvm::find_if(origin.of, same)->role;
   return origin;
 }
 

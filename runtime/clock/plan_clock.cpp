@@ -257,38 +257,6 @@ std::vector<CommandTime> PlanClock::commands(EntryKind entry, const StepRecord &
   return rows;
 }
 
-StepWork PlanClock::work(const CommandTime &command, const StepRecord &step) const {
-  if (!command.kernel->cost())
-    return {};
-  const Cost cost = toCost(plan_, *command.kernel);
-  const auto rows = double(step.count(cost.rows));
-  const double product = 2 * rows * double(cost.n) * double(cost.k);
-  const double bytes = double(cost.fixedBytes) + rows * double(cost.rowBytes);
-  const bool isInt8 = cost.weights == DType::Int8 && cost.activations == DType::Int8;
-  switch (cost.kind) {
-  case CostClass::Vector:
-    return {rows * cost.rowFlops, bytes};
-  case CostClass::Matmul:
-    return {product, bytes, isInt8};
-  case CostClass::GroupedMatmul: {
-    const double share = double(cost.topK) * cost.groups / cost.experts;
-    const double hit = CostModel::expectedHits(cost.groups, cost.experts, cost.topK, rows);
-    return {product * share,
-            hit * double(cost.fixedBytes) / cost.groups + rows * share * double(cost.rowBytes),
-            isInt8};
-  }
-  case CostClass::Attention: {
-    const double seen = double(step.decodeKvTokens) + double(step.prefillPairs);
-    const double kept = double(step.decodeKvTokens) + double(step.prefillKvTokens);
-    return {4.0 * cost.heads * cost.headDim * seen,
-            2.0 * cost.kvHeads * cost.headDim * double(byteSize(cost.weights)) * kept};
-  }
-  case CostClass::Collective:
-    break;
-  }
-  return {};
-}
-
 void PlanClock::trace(EntryKind entry, const StepRecord &step, const Trace &visit) const {
   double begin = 0;
   forEachCall(entry, step, nullptr, [&](const fb::Call &call, const BodyTime &time) {

@@ -45,12 +45,6 @@ struct CommandTime {
   OpTime time;          ///< of one call; the mean if calls differ, as by experts hit
 };
 
-/// What a command computes and moves through memory.
-struct StepWork {
-  double flops = 0, bytes = 0;
-  bool isInt8 = false; ///< the cube multiplies in int8
-};
-
 struct StepTimes {
   double deviceUs = 0; ///< of the critical path
   double deviceP10 = 0, deviceP90 = 0;
@@ -88,9 +82,6 @@ public:
   StepTimes time(EntryKind entry, const StepRecord &step, TimeMemo *memo = nullptr) const;
   /// The same by command, in the order of first calls.
   std::vector<CommandTime> commands(EntryKind entry, const StepRecord &step) const;
-
-  /// Of one call; nothing for a collective.
-  StepWork work(const CommandTime &command, const StepRecord &step) const;
 
   /// Called for each command of the step with its start and end in microseconds from the step's.
   using Trace = std::function<void(const fb::Kernel &kernel, int32_t layer, uint32_t stream,

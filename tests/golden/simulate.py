@@ -261,6 +261,8 @@ class Simulate(VinciTest):
                 ((MINDIE, "--tp", "1", "--world", "1", "--set", "npuMemSize=-1"), 1, "the model does not fit 910b3"),
                 ((MINDIE, "--set", "npuMemSize=0"), 1, "memory.kv_gib is 0, less than a block of the KV cache, 0.01 GiB"),
                 ((MINDIE, "--rate", "1", "--concurrency", "2"), 2, "--concurrency excludes --rate"),
+                ((MINDIE, "--format", "xml"), 1, "'xml' is not a report format; legal are text, json and html"),
+                ((MINDIE, "--ablate", "--trace", "t.json"), 2, "--trace excludes --ablate"),
                 ((MINDIE, "--input-len", "fixed:0"), 1, "--input-len")):
             with self.subTest(arguments=arguments):
                 result = vinci("simulate", *arguments)

@@ -12,10 +12,6 @@
 namespace vinci {
 namespace {
 
-mlir::OpPrintingFlags flags() {
-  return mlir::OpPrintingFlags().enableDebugInfo(false).useLocalScope().skipRegions();
-}
-
 template <typename Printable> std::string print(const Printable &value) {
   std::string text;
   llvm::raw_string_ostream stream(text);
@@ -58,7 +54,7 @@ void viewOp(mlir::Operation *op, mlir::AsmState &names, const std::string &scope
 CommandView viewOf(mlir::Operation *op, mlir::AsmState &names, const std::string &scope) {
   CommandView view;
   llvm::raw_string_ostream stream(view.text);
-  op->print(stream, flags());
+  op->print(stream, names);
   view.location = llm::locationText(op->getLoc());
   auto launch = mlir::dyn_cast<npu::LaunchOp>(op);
   view.origin = llm::originOf(launch ? ("llm." + launch.getKernel()).str()
@@ -96,7 +92,8 @@ std::map<std::string, size_t> callCounts(mlir::ModuleOp module) {
 std::vector<BodyView> viewOf(mlir::ModuleOp module) {
   const std::map<std::string, size_t> calls = callCounts(module);
   std::vector<BodyView> bodies;
-  mlir::AsmState names(module);
+  // One numbering for all: each op by itself would number its function anew.
+  mlir::AsmState names(module, mlir::OpPrintingFlags().enableDebugInfo(false).useLocalScope());
   const auto addBlock = [&](const std::string &name, mlir::Block &block, auto &self) -> void {
     const size_t place = bodies.size();
     const auto called = calls.find(name);

@@ -131,14 +131,15 @@ Report difference(const Report &a, const Report &b) {
 
 //===- What a pass did ------------------------------------------------------------------------===//
 
-/// The commands that differ, those of functions before those of what stands around them.
+/// The commands that differ: those of bodies, then calls, then what stands around functions.
 Report diffReport(const std::vector<BodyView> &before, const std::vector<BodyView> &after) {
   Report rows = commandDifferences(before, after);
-  const auto isAround = [](const Report &row) {
-    return row["body"] == "module" || row["body"] == "program";
+  const auto rank = [](const Report &row) {
+    const bool isAround = row["body"] == "module" || row["body"] == "program";
+    return isAround ? 2 : row["op"] == "call" ? 1 : 0;
   };
   std::stable_sort(rows.begin(), rows.end(),
-                   [&](const Report &a, const Report &b) { return isAround(a) < isAround(b); });
+                   [&](const Report &a, const Report &b) { return rank(a) < rank(b); });
   Report lines = Report::array();
   for (size_t i = 0; i < std::min(rows.size(), maxDiffLines); ++i)
     lines.push_back({{"body", rows[i]["body"]},

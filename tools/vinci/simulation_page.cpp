@@ -1,5 +1,7 @@
 #include "tools/vinci/simulation_page.h"
 
+#include "runtime/clock/plan_costs.h"
+#include "runtime/clock/plan_work.h"
 #include "tools/vinci/simulation_page_template.h"
 
 #include <algorithm>
@@ -16,23 +18,27 @@ static Report rooflineReport(const ServedPlan &plan, const StepRecord &step) {
   std::map<std::string, Point> points;
   double int8 = 0, other = 0;
   for (const CommandTime &command : plan.clock().commands(EntryKind::Decode, step)) {
-    const StepWork work = plan.clock().work(command, step);
+    if (!command.kernel->cost())
+      continue; // a collective: it is bound by links
+    const Cost cost = toCost(plan.clock().plan(), *command.kernel);
+    const StepWork work = workOf(cost, step);
     Point &point = points[command.kernel->op()->str()];
     const auto calls = double(command.calls);
     point.work.flops += work.flops * calls;
-    point.work.bytes += work.bytes * calls;
+    point.work.hbmBytes += work.hbmBytes * calls;
     point.us += command.time.us * calls;
     if (command.time.us * calls > point.longest) {
       point.longest = command.time.us * calls;
       point.bound = command.time.bound;
     }
-    (work.isInt8 ? int8 : other) += work.flops * calls;
+    const bool isInt8 = cost.weights == DType::Int8 && cost.activations == DType::Int8;
+    (isInt8 ? int8 : other) += work.flops * calls;
   }
   Report rows = Report::array();
   for (const auto &[op, point] : points)
     rows.push_back({{"op", op},
                     {"flops", point.work.flops},
-                    {"bytes", point.work.bytes},
+                    {"bytes", point.work.hbmBytes},
                     {"total_us", point.us},
                     {"bound", toString(point.bound)}});
   const DeviceSpec &device = plan.clock().model().spec();

@@ -213,22 +213,6 @@ TEST(PlanClock, AMemoChangesNothing) {
       }
 }
 
-TEST(PlanClock, WorkIsWhatTheCostSays) {
-  const Plan plan = samplePlan();
-  const PlanClock clock(plan, npu());
-  const StepRecord step = decodeOf(3);
-  for (const CommandTime &command : clock.commands(EntryKind::Decode, step)) {
-    const StepWork work = clock.work(command, step);
-    const fb::Cost &cost = *command.kernel->cost();
-    if (cost.kind() == fb::CostClass::Matmul) {
-      EXPECT_EQ(work.flops, 2.0 * 3 * double(cost.n() * cost.k()));
-      EXPECT_EQ(work.bytes, double(cost.fixed_bytes()) + 3.0 * double(cost.row_bytes()));
-    } else if (cost.kind() == fb::CostClass::Attention) {
-      EXPECT_EQ(work.flops, 4.0 * cost.heads() * cost.head_dim() * 33) << "11 tokens each";
-    }
-  }
-}
-
 TEST(PlanClock, LessToDoIsNeverSlower) {
   const Plan plan = samplePlan();
   const auto timeOn = [&](auto edit, const StepRecord &step) {
