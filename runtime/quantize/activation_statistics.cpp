@@ -93,15 +93,21 @@ StaticScale ActivationStatistics::scale(CalibrationMethod method, double percent
   if (method == CalibrationMethod::Percentile)
     return scaleOf(std::max(least_, valueAt(1 - percentile / 100)),
                    std::min(most_, valueAt(percentile / 100)));
-  double best = 1, bestError = squaredError(least_, most_);
-  for (int percent = 99; percent >= 20; --percent) {
-    const double share = percent / 100.0;
-    if (const double error = squaredError(share * least_, share * most_); error < bestError) {
-      best = share;
-      bestError = error;
+  // Either end in its turn, twice: an outlier at one end must not cost the other its values.
+  double shares[2] = {1, 1}, bestError = squaredError(least_, most_);
+  for (double *share : {&shares[1], &shares[0], &shares[1], &shares[0]}) {
+    double best = *share;
+    for (int percent = 100; percent >= 2; percent -= 2) {
+      *share = percent / 100.0;
+      const double error = squaredError(shares[0] * least_, shares[1] * most_);
+      if (error < bestError) {
+        best = *share;
+        bestError = error;
+      }
     }
+    *share = best;
   }
-  return scaleOf(best * least_, best * most_);
+  return scaleOf(shares[0] * least_, shares[1] * most_);
 }
 
 } // namespace vinci

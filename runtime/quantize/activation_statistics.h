@@ -13,7 +13,7 @@ namespace vinci {
 enum class CalibrationMethod : uint8_t {
   MinMax,     ///< all of them
   Percentile, ///< without the outermost share at either end
-  Mse         ///< the part of that range whose rounding and clipping errors are the least
+  Mse         ///< between the ends, each for itself, that make squared errors the least
 };
 
 /// x is clamp(round(x / scale + offset), -128, 127).
