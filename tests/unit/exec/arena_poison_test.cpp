@@ -71,9 +71,9 @@ TEST(ArenaPoison, FindsBuffersThatOverlapWhileBothLive) {
   fb::PlanT plan = sample::plan();
   plan.buffers[sample::Q]->offset = plan.buffers[sample::Hidden]->offset;
   EXPECT_GT(run(plan, "decode").poisoned, 0u);
-  // Half of one is enough.
+  // Part of one is enough: o dies at the end of a layer, the rope table is read in the next.
   plan = sample::plan();
-  plan.buffers[sample::K]->offset = plan.buffers[sample::Rope]->offset + 64;
+  plan.buffers[sample::O]->offset = plan.buffers[sample::Rope]->offset + 64;
   EXPECT_GT(run(plan, "decode").poisoned, 0u);
 }
 
