@@ -212,7 +212,7 @@ class Cache(VinciTest):
             self.assertEqual(result.returncode, 0, result.stderr)
         self.assertEqual(len({str(json.loads(result.stdout)["output_ids"]) for result in results}), 1)
         left = [path.name for path in (self.scratch / "shared").rglob("*") if path.is_file()]
-        self.assertFalse([name for name in left if not re.fullmatch(r"[0-9a-f-]+\.(plan|pack|kernel)", name)], left)
+        self.assertFalse([name for name in left if not re.fullmatch(r"[0-9a-f-]+\.(plan|json|pack|kernel)", name)], left)
 
     def test_a_cache_that_cannot_be_written_is_only_a_pity(self):
         env = {"VINCI_CACHE_DIR": "/proc/nowhere"}
@@ -261,7 +261,7 @@ class Cache(VinciTest):
     def test_a_damaged_plan_is_compiled_again(self):
         env = {"VINCI_CACHE_DIR": str(self.scratch / "damaged")}
         before = json.loads(self.succeed(*self.RUN, env=env).stdout)["output_ids"]
-        (plan,) = (self.scratch / "damaged" / "plans").iterdir()
+        (plan,) = (self.scratch / "damaged" / "plans").glob("*.plan")
         plan.write_bytes(plan.read_bytes()[:1000])
         again = self.succeed(*self.RUN, env=env)
         self.assertIn("damaged", again.stderr)

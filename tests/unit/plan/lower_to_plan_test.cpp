@@ -191,7 +191,7 @@ TEST_F(LowerToPlan, MakesAPlanThatVerifies) {
   EXPECT_EQ(origins, (std::vector<std::string>{"0 llm.matmul '' 'concat-qkv' config.json:12:3",
                                                "1 llm.matmul 'q_proj' '' config.json:12:3",
                                                "1 llm.matmul 'k_proj' '' config.json:13:3",
-                                               "0 llm.matmul '' '' "}));
+                                               "0 llm.matmul '' '' -:38:7"}));
 
   const fb::Call *call = plan.entry("decode")->calls()->Get(1);
   EXPECT_EQ(call->layer(), 0);
