@@ -27,13 +27,9 @@ uint64_t physicalMemory() {
 
 ModelLimits limitsOf(const fb::Plan &plan) {
   const fb::Limits &limits = *plan.limits();
-  return {plan.model()->vocab_size(),
-          limits.max_seq_len(),
-          limits.max_tokens_per_step(),
-          limits.max_batch(),
-          limits.kv_blocks(),
-          plan.kv_cache()->block_size(),
-          Mesh(plan).ranksAlong(dataAxesOf(plan))};
+  return {plan.model()->vocab_size(), limits.max_seq_len(), limits.max_tokens_per_step(),
+          limits.max_batch(),         limits.kv_blocks(),   plan.kv_cache()->block_size(),
+          dataGroupsOf(plan)};
 }
 
 GraphCapture graphsOf(const fb::Plan &plan) {
@@ -142,7 +138,8 @@ private:
 LoadedModel::Impl::Impl(Plan thePlan, std::vector<Pack> packs, const LoadOptions &options)
     : plan(std::move(thePlan)), limits(limitsOf(*plan.root())), graphs(graphsOf(*plan.root())),
       executor(options.threads ? options.threads : RegionExecutor::defaultThreads()),
-      machine(devicesOf(plan, options), executor), groups_(*plan.root()), poison_(options.poison), countExperts_(options.countExperts) {
+      machine(devicesOf(plan, options), executor), groups_(*plan.root()), poison_(options.poison),
+      countExperts_(options.countExperts) {
   if (packs.size() != machine.size())
     failInternal("a plan of {} ranks with the weights of {}", machine.size(), packs.size());
   requireHost(plan);

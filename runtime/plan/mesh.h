@@ -46,6 +46,11 @@ inline MeshAxes dataAxesOf(const fb::Plan &plan) {
   return plan.data_axes() ? axesOf(*plan.data_axes()) : MeshAxes();
 }
 
+/// Groups of ranks that have the same tokens.
+inline uint32_t dataGroupsOf(const fb::Plan &plan) {
+  return Mesh(plan).ranksAlong(dataAxesOf(plan));
+}
+
 /// A part of something that is cut into equal parts.
 struct PartRange {
   uint64_t first = 0;

@@ -301,7 +301,7 @@ class Explain(VinciTest):
                 ("decoder_layer:-1", '--explain "decoder_layer:-1" names no command'),
                 ("decoder_layer:1x", '--explain "decoder_layer:1x" names no command')):
             self.expect_error(("inspect", self.plan, "--explain", command), 1, message)
-        self.expect_error(("inspect", AUSTEN, "--explain", "prologue:0"), 1, "a model has no commands, kernels or memory yet")
+        self.expect_error(("inspect", AUSTEN, "--explain", "prologue:0"), 1, "a model has no commands or kernels yet")
         ir = self.scratch / "explain.mlir"
         self.succeed("compile", AUSTEN, "-o", ir, "--stop-after", "fuse")
         self.expect_error(("inspect", ir, "--explain", "prologue:0"), 1, "IR has no commands")

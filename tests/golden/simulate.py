@@ -219,6 +219,13 @@ class Simulate(VinciTest):
         self.assertGreater(result.stdout.count("<rect"), 10)
         self.assertGreater(result.stdout.count("<circle"), 8)
 
+    def test_one_data_parallel_group(self):
+        recipe = MODELS / "qwen3-235b-a3" / "qwen3_235b_1tp_16ep.yaml"  # a batch of 16 over 16 groups
+        result = self.succeed("simulate", recipe, "--target", "a3", "--input-len", "fixed:256", "--output-len", "fixed:8",
+                              "--requests", 3, "--concurrency", 3, "--format", "json")
+        self.assertIn("warning: one of 16 data-parallel groups is simulated: the load and the rates are those of one", result.stderr)
+        self.assertEqual(json.loads(result.stdout)["decode_step"]["sequences"], 1)
+
     def test_same_input_same_bytes(self):
         runs = []
         for name in ("a.json", "b.json"):

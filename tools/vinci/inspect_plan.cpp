@@ -142,7 +142,7 @@ Report planSummary(const Plan &file) {
                    {"cpu_features", features},
                    {"ranks", mesh.ranks()},
                    {"mesh", std::vector<uint32_t>(mesh.sizes().begin(), mesh.sizes().end())},
-                   {"data_parallel", mesh.ranksAlong(dataAxesOf(*plan))},
+                   {"data_parallel", dataGroupsOf(*plan)},
                    {"max_seq_len", limits->max_seq_len()},
                    {"max_tokens_per_step", limits->max_tokens_per_step()},
                    {"max_batch", limits->max_batch()},

@@ -77,7 +77,12 @@ ServedPlan::ServedPlan(const DeploymentSpec &deployment, const Plan &plan, Stack
       ranks_(Mesh(*plan.root()).ranks()),
       clock_(plan, costs, clockOptionsOf(deployment, ranks_, routing)),
       timer_(clock_, launchPolicyOf(deployment, stack_)),
-      memory_(memoryBudgetOf(deployment, plan, costs.spec(), warning_)) {}
+      memory_(memoryBudgetOf(deployment, plan, costs.spec(), warning_)) {
+  if (const uint32_t groups = dataGroupsOf(*plan.root()); groups > 1)
+    warning_ += fmt::format("{}one of {} data-parallel groups is simulated: the load and the rates "
+                            "are those of one",
+                            warning_.empty() ? "" : "; ", groups);
+}
 
 Served ServedPlan::serve(const LoadSettings &load,
                          const std::function<void(const SimulatedStep &)> &onStep,

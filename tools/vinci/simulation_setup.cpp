@@ -1,5 +1,6 @@
 #include "tools/vinci/simulation_setup.h"
 
+#include "runtime/plan/mesh.h"
 #include "runtime/serving/scheduler_mindie.h"
 #include "runtime/serving/scheduler_vllm.h"
 #include "runtime/support/error.h"
@@ -64,10 +65,12 @@ VllmSettings vllmSettings(const DeploymentSpec &deployment, const StackProfile &
   const DeploymentSpec::Scheduler &from = deployment.scheduler;
   const fb::Limits &limits = *plan.root()->limits();
   VllmSettings settings;
-  // A recipe runs the batch that it was given, and nothing else.
+  // A recipe runs the batch that it was given, and nothing else; a group has its part of it.
   const bool isRecipe = policyOf(deployment) == "recipe";
-  const int64_t batch = isRecipe ? deployment.workload.batchSize.valueOr(limits.max_batch())
-                                 : int64_t(limits.max_batch());
+  const int64_t batch =
+      isRecipe && deployment.workload.batchSize
+          ? int64_t(partSize(uint64_t(*deployment.workload.batchSize), dataGroupsOf(*plan.root())))
+          : int64_t(limits.max_batch());
   settings.maxNumSeqs = from.maxNumSeqs.valueOr(batch);
   settings.maxModelLen = from.maxSeqLen.valueOr(limits.max_seq_len());
   settings.maxNumBatchedTokens = from.maxNumBatchedTokens.valueOr(

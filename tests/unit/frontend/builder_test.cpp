@@ -2,6 +2,7 @@
 #include "frontend/checkpoint_weights.h"
 #include "frontend/huggingface/config.h"
 #include "ir/llm/Llm.h"
+#include "ir/llm/Locations.h"
 #include "tests/unit/frontend/config_text.h"
 
 #include "mlir/IR/MLIRContext.h"
@@ -151,7 +152,7 @@ TEST(Builder, LocationsPointIntoTheConfig) {
     std::string result;
     built.module->walk([&](mlir::Operation *op) {
       if (op->getName().getStringRef() == opName && result.empty()) {
-        auto location = mlir::cast<mlir::FileLineColLoc>(op->getLoc());
+        auto location = llm::fileLocation(op->getLoc());
         result = llvm::formatv("{0}:{1}:{2}", location.getFilename().getValue(), location.getLine(),
                                location.getColumn())
                      .str();
