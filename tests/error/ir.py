@@ -89,6 +89,12 @@ class Ir(VinciTest):
                          "bad.mlir:1:28: error: the IR has a sparse constant; the IR of models has none")
         self.refused('module attributes {llm.b = "sparse<", llm.sparse = 1} {\n', "expected operation name in quotes")  # goes on to the parser
 
+    def test_arrays_of_bits(self):
+        for text in ("array<i1: 1>", "array <i1: true>", "array< // a comment\n i1>"):
+            self.refused("module attributes {llm.a = " + text + "} {}\n",
+                         "bad.mlir:1:28: error: the IR has an array of i1; the IR of models has none")
+        self.refused('module attributes {llm.b = "array<i1: 1>", llm.c = array<i16: 1>} {\n', "expected operation name in quotes")
+
     def test_affine_maps(self):
         self.refused("module attributes {llm.a = affine_map<() -> (" + "-" * 2000000 + "1)>} {}\n",
                      "bad.mlir:1:28: error: the IR has an affine map or set")

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cctype>
+#include <optional>
 
 namespace vinci {
 namespace {
@@ -52,12 +53,23 @@ std::string_view skipBlank(std::string_view rest) {
   }
 }
 
-/// True if `rest` begins with `sparse<`, a constant; not the end of a name, nor a symbol or value.
-bool beginsSparse(char previous, std::string_view rest) {
-  constexpr std::string_view keyword = "sparse", sigils = "@%#!^";
-  return rest.starts_with(keyword) && !isIdentifier(previous) &&
-         sigils.find(previous) == std::string_view::npos &&
-         skipBlank(rest.substr(keyword.size())).starts_with('<');
+/// If `rest` begins with `keyword<`, an attribute, what is inside and after it; not the end of a
+/// name, nor a symbol or value.
+std::optional<std::string_view> attributeOf(std::string_view keyword, char previous,
+                                            std::string_view rest) {
+  constexpr std::string_view sigils = "@%#!^";
+  if (!rest.starts_with(keyword) || isIdentifier(previous) ||
+      sigils.find(previous) != std::string_view::npos)
+    return std::nullopt;
+  rest = skipBlank(rest.substr(keyword.size()));
+  return rest.starts_with('<') ? std::optional(skipBlank(rest.substr(1))) : std::nullopt;
+}
+
+/// MLIR 19 reads `array<i1: 1>` and crashes when it prints it.
+bool beginsBoolArray(char previous, std::string_view rest) {
+  const auto inside = attributeOf("array", previous, rest);
+  return inside && inside->starts_with("i1") &&
+         (inside->size() == 2 || !isIdentifier((*inside)[2]));
 }
 
 } // namespace
@@ -86,8 +98,10 @@ void checkIrText(std::string_view text, const std::string &file) {
     if (const auto rest = text.substr(at);
         isCode && (rest.starts_with("affine_map") || rest.starts_with("affine_set")))
       fail(position, "the IR has an affine map or set; the IR of models has none");
-    if (isCode && beginsSparse(previous, text.substr(at)))
+    if (isCode && attributeOf("sparse", previous, text.substr(at)))
       fail(position, "the IR has a sparse constant; the IR of models has none");
+    if (isCode && beginsBoolArray(previous, text.substr(at)))
+      fail(position, "the IR has an array of i1; the IR of models has none");
     const bool isOperator = c == '>' && (previous == '-' || text.substr(at + 1).starts_with('='));
     if (isCode && (c == '(' || c == '[' || c == '{' || c == '<')) {
       if (++depth > maxIrNesting)

@@ -12,7 +12,7 @@ namespace vinci {
 /// of N in a use of result `%x#N`, for which it allocates N entries before it knows how many
 /// results there are. No IR of ours comes near. Affine maps and sets, on whose signs and terms it
 /// recurses, are refused, and sparse constants, of which it takes values of another type than the
-/// tensor's for what they are not: no IR of ours has them.
+/// tensor's for what they are not, and arrays of i1, which it cannot print: no IR of ours has them.
 inline constexpr size_t maxIrBytes = size_t(64) << 20;
 inline constexpr unsigned maxIrNesting = 200;
 inline constexpr unsigned maxResultDigits = 5;
