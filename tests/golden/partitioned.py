@@ -115,7 +115,9 @@ class Partitioned(VinciTest):
             whole = ids()
             for options in (("--world", 4, "--attn-tp", 2, "--ep", 4), ("--world", 4, "--attn-tp", 1, "--ep", 4),
                             ("--world", 8, "--attn-tp", 2, "--embed-tp", 4, "--lm-head-tp", 2, "--moe-tp", 4),
-                            ("--world", 4, "--attn-tp", 2, "--ep", 4, "--sequence-parallel")):
+                            ("--world", 4, "--attn-tp", 2, "--ep", 4, "--sequence-parallel"),
+                            ("--world", 4, "--attn-tp", 1, "--ep", 4, "--graph-mode", "piecewise", "--graph-batch-sizes", "2,8"),
+                            ("--world", 4, "--attn-tp", 2, "--ep", 4, "--poison")):
                 with self.subTest(prompts=count, options=options):
                     self.assertEqual(ids(*options), whole)
 
