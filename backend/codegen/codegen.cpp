@@ -101,13 +101,18 @@ void keepOnly(llvm::Function &root, const std::string &symbol) {
   checkRead(module.materializeAll(), symbol);
 }
 
-/// Fixes the constants that templates take from the target.
+/// Fixes the constants that templates take from the target: those of support/kernel.h.
 void defineTargetConstants(llvm::Module &module, const CpuTarget &target) {
-  llvm::GlobalVariable *width = module.getGlobalVariable("vinciVectorBytes");
-  if (!width)
-    return;
-  width->setInitializer(llvm::ConstantInt::get(width->getValueType(), target.vectorBytes));
-  width->setLinkage(llvm::GlobalValue::InternalLinkage);
+  const std::pair<const char *, uint64_t> constants[] = {
+      {"vinciVectorBytes", target.vectorBytes},
+      {"vinciHasAmx", target.has("amx-tile")},
+      {"vinciHasBf16Dot", target.has("avx512bf16")},
+  };
+  for (const auto &[name, value] : constants)
+    if (llvm::GlobalVariable *constant = module.getGlobalVariable(name)) {
+      constant->setInitializer(llvm::ConstantInt::get(constant->getValueType(), value));
+      constant->setLinkage(llvm::GlobalValue::InternalLinkage);
+    }
 }
 
 /// Everything but the wrappers is inlined into them, for the features of the target.

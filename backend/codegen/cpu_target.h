@@ -10,7 +10,7 @@
 namespace vinci {
 
 struct CpuTarget {
-  /// "avx2", "avx512", "avx512-vnni" or "amx".
+  /// "avx2", "avx512", "avx512-vnni", "avx512-bf16" or "amx".
   std::string name;
   /// LLVM feature names that the kernels of a plan for this target may use, and nothing more,
   /// sorted.
@@ -18,6 +18,7 @@ struct CpuTarget {
   /// Width of the vectors that the kernels are tuned for: 32 or 64.
   unsigned vectorBytes = 0;
 
+  bool has(std::string_view feature) const;
   bool operator==(const CpuTarget &) const = default;
 };
 

@@ -5,7 +5,12 @@
 // register blocking: so it does not depend on how many rows are computed with it. What the blocking
 // changes is speed only. Few rows read the weights at memory speed, two panels ("streams") at once
 // and prefetched; many rows share each weight that was loaded and widened.
+//
+// bfloat16 has faster ways where the target has the instructions: support/amx_product.h and
+// support/dot_product.h, whose chains are over pairs of k.
 #include "support/activation.h"
+#include "support/amx_product.h"
+#include "support/dot_product.h"
 #include "support/kernel.h"
 #include "support/panels.h"
 
@@ -19,6 +24,21 @@ constexpr uint64_t slabRows = 96, slabColumns = 64;
 /// Bytes that are prefetched ahead in each panel: what one stream needs to come at the speed of
 /// memory.
 constexpr uint64_t prefetchAhead = 1024;
+
+/// Rows of x one after the other.
+template <typename T> struct DenseRows {
+  const T *x;
+  uint64_t k;
+  const T *operator()(uint64_t row) const { return x + row * k; }
+};
+
+/// Rows of x by the pair of token and choice that stands at each place.
+template <typename T> struct GatheredRows {
+  const T *x;
+  const int32_t *rowOf;
+  uint64_t topK, k;
+  const T *operator()(uint64_t row) const { return x + uint64_t(rowOf[row]) / topK * k; }
+};
 
 /// A product whose row r of x is source(r).
 template <typename T, typename Source> struct Product {
@@ -143,11 +163,62 @@ void multiplySlab(const Product<T, Source> &p, uint64_t row, uint64_t count, uin
     });
 }
 
+/// The panels of columns that a tile has of n.
+inline PanelRange panelsOf(const Tile &t, uint64_t n) {
+  const uint64_t pairs = (n + slabColumns - 1) / slabColumns, panels = (n + 31) / 32;
+  const uint64_t end = 2 * t.shareEnd(pairs);
+  return {2 * t.shareBegin(pairs), end < panels ? end : panels};
+}
+
+/// Whether there are instructions for products of pairs of T, and whether the target has them.
+template <typename T> constexpr bool pairsOfK = false;
+template <> constexpr bool pairsOfK<BFloat16> = true;
+inline bool multipliesPairs() {
+  return vinciHasAmx || vinciHasBf16Dot;
+}
+
+/// Elements of the stack that gathered rows are copied to.
+constexpr uint64_t maxCopiedElements = 128 * 1024;
+
+template <typename Finish>
+void multiplyPairs(const Product<BFloat16, DenseRows<BFloat16>> &p, uint64_t rowBegin,
+                   uint64_t rowEnd, const PanelRange &range, Finish finish) {
+  if (vinciHasAmx)
+    multiplyOnTiles(AmxProduct<BFloat16>{p.source.x, p.weights, p.k}, p.n, rowBegin, rowEnd, range,
+                    finish);
+  else
+    multiplyByDots(DotProduct<DenseRows<BFloat16>>{p.source, p.weights, p.k}, p.n, rowBegin, rowEnd,
+                   range, finish);
+}
+
+/// Tiles need rows that stand one after the other.
+template <typename Finish>
+void multiplyPairs(const Product<BFloat16, GatheredRows<BFloat16>> &p, uint64_t rowBegin,
+                   uint64_t rowEnd, const PanelRange &range, Finish finish) {
+  if (!vinciHasAmx || p.k > maxCopiedElements / 16)
+    return multiplyByDots(DotProduct<GatheredRows<BFloat16>>{p.source, p.weights, p.k}, p.n,
+                          rowBegin, rowEnd, range, finish);
+  alignas(64) BFloat16 rows[maxCopiedElements];
+  const uint64_t fitting = maxCopiedElements / p.k, most = fitting < 96 ? fitting : 96;
+  for (uint64_t row = rowBegin; row < rowEnd; row += most) {
+    const uint64_t count = rowEnd - row < most ? rowEnd - row : most;
+    for (uint64_t r = 0; r < count; ++r)
+      copyRow(rows + r * p.k, p.source(row + r), p.k);
+    multiplyOnTiles(AmxProduct<BFloat16>{rows, p.weights, p.k}, p.n, 0, count, range,
+                    [=](uint64_t r, uint64_t column, uint64_t columns, Floats sums) {
+                      finish(row + r, column, columns, sums);
+                    });
+  }
+}
+
 /// Rows rowBegin..rowEnd of the tile's columns. finish(row, column, count, sums) takes up to 16
 /// sums at a time.
 template <typename T, typename Source, typename Finish>
 void multiply(const Tile &t, const Product<T, Source> &p, uint64_t rowBegin, uint64_t rowEnd,
               Finish finish) {
+  if constexpr (pairsOfK<T>)
+    if (multipliesPairs())
+      return multiplyPairs(p, rowBegin, rowEnd, panelsOf(t, p.n), finish);
   const uint64_t pairs = (p.n + slabColumns - 1) / slabColumns;
   for (uint64_t pair = t.shareBegin(pairs); pair < t.shareEnd(pairs); ++pair)
     for (uint64_t row = rowBegin; row < rowEnd; row += slabRows)
@@ -157,8 +228,7 @@ void multiply(const Tile &t, const Product<T, Source> &p, uint64_t rowBegin, uin
 template <typename T, typename Out>
 void matmul(const Tile &t, Out *out, const T *x, const T *weights, const T *bias, uint64_t n,
             uint64_t k) {
-  const auto source = [=](uint64_t row) { return x + row * k; };
-  const Product<T, decltype(source)> product{source, weights, n, k};
+  const Product<T, DenseRows<T>> product{{x, k}, weights, n, k};
   multiply(t, product, t.rowBegin, t.rowEnd,
            [=](uint64_t row, uint64_t column, uint64_t count, Floats sums) {
              if (bias)
@@ -178,17 +248,22 @@ template <typename T> struct Grouped {
 
   /// Calls body(begin, end, product) for the rows that the tile has of each expert.
   template <typename Body> void forExperts(const Tile &t, Body body) const {
-    const auto source = [=, *this](uint64_t row) {
-      return x + (gather ? uint64_t(rowOf[row]) / topK : row) * k;
-    };
+    if (gather)
+      forExperts(t, GatheredRows<T>{x, rowOf, topK, k}, body);
+    else
+      forExperts(t, DenseRows<T>{x, k}, body);
+  }
+
+private:
+  template <typename Source, typename Body>
+  void forExperts(const Tile &t, Source source, Body body) const {
     const uint64_t expertElements = (n + 31) / 32 * panelElements(k);
     for (uint64_t expert = 0; expert < numExperts; ++expert) {
       const uint64_t first = uint64_t(offsets[expert]), last = uint64_t(offsets[expert + 1]);
       const uint64_t begin = first > t.rowBegin ? first : t.rowBegin;
       const uint64_t end = last < t.rowEnd ? last : t.rowEnd;
       if (begin < end)
-        body(begin, end,
-             Product<T, decltype(source)>{source, weights + expert * expertElements, n, k});
+        body(begin, end, Product<T, Source>{source, weights + expert * expertElements, n, k});
     }
   }
 };
@@ -219,10 +294,33 @@ void gateSlab(T *out, const Product<T, Source> &p, uint64_t n, uint64_t row, uin
     }
 }
 
+/// The gate of a block is kept until its up comes.
+template <typename T, typename Source>
+void gatePairs(const Tile &t, T *out, uint64_t n, const Product<T, Source> &p, uint64_t rowBegin,
+               uint64_t rowEnd) {
+  constexpr uint64_t keptRows = 64; // more than a block has
+  alignas(64) T kept[keptRows * 32];
+  T *gates = kept;
+  PanelRange range = panelsOf(t, n);
+  range.parts = 2;
+  range.stride = n / 32;
+  multiplyPairs(p, rowBegin, rowEnd, range,
+                [=](uint64_t row, uint64_t column, uint64_t, Floats sums) {
+                  T *gate = gates + row % keptRows * 32 + column % 32;
+                  if (column < n)
+                    store(gate, sums);
+                  else
+                    store(out + row * n + column - n, gated<T>(load(gate), roundTo<T>(sums)));
+                });
+}
+
 /// `n` columns of the result, half of those of the weight.
 template <typename T>
 void groupedMatmulSwiglu(const Tile &t, T *out, uint64_t n, const Grouped<T> &g) {
   g.forExperts(t, [&](uint64_t begin, uint64_t end, const auto &product) {
+    if constexpr (pairsOfK<T>)
+      if (multipliesPairs())
+        return gatePairs(t, out, n, product, begin, end);
     const uint64_t pairs = (n + slabColumns - 1) / slabColumns;
     for (uint64_t pair = t.shareBegin(pairs); pair < t.shareEnd(pairs); ++pair)
       for (uint64_t row = begin; row < end; row += slabRows)

@@ -7,13 +7,23 @@
 
 #include <algorithm>
 #include <fmt/ranges.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 namespace vinci {
+
+/// Linux lets a process use the tile registers of AMX only if it asks (Documentation/arch/x86/
+/// xstate.rst); what the process has is then there in all its threads.
+static bool tilesArePermitted() {
+  constexpr long requestPermission = 0x1023, tileData = 18;
+  static const bool permitted = syscall(SYS_arch_prctl, requestPermission, tileData) == 0;
+  return permitted;
+}
 
 std::vector<std::string> hostFeatures() {
   std::vector<std::string> features;
   for (const auto &feature : llvm::sys::getHostCPUFeatures())
-    if (feature.second)
+    if (feature.second && (!feature.first().starts_with("amx") || tilesArePermitted()))
       features.push_back(feature.first().str());
   std::ranges::sort(features);
   return features;

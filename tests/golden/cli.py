@@ -341,7 +341,7 @@ class Compile(VinciTest):
         self.assertEqual([path.name for path in plan.parent.iterdir()], ["x.plan"])
 
     def test_every_cpu_compiles(self):
-        for cpu in ("avx2", "avx512", "avx512-vnni", "amx", "native"):
+        for cpu in ("avx2", "avx512", "avx512-vnni", "avx512-bf16", "amx", "native"):
             plan = self.scratch / f"{cpu}.plan"
             self.succeed("compile", PLAIN, "-o", plan, "--cpu", cpu)
             self.succeed("verify", plan)
@@ -460,7 +460,7 @@ class Small(VinciTest):
 
     def test_targets(self):
         targets = json.loads(self.succeed("targets", "--format", "json").stdout)
-        self.assertEqual([target["target"] for target in targets], ["avx2", "avx512", "avx512-vnni", "amx"])
+        self.assertEqual([target["target"] for target in targets], ["avx2", "avx512", "avx512-vnni", "avx512-bf16", "amx"])
         (native,) = [target for target in targets if target["native"]]
         self.assertTrue(native["runs_here"])
 

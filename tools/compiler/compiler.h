@@ -35,7 +35,7 @@ struct RequestedDegrees {
 struct CompileOptions {
   std::optional<DType> dtype;       ///< activations and weights; default: the checkpoint's
   RequestedPrecision precision;     ///< does not contradict `dtype`
-  std::string cpu = "native";       ///< avx2, avx512, avx512-vnni, amx or native
+  std::string cpu = "native";       ///< avx2, avx512, avx512-vnni, avx512-bf16, amx or native
   std::optional<int64_t> maxSeqLen; ///< longest sequence, prompt and output together
   std::optional<int64_t> maxTokensPerStep;
   std::optional<int64_t> maxBatch;

@@ -67,7 +67,7 @@ void addCompileFlags(CLI::App &command, CompileFlags &flags) {
       ->group(group);
   command
       .add_option("--cpu", flags.cpu,
-                  "Instructions that kernels may use: native, avx2, avx512, avx512-vnni or amx "
+                  "Instructions that kernels may use: native, avx2, avx512, avx512-vnni, avx512-bf16 or amx "
                   "(default: native)")
       ->group(group);
   command
@@ -218,9 +218,9 @@ CompileOptions toCompileOptions(const CompileFlags &flags) {
   if (options.dtype && options.precision.compute.value_or(*options.dtype) != *options.dtype)
     fail("--dtype {} contradicts --precision compute={}; give one or the other", flags.dtype,
          toString(*options.precision.compute));
-  static constexpr const char *cpus[] = {"native", "avx2", "avx512", "avx512-vnni", "amx"};
+  static constexpr const char *cpus[] = {"native", "avx2", "avx512", "avx512-vnni", "avx512-bf16", "amx"};
   if (std::find(std::begin(cpus), std::end(cpus), flags.cpu) == std::end(cpus))
-    fail("--cpu '{}' is unknown; legal are native, avx2, avx512, avx512-vnni and amx", flags.cpu);
+    fail("--cpu '{}' is unknown; legal are native, avx2, avx512, avx512-vnni, avx512-bf16 and amx", flags.cpu);
   options.cpu = flags.cpu;
   if (!flags.graphMode.empty() && !parseGraphMode(flags.graphMode))
     fail("--graph-mode '{}' is unknown; legal are {}", flags.graphMode, graphModeNames());

@@ -12,8 +12,10 @@
 #define VINCI_COMMAND void *const *buffers, const uint64_t *dims, uint32_t tile
 #define VINCI_TILES uint64_t symbol, uint64_t scale, uint64_t rowBlock, uint64_t columns
 
-/// Width in bytes of the target's vectors: 32 or 64. The code generator defines it as a constant.
-extern "C" const uint32_t vinciVectorBytes;
+/// What the target has; the code generator defines these as constants. Width in bytes of its
+/// vectors: 32 or 64. Whether it multiplies bfloat16 by tiles (AMX), and by vdpbf16ps faster than by
+/// fused multiply-adds.
+extern "C" const uint32_t vinciVectorBytes, vinciHasAmx, vinciHasBf16Dot;
 
 /// The part of a command's rows and columns that one tile computes.
 struct Tile {

@@ -166,3 +166,14 @@ template <typename T> inline void storeUpTo(T *to, Floats values, uint64_t count
   else
     storePart(to, values, count);
 }
+
+/// Copies n elements; rows do not overlap.
+template <typename T> inline void copyRow(T *to, const T *from, uint64_t n) {
+  uint64_t i = 0;
+  for (; i + 64 / sizeof(T) <= n; i += 64 / sizeof(T)) {
+    typedef Words UnalignedWords __attribute__((aligned(1)));
+    *(UnalignedWords *)(to + i) = *(const UnalignedWords *)(from + i);
+  }
+  for (; i < n; ++i)
+    to[i] = from[i];
+}

@@ -4,6 +4,7 @@
 //   decode   few rows: GB/s of weights, and `of_read`, the share of what the sweep reaches
 //   prefill  many rows: GFLOP/s
 #include "backend/codegen/codegen.h"
+#include "runtime/exec/cpu_features.h"
 #include "runtime/exec/kernel_linker.h"
 
 #include <algorithm>
@@ -102,18 +103,25 @@ void matmul(benchmark::State &state, const std::string &dtype, const std::string
 }
 
 void registerAll() {
-  for (const char *cpu : {"avx512", "avx2"})
+  const std::vector<std::string> host = hostFeatures();
+  for (const std::string_view name : cpuTargetNames())
     for (const char *dtype : {"bfloat16", "float16", "float32"}) {
+      const std::string cpu(name);
+      const std::vector<std::string> features = resolveCpu(cpu).features;
+      if (!std::ranges::includes(host, features))
+        continue;
       const std::string suffix = std::string("/") + dtype + "/" + cpu;
       auto *decode = benchmark::RegisterBenchmark(("decode" + suffix).c_str(), matmul, dtype, cpu);
-      for (const int64_t rows : {1, 2, 4, 8})
+      for (const int64_t rows : {1, 2, 4, 8, 16, 32})
         for (const int64_t footprint :
              {8, 512}) // a small model in the last cache, a large one in memory
           decode->Args({rows, 1024, 1024, footprint});
       auto *prefill =
           benchmark::RegisterBenchmark(("prefill" + suffix).c_str(), matmul, dtype, cpu);
-      for (const int64_t k : {256, 1024, 4096})
-        prefill->Args({96, 1024, k, 64});
+      for (const int64_t k : {1024, 2048, 3072})
+        prefill->Args({512, 1024, k, 64});
+      prefill->Args({512, 3072, 1024, 64});
+      prefill->Args({512, 4096, 4096, 64});
       for (auto *bench : {decode, prefill})
         bench->ArgNames({"rows", "n", "k", "MiB"})->UseManualTime()->Unit(benchmark::kMicrosecond);
     }

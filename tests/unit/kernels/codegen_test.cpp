@@ -207,7 +207,7 @@ TEST(CpuTarget, IsAListOfFeatures) {
     FAIL();
   } catch (const Error &error) {
     EXPECT_EQ(error.message(),
-              "unknown cpu target \"znver5\"; legal are native, avx2, avx512, avx512-vnni, amx");
+              "unknown cpu target \"znver5\"; legal are native, avx2, avx512, avx512-vnni, avx512-bf16, amx");
   }
 }
 

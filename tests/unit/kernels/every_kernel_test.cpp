@@ -51,6 +51,12 @@ protected:
   /// Fused: something that is not exact, as int8.
   static bool quantisesResults(const OpCase &c) { return c.spec.op.ends_with("_quant"); }
 
+  /// Targets that multiply bfloat16 in pairs have bits of their own in such products.
+  static bool multipliesPairs(const OpCase &c, const CpuTarget &target) {
+    return target.has("avx512bf16") && c.spec.op.find("matmul") != std::string::npos &&
+           c.spec.op.find("quant") == std::string::npos && c.spec.dtype() == DType::BFloat16;
+  }
+
   static constexpr double unitFloor = 1e6;
   /// What errors are relative to, beside the value. Sums of k terms of both signs err by how large
   /// they were on the way, not by what is left; products of two such sums by their product.
@@ -83,10 +89,12 @@ TEST_P(EveryKernel, GivesTheSameBitsInAnyTileOrderAndOnAnyTarget) {
   const OpCase c = makeCase(GetParam());
   const auto targets = runnableTargets();
   const std::vector<Buffer> first = outputsOf(c, targets[0], false);
-  for (const CpuTarget &target : targets)
-    for (const bool reversed : {false, true})
-      EXPECT_TRUE(outputsOf(c, target, reversed) == first)
-          << target.name << (reversed ? ", reversed" : "");
+  for (const CpuTarget &target : targets) {
+    const std::vector<Buffer> outputs = outputsOf(c, target, false);
+    EXPECT_TRUE(outputsOf(c, target, true) == outputs) << target.name << ", reversed";
+    if (!multipliesPairs(c, target))
+      EXPECT_TRUE(outputs == first) << target.name;
+  }
 }
 
 TEST_P(EveryKernel, WritesEachOutputByteInExactlyOneTile) {

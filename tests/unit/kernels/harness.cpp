@@ -18,7 +18,7 @@ namespace vinci::test {
 std::vector<CpuTarget> runnableTargets() {
   const std::vector<std::string> host = hostFeatures();
   std::vector<CpuTarget> targets;
-  for (const char *name : {"avx2", "avx512"}) {
+  for (const std::string_view name : cpuTargetNames()) {
     const CpuTarget target = resolveCpu(name);
     if (std::ranges::all_of(target.features, [&](const std::string &feature) {
           return std::ranges::find(host, feature) != host.end();

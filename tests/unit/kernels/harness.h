@@ -14,7 +14,7 @@
 
 namespace vinci::test {
 
-/// The targets whose kernels this host can run: avx2, and avx512 where the host has it.
+/// The targets whose kernels this host can run, avx2 first.
 std::vector<CpuTarget> runnableTargets();
 
 /// Zeroed memory whose last byte is the last before an inaccessible page. It begins 64-byte aligned
