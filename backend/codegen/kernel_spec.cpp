@@ -117,6 +117,16 @@ void validate(const KernelSpec &spec) {
     failInternal("kernel {}: {}", spec.op, *message);
 }
 
+/// Rows of x, of `bytes` each, that stay in the second cache while tiles (AMX) multiply them with
+/// panels.
+static uint32_t tileRowBlock(int64_t bytes) {
+  constexpr int64_t cached = 1024 * 1024;
+  int64_t rows = 512;
+  while (rows > 64 && rows * bytes > cached)
+    rows /= 2;
+  return static_cast<uint32_t>(rows);
+}
+
 std::string symbolName(const KernelSpec &spec) {
   validate(spec);
   std::string name = spec.op;
@@ -177,9 +187,13 @@ uint32_t outputCount(const KernelSpec &spec) {
       entry.outputs, [&](std::string_view output) { return isThere(spec, entry, output); }));
 }
 
-KernelTiles tileRule(const KernelSpec &spec, const CpuTarget &) {
+KernelTiles tileRule(const KernelSpec &spec, const CpuTarget &cpu) {
   validate(spec);
-  return catalogueEntry(spec.op).tiles(spec);
+  const CatalogueEntry &entry = catalogueEntry(spec.op);
+  KernelTiles tiles = entry.tiles(spec);
+  if (entry.family == "matmul" && spec.dtype() == DType::BFloat16 && cpu.has("amx-tile"))
+    tiles.rowBlock = tileRowBlock(spec.integer("k") * int64_t(byteSize(spec.dtype())));
+  return tiles;
 }
 
 } // namespace vinci

@@ -43,21 +43,24 @@ template <typename T> struct TailTile {
 
 namespace detail {
 
-template <typename T> struct TileSums {
-  using Vector = Floats;
-};
-template <> struct TileSums<int8_t> {
-  using Vector = Ints;
-};
+template <typename T> struct TileSums { using Vector = Floats; };
+template <> struct TileSums<int8_t> { using Vector = Ints; };
 
 /// The finish of one row of a panel whose sums lie in two tiles, `half` words apart.
 template <typename T, typename Finish>
 inline void finishRow(const uint32_t *sums, uint64_t half, uint64_t row, uint64_t column,
-                      uint64_t columns, Finish finish) {
+                      uint64_t n, Finish finish) {
   using Vector = typename TileSums<T>::Vector;
-  finish(row, column, columns < lanes ? columns : lanes, *(const Vector *)sums);
-  if (columns > lanes)
-    finish(row, column + lanes, columns - lanes, *(const Vector *)(sums + half));
+  const Vector left = *(const Vector *)sums, right = *(const Vector *)(sums + half);
+  const uint64_t columns = n - column;
+  if (n % 32 == 0) {
+    finish(row, column, lanes, left);
+    finish(row, column + lanes, lanes, right);
+  } else {
+    finish(row, column, columns < lanes ? columns : lanes, left);
+    if (columns > lanes)
+      finish(row, column + lanes, columns < 2 * lanes ? columns - lanes : lanes, right);
+  }
 }
 
 } // namespace detail
@@ -119,15 +122,22 @@ VINCI_AMX inline void multiplyFewRows(const AmxProduct<T> &p, uint64_t row, uint
 #pragma clang loop unroll(full)
   for (int i = 0; i < Panels; ++i)
     for (uint64_t r = 0; r < rows; ++r)
-      detail::finishRow<T>(sums + i * 512 + r * lanes, 256, row + r, panels[i] * 32,
-                           n - panels[i] * 32, finish);
+      detail::finishRow<T>(sums + i * 512 + r * lanes, 256, row + r, panels[i] * 32, n, finish);
 }
 
-/// Many rows: blocks of up to three row tiles and one panel.
+/// What blocks of many rows keep in memory: the sums of two of them, as tiles, the right columns
+/// behind the left ones, and the last values of rows.
+template <typename T> struct BlockMemory {
+  alignas(64) uint32_t sums[2][6 * 256];
+  TailTile<T> tails[3];
+};
+
+/// Many rows: blocks of up to three row tiles and one panel. Its members are registers: what needs
+/// an address is in a BlockMemory.
 template <typename T, typename Finish> class AmxBlocks {
 public:
-  AmxBlocks(const AmxProduct<T> &product, uint64_t n, Finish finish)
-      : p_(product), n_(n), finish_(finish) {}
+  AmxBlocks(const AmxProduct<T> &product, uint64_t n, Finish finish, BlockMemory<T> *memory)
+      : p_(product), n_(n), finish_(finish), memory_(memory) {}
 
   /// Rows from `row` on, at least 16, of the panels of `range`.
   void multiply(uint64_t row, uint64_t rows, const PanelRange &range) {
@@ -139,48 +149,41 @@ public:
       for (uint64_t tile = 0; tile < tiles;) {
         const uint64_t left = tiles - tile;
         const uint64_t size = left == 4 ? 2 : left < 3 ? left : 3; // 2 + 2 rather than 3 + 1
-        uint64_t rowsOf[3];
-        for (uint64_t i = 0; i < 3; ++i) {
-          const uint64_t at = i < size ? tile + i : tile;
-          rowsOf[i] = row + (at + 1 == tiles ? rows - tileRows : at * tileRows);
-        }
+        const uint64_t overlap = size == left ? tiles * tileRows - rows : 0;
         for (uint64_t part = 0; part < range.parts; ++part) {
           const uint64_t at = panel + part * range.stride;
           if (size == 3)
-            block<3>(rowsOf, at, linesPerStep);
+            block<3>(row + tile * tileRows, overlap, at, linesPerStep);
           else if (size == 2)
-            block<2>(rowsOf, at, linesPerStep);
+            block<2>(row + tile * tileRows, overlap, at, linesPerStep);
           else
-            block<1>(rowsOf, at, linesPerStep);
+            block<1>(row + tile * tileRows, overlap, at, linesPerStep);
         }
         tile += size;
       }
     }
-  }
-
-  /// Finishes what is left to finish.
-  void end() {
     finishUpTo(pending_.rows);
-    pending_.rows = 0;
   }
 
 private:
-  static constexpr uint64_t half = 3 * 256; ///< words from the sums of columns 0-15 to those of 16-31
+  static constexpr uint64_t half =
+      3 * 256; ///< words from the sums of columns 0-15 to those of 16-31
   static constexpr uint64_t finishedPerStep = sizeof(T) == 1 ? 3 : 2;
 
-  /// The block whose sums are to be finished: rows are counted over its row tiles.
+  /// The block whose sums are to be finished. Its last row tile begins `overlap` rows before the
+  /// end of the one before it.
   struct Pending {
     const uint32_t *sums = nullptr;
-    uint64_t rowsOf[3] = {};
-    uint64_t rows = 0, finished = 0, column = 0;
+    uint64_t row = 0, rows = 0, finished = 0, overlap = 0, column = 0;
   };
 
   void finishUpTo(uint64_t count) {
+#pragma clang loop unroll(disable)
     for (; pending_.finished < count; ++pending_.finished) {
-      const uint64_t tile = pending_.finished / tileRows, r = pending_.finished % tileRows;
-      detail::finishRow<T>(pending_.sums + pending_.finished * lanes, half,
-                           pending_.rowsOf[tile] + r, pending_.column, n_ - pending_.column,
-                           finish_);
+      const uint64_t at = pending_.finished;
+      const uint64_t shift = at + tileRows >= pending_.rows ? pending_.overlap : 0;
+      detail::finishRow<T>(pending_.sums + at * lanes, half, pending_.row + at - shift,
+                           pending_.column, n_, finish_);
     }
   }
 
@@ -191,16 +194,18 @@ private:
     loadTile<7>(x[0], stride);
     multiplyTiles<0, 7, 6>(type);
     if (RowTiles == 3) {
+      // Each of x once: its rows may lie a power of two apart, and then they push each other out of
+      // the first cache. The weights are read twice from there.
+      loadTile<6>(weights + tileBytes, tileRowBytes);
+      multiplyTiles<3, 7, 6>(type);
       loadTile<7>(x[1], stride);
+      multiplyTiles<4, 7, 6>(type);
+      loadTile<6>(weights, tileRowBytes);
       multiplyTiles<1, 7, 6>(type);
       loadTile<7>(x[2], stride);
       multiplyTiles<2, 7, 6>(type);
       loadTile<6>(weights + tileBytes, tileRowBytes);
       multiplyTiles<5, 7, 6>(type);
-      loadTile<7>(x[1], stride);
-      multiplyTiles<4, 7, 6>(type);
-      loadTile<7>(x[0], stride);
-      multiplyTiles<3, 7, 6>(type);
     } else if (RowTiles == 2) {
       loadTile<5>(x[1], stride);
       multiplyTiles<1, 5, 6>(type);
@@ -213,8 +218,9 @@ private:
     }
   }
 
+  /// `RowTiles` row tiles from `row` on, the last one `overlap` rows earlier.
   template <int RowTiles>
-  VINCI_AMX void block(const uint64_t (&rowsOf)[3], uint64_t panel, uint64_t linesPerStep) {
+  VINCI_AMX void block(uint64_t row, uint64_t overlap, uint64_t panel, uint64_t linesPerStep) {
     zeroTile<0>();
     zeroTile<3>();
     if (RowTiles > 1) {
@@ -225,17 +231,22 @@ private:
       zeroTile<2>();
       zeroTile<5>();
     }
+    uint64_t rowsOf[3];
     const char *x[3];
 #pragma clang loop unroll(full)
-    for (int i = 0; i < 3; ++i)
+    for (int i = 0; i < 3; ++i) {
+      rowsOf[i] =
+          row + uint64_t(i < RowTiles ? i : 0) * tileRows - (i + 1 == RowTiles ? overlap : 0);
       x[i] = (const char *)(p_.x + rowsOf[i] * p_.k);
-    const char *weights = p_.panel(panel);
+    }
+    const char *weights = p_.panel(panel), *prefetched = prefetched_;
 #pragma clang loop unroll(disable)
     for (uint64_t i = 0; i < p_.wholeSteps(); ++i) {
       step<RowTiles>(x, p_.k * sizeof(T), weights);
-      for (uint64_t line = 0; line < linesPerStep; ++line)
-        __builtin_prefetch(prefetched_ + line * 64, 0, 2);
-      prefetched_ += linesPerStep * 64;
+      const char *end = prefetched + linesPerStep * 64;
+#pragma clang loop unroll(disable)
+      for (; prefetched < end; prefetched += 64)
+        __builtin_prefetch(prefetched, 0, 2);
 #pragma clang loop unroll(full)
       for (int r = 0; r < 3; ++r)
         x[r] += tileRowBytes;
@@ -243,17 +254,18 @@ private:
       const uint64_t target = pending_.finished + finishedPerStep;
       finishUpTo(target < pending_.rows ? target : pending_.rows);
     }
+    prefetched_ = prefetched;
     if (p_.wholeSteps() < p_.steps()) {
 #pragma clang loop unroll(full)
       for (int i = 0; i < RowTiles; ++i) {
-        tails_[i].fill(p_, rowsOf[i], tileRows);
-        x[i] = (const char *)tails_[i].values;
+        memory_->tails[i].fill(p_, rowsOf[i], tileRows);
+        x[i] = (const char *)memory_->tails[i].values;
       }
       step<RowTiles>(x, tileRowBytes, weights);
     }
     finishUpTo(pending_.rows);
 
-    uint32_t *sums = sums_[next_ ^= 1];
+    uint32_t *sums = memory_->sums[next_ ^= 1];
     storeTile<0>(sums);
     storeTile<3>(sums + half);
     if (RowTiles > 1) {
@@ -264,17 +276,16 @@ private:
       storeTile<2>(sums + 512);
       storeTile<5>(sums + half + 512);
     }
-    pending_ = {sums, {rowsOf[0], rowsOf[1], rowsOf[2]}, RowTiles * tileRows, 0, panel * 32};
+    pending_ = {sums, row, RowTiles * tileRows, 0, overlap, panel * 32};
   }
 
-  const AmxProduct<T> &p_;
+  const AmxProduct<T> p_;
   const uint64_t n_;
-  Finish finish_;
+  const Finish finish_;
+  BlockMemory<T> *const memory_;
   Pending pending_;
   const char *prefetched_ = nullptr;
   uint32_t next_ = 0;
-  alignas(64) uint32_t sums_[2][6 * 256];
-  TailTile<T> tails_[3];
 };
 
 /// Rows rowBegin..rowEnd of the panels of `range` of a weight with n columns. finish(row, column,
@@ -301,9 +312,8 @@ VINCI_AMX inline void multiplyOnTiles(const AmxProduct<T> &p, uint64_t n, uint64
         else
           multiplyFewRows<1>(p, rowBegin, rows, tail, {panel}, n, finish);
   } else {
-    AmxBlocks<T, Finish> blocks(p, n, finish);
-    blocks.multiply(rowBegin, rows, range);
-    blocks.end();
+    BlockMemory<T> memory;
+    AmxBlocks<T, Finish>(p, n, finish, &memory).multiply(rowBegin, rows, range);
   }
   releaseTiles();
 }

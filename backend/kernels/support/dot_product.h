@@ -21,7 +21,7 @@ template <typename Source> struct DotProduct {
 
 namespace detail {
 
-constexpr uint64_t dotStep = 32; ///< k-values of a tile of the panel
+constexpr uint64_t dotStep = 32;     ///< k-values of a tile of the panel
 constexpr uint64_t linesOfStep = 32; ///< cache lines of them in a panel
 
 /// Cache lines of the panels `distance` further on that a block of rows fetches: `lines` at each
@@ -32,15 +32,13 @@ struct NextPanel {
 
 /// sums += x * w, two k-values of every lane. By reference: without AVX-512 vectors are passed in
 /// another way.
-__attribute__((target("avx512f,avx512bf16"))) inline void addPairProducts(Floats &sums,
-                                                                          const Words &x,
-                                                                          const Words &w) {
+__attribute__((target("avx512f,avx512bf16"))) inline void
+addPairProducts(Floats &sums, const Words &x, const Words &w) {
   typedef float Zmm __attribute__((vector_size(64)));
   typedef __bf16 Pairs __attribute__((vector_size(64)));
-  sums = __builtin_bit_cast(
-      Floats,
-      __builtin_ia32_dpbf16ps_512(__builtin_bit_cast(Zmm, sums), __builtin_bit_cast(Pairs, x),
-                                  __builtin_bit_cast(Pairs, w)));
+  sums = __builtin_bit_cast(Floats, __builtin_ia32_dpbf16ps_512(__builtin_bit_cast(Zmm, sums),
+                                                                __builtin_bit_cast(Pairs, x),
+                                                                __builtin_bit_cast(Pairs, w)));
 }
 
 /// Blocks of so few rows, alone with a panel, that the next one cannot be fetched in time: they
@@ -49,9 +47,8 @@ template <int Rows> constexpr bool readsAhead = Rows <= 2;
 
 /// `Rows` rows from x[0], x[1], .. on times one tile of each panel.
 template <int Rows, int Panels>
-inline void addTiles(Floats (&sums)[Rows][2 * Panels],
-                                    const BFloat16 *const (&x)[Rows],
-                                    const BFloat16 *const (&weights)[Panels]) {
+inline void addTiles(Floats (&sums)[Rows][2 * Panels], const BFloat16 *const (&x)[Rows],
+                     const BFloat16 *const (&weights)[Panels]) {
   typedef uint32_t UnalignedWord __attribute__((aligned(2)));
   constexpr uint64_t ahead = 1024;
 #pragma clang loop unroll_count(Rows > 2 ? 2 : 4)
@@ -75,9 +72,8 @@ inline void addTiles(Floats (&sums)[Rows][2 * Panels],
 }
 
 template <int Rows, int Panels, typename Source, typename Finish>
-inline void dotRows(const DotProduct<Source> &p, uint64_t row,
-                                   const uint64_t (&panels)[Panels], NextPanel next, uint64_t n,
-                                   Finish finish) {
+inline void dotRows(const DotProduct<Source> &p, uint64_t row, const uint64_t (&panels)[Panels],
+                    NextPanel next, uint64_t n, Finish finish) {
   const BFloat16 *x[Rows], *weights[Panels];
   const char *fetched[Panels];
   Floats sums[Rows][2 * Panels];

@@ -13,8 +13,8 @@
 #define VINCI_TILES uint64_t symbol, uint64_t scale, uint64_t rowBlock, uint64_t columns
 
 /// What the target has; the code generator defines these as constants. Width in bytes of its
-/// vectors: 32 or 64. Whether it multiplies bfloat16 by tiles (AMX), and by vdpbf16ps faster than by
-/// fused multiply-adds.
+/// vectors: 32 or 64. Whether it multiplies bfloat16 by tiles (AMX), and by vdpbf16ps faster than
+/// by fused multiply-adds.
 extern "C" const uint32_t vinciVectorBytes, vinciHasAmx, vinciHasBf16Dot;
 
 /// The part of a command's rows and columns that one tile computes.
@@ -50,5 +50,5 @@ template <typename T> inline const T *input(void *const *buffers, int index) {
 #define VINCI_FOR_EACH_TYPE_AND_REGION(MACRO)                                                      \
   MACRO(float, float32, float, float32)                                                            \
   MACRO(BFloat16, bfloat16, float, float32)                                                        \
-  MACRO(BFloat16, bfloat16, BFloat16, bfloat16) MACRO(_Float16, float16, float, float32)           \
-      MACRO(_Float16, float16, _Float16, float16)
+  MACRO(BFloat16, bfloat16, BFloat16, bfloat16)                                                    \
+  MACRO(_Float16, float16, float, float32) MACRO(_Float16, float16, _Float16, float16)
