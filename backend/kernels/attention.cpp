@@ -41,25 +41,29 @@ struct RowState {
       visible[maxRows]; ///< tokens of the context that the row sees; never falls from row to row
 };
 
-/// weights[row][token] = q . k for `Rows` rows and `Vectors` * 16 tokens.
+/// weights[row][token] = q . k for `Rows` rows and `Vectors` * 16 tokens; fetches as many lines of
+/// `next`.
 template <int Rows, int Vectors, typename T>
-void scoreTokens(float *weights, const float *query, const T *keys, const T *values,
+void scoreTokens(float *weights, const float *query, const T *keys, const T *next,
                  const Geometry &g) {
+  constexpr uint64_t pair = pairSize<T>;
+  const uint64_t stride = g.kv.paddedHeadDim();
   Floats scores[Rows][Vectors];
 #pragma clang loop unroll(full)
   for (int i = 0; i < Rows * Vectors; ++i)
     scores[i / Vectors][i % Vectors] = splat(0.0f);
 #pragma clang loop unroll_count(2)
-  for (uint64_t d = 0; d < g.kv.headDim; ++d) {
-    // The values of these tokens are needed next, and are as many.
-    for (uint64_t byte = 0; byte < Vectors * lanes * sizeof(T); byte += 64)
-      __builtin_prefetch((const char *)(values + d * Vectors * lanes) + byte);
+  for (uint64_t d = 0; d < g.kv.headDim; d += pair) {
 #pragma clang loop unroll(full)
     for (int v = 0; v < Vectors; ++v) {
-      const Floats k = load(keys + d * g.kv.blockSize + v * lanes);
+      __builtin_prefetch(next + (uint64_t(v) * stride + d) * lanes);
+      const KvLine<T> line = loadLine(keys + (uint64_t(v) * stride + d) * lanes);
 #pragma clang loop unroll(full)
-      for (int r = 0; r < Rows; ++r)
-        scores[r][v] = fma(splat(query[r * g.kv.paddedHeadDim() + d]), k, scores[r][v]);
+      for (uint64_t i = 0; i < pair; ++i)
+        if (d + i < g.kv.headDim)
+#pragma clang loop unroll(full)
+          for (int r = 0; r < Rows; ++r)
+            scores[r][v] = fma(splat(query[r * stride + d + i]), line.values[i], scores[r][v]);
     }
   }
 #pragma clang loop unroll(full)
@@ -104,50 +108,62 @@ float softmaxChunk(float *weights, RowState &rows, uint64_t row, int64_t count, 
 }
 
 /// sums[row][d] = sums * correction + weights . V for `Vectors` * 16 dimensions of `Rows` rows,
-/// tokens in order.
+/// tokens in order; fetches as many lines of `next`.
 template <int Rows, int Vectors, typename T>
 void sumValues(float *sums, const float *weights, const float *corrections, const int64_t *counts,
-               const T *values, const Geometry &g) {
+               const T *values, const T *next, const Geometry &g) {
+  constexpr int64_t pair = pairSize<T>;
   const uint64_t stride = g.kv.paddedHeadDim();
   Floats sum[Rows][Vectors];
 #pragma clang loop unroll(full)
   for (int i = 0; i < Rows * Vectors; ++i)
     sum[i / Vectors][i % Vectors] =
         load(sums + i / Vectors * stride + i % Vectors * lanes) * corrections[i / Vectors];
-  int64_t token = 0;
-  for (; token < counts[0]; ++token) { // the tokens that all rows see
+  const int64_t whole = counts[0] / pair * pair; // of the tokens that all rows see
+  for (int64_t token = 0; token < whole; token += pair) {
 #pragma clang loop unroll(full)
     for (int v = 0; v < Vectors; ++v) {
-      const Floats value = load(values + uint64_t(token) * stride + v * lanes);
+      const uint64_t at = uint64_t(token) * stride + uint64_t(v * pair) * lanes;
+      __builtin_prefetch(next + at);
+      const KvLine<T> line = loadLine(values + at);
 #pragma clang loop unroll(full)
-      for (int r = 0; r < Rows; ++r)
-        sum[r][v] = fma(splat(weights[r * maxChunk + token]), value, sum[r][v]);
+      for (int64_t i = 0; i < pair; ++i)
+#pragma clang loop unroll(full)
+        for (int r = 0; r < Rows; ++r)
+          sum[r][v] = fma(splat(weights[r * maxChunk + token + i]), line.values[i], sum[r][v]);
     }
   }
 #pragma clang loop unroll(full)
   for (int r = 0; r < Rows; ++r)
-    for (int64_t own = token; own < counts[r]; ++own) // those that only later rows see
+    for (int64_t own = whole; own < counts[r]; ++own) // the rest, and what only later rows see
 #pragma clang loop unroll(full)
-      for (int v = 0; v < Vectors; ++v)
-        sum[r][v] = fma(splat(weights[r * maxChunk + own]),
-                        load(values + uint64_t(own) * stride + v * lanes), sum[r][v]);
+      for (int v = 0; v < Vectors; ++v) {
+        const KvLine<T> line = loadLine(values + uint64_t(own / pair * pair) * stride +
+                                        uint64_t(v * pair) * lanes);
+        sum[r][v] = fma(splat(weights[r * maxChunk + own]), line.values[own % pair], sum[r][v]);
+      }
 #pragma clang loop unroll(full)
   for (int i = 0; i < Rows * Vectors; ++i)
     store(sums + i / Vectors * stride + i % Vectors * lanes, sum[i / Vectors][i % Vectors]);
 }
 
+/// K and V of a chunk, and K of the one after it.
+template <typename T> struct Chunk {
+  const T *keys, *values, *nextKeys;
+};
+
 /// One chunk of the context, from `start` on, for rows `first` .. `first` + Rows.
 template <typename S, int Rows, typename T>
-void attendChunk(RowState &rows, uint64_t first, int64_t start, const T *keys, const T *values,
+void attendChunk(RowState &rows, uint64_t first, int64_t start, const Chunk<T> &c,
                  const Geometry &g) {
   const uint64_t stride = g.kv.paddedHeadDim(), chunk = g.chunk();
   alignas(64) float weights[Rows * maxChunk];
   const float *query = rows.query + first * stride;
   if (vinciVectorBytes == 64 && chunk == 64)
-    scoreTokens<Rows, 4>(weights, query, keys, values, g);
+    scoreTokens<Rows, 4>(weights, query, c.keys, c.values, g);
   else
     for (uint64_t i = 0; i < chunk; i += lanes)
-      scoreTokens<Rows, 1>(weights + i, query, keys + i, values + i * stride, g);
+      scoreTokens<Rows, 1>(weights + i, query, c.keys + i * stride, c.values + i * stride, g);
 
   float corrections[Rows];
   int64_t counts[Rows];
@@ -160,28 +176,40 @@ void attendChunk(RowState &rows, uint64_t first, int64_t start, const T *keys, c
   float *sums = rows.sums + first * stride;
   uint64_t d = 0;
   for (; vinciVectorBytes == 64 && d + 4 * lanes <= stride; d += 4 * lanes)
-    sumValues<Rows, 4>(sums + d, weights, corrections, counts, values + d, g);
+    sumValues<Rows, 4>(sums + d, weights, corrections, counts, c.values + d * pairSize<T>,
+                       c.nextKeys + d * pairSize<T>, g);
   for (; d < stride; d += lanes)
-    sumValues<Rows, 1>(sums + d, weights, corrections, counts, values + d, g);
+    sumValues<Rows, 1>(sums + d, weights, corrections, counts, c.values + d * pairSize<T>,
+                       c.nextKeys + d * pairSize<T>, g);
+}
+
+/// The chunk that begins at `start`. Behind the last one comes itself.
+template <typename T>
+Chunk<T> chunkAt(int64_t start, int64_t end, const T *cache, uint64_t head, const int32_t *blocks,
+                 const Geometry &g) {
+  const auto place = [&](uint64_t token) {
+    return g.kv.keys(cache, uint64_t(blocks[token / g.kv.blockSize]), head) +
+           token % g.kv.blockSize * g.kv.paddedHeadDim();
+  };
+  const int64_t after = start + int64_t(g.chunk());
+  const T *keys = place(uint64_t(start));
+  return {keys, keys + g.kv.matrixElements(), after < end ? place(uint64_t(after)) : keys};
 }
 
 /// The whole context for `count` rows.
 template <typename S, typename T>
 void attendRows(RowState &rows, uint64_t count, const T *cache, uint64_t head,
                 const int32_t *blocks, const Geometry &g) {
-  const uint64_t chunk = g.chunk();
-  for (int64_t start = 0; start < rows.visible[count - 1]; start += int64_t(chunk)) {
-    const uint64_t block = uint64_t(blocks[uint64_t(start) / g.kv.blockSize]);
-    const uint64_t offset = uint64_t(start) % g.kv.blockSize;
-    const T *keys = g.kv.keys(cache, block, head) + offset;
-    const T *values = g.kv.values(cache, block, head) + offset * g.kv.paddedHeadDim();
+  const int64_t end = rows.visible[count - 1];
+  for (int64_t start = 0; start < end; start += int64_t(g.chunk())) {
+    const Chunk<T> chunk = chunkAt(start, end, cache, head, blocks, g);
     uint64_t row = 0;
     for (; row + 4 <= count; row += 4)
-      attendChunk<S, 4>(rows, row, start, keys, values, g);
+      attendChunk<S, 4>(rows, row, start, chunk, g);
     for (; row + 2 <= count; row += 2)
-      attendChunk<S, 2>(rows, row, start, keys, values, g);
+      attendChunk<S, 2>(rows, row, start, chunk, g);
     for (; row < count; ++row)
-      attendChunk<S, 1>(rows, row, start, keys, values, g);
+      attendChunk<S, 1>(rows, row, start, chunk, g);
   }
 }
 

@@ -11,19 +11,24 @@ namespace {
 /// Where K and V of (slot, head, d) lie in the cache: see backend/kernels/README.md.
 struct CacheIndex {
   uint64_t kvHeads, paddedHeadDim, blockSize;
+  uint64_t pair; ///< values along the summed dimension that lie side by side
 
   explicit CacheIndex(const Command &c)
       : kvHeads(c.size("kv_heads")), paddedHeadDim((c.size("head_dim") + 15) / 16 * 16),
-        blockSize(c.size("block_size")) {}
+        blockSize(c.size("block_size")), pair(byteSize(c.spec.dtype()) == 2 ? 2 : 1) {}
 
   uint64_t headBase(uint64_t slot, uint64_t head) const {
     return (slot / blockSize * kvHeads + head) * 2 * paddedHeadDim * blockSize;
   }
   uint64_t key(uint64_t slot, uint64_t head, uint64_t d) const {
-    return headBase(slot, head) + d * blockSize + slot % blockSize;
+    const uint64_t token = slot % blockSize;
+    return headBase(slot, head) + token / 16 * 16 * paddedHeadDim + d / pair * 16 * pair +
+           token % 16 * pair + d % pair;
   }
   uint64_t value(uint64_t slot, uint64_t head, uint64_t d) const {
-    return headBase(slot, head) + paddedHeadDim * blockSize + slot % blockSize * paddedHeadDim + d;
+    const uint64_t token = slot % blockSize;
+    return headBase(slot, head) + paddedHeadDim * blockSize + token / pair * pair * paddedHeadDim +
+           d * pair + token % pair;
   }
 };
 
