@@ -7,29 +7,20 @@
 // decode step. Cache entries that a row may not see are never multiplied, not even by zero: they
 // may hold anything, NaN too.
 //
+// Targets with AMX multiply bfloat16 on tiles, up to 16 rows at a time, in prefill and in decode;
+// weights are rounded to bfloat16 for that. A row's weights of tokens that it may not see are
+// zeros, and what lies behind the last token that any row sees is taken for zeros.
+//
 // S is what the softmax computes in. In float32 the queries are scaled before the products and
 // nothing is rounded but the result. In T, the element type, the products are rounded, then scaled;
 // scores, differences, weights, corrections and at the end the total are rounded; sums over a chunk
 // and from chunk to chunk stay float32.
+#include "support/attention_rows.h"
+#include "support/attention_tiles.h"
 #include "support/kernel.h"
-#include "support/kv_block.h"
 #include "support/math.h"
 
 namespace {
-
-constexpr uint64_t maxRows = 16;
-constexpr uint64_t maxHeadDim = 512; // the catalogue's limit
-constexpr uint64_t maxChunk = 64;
-
-struct Geometry {
-  uint64_t heads, group;
-  KvLayout kv;
-  uint64_t maxBlocks;
-  float scale;
-
-  /// Tokens of a chunk: the most that divide a block.
-  uint64_t chunk() const { return kv.blockSize % 64 == 0 ? 64 : kv.blockSize % 32 == 0 ? 32 : 16; }
-};
 
 /// The query rows of a tile and what has been accumulated for them; row r's vectors are at r *
 /// paddedHeadDim.
@@ -37,8 +28,7 @@ struct RowState {
   alignas(64) float query[maxRows * maxHeadDim];
   alignas(64) float sums[maxRows * maxHeadDim];
   float maximum[maxRows], total[maxRows];
-  int64_t
-      visible[maxRows]; ///< tokens of the context that the row sees; never falls from row to row
+  Visible visible;
 };
 
 /// weights[row][token] = q . k for `Rows` rows and `Vectors` * 16 tokens; fetches as many lines of
@@ -138,19 +128,14 @@ void sumValues(float *sums, const float *weights, const float *corrections, cons
     for (int64_t own = whole; own < counts[r]; ++own) // the rest, and what only later rows see
 #pragma clang loop unroll(full)
       for (int v = 0; v < Vectors; ++v) {
-        const KvLine<T> line = loadLine(values + uint64_t(own / pair * pair) * stride +
-                                        uint64_t(v * pair) * lanes);
+        const KvLine<T> line =
+            loadLine(values + uint64_t(own / pair * pair) * stride + uint64_t(v * pair) * lanes);
         sum[r][v] = fma(splat(weights[r * maxChunk + own]), line.values[own % pair], sum[r][v]);
       }
 #pragma clang loop unroll(full)
   for (int i = 0; i < Rows * Vectors; ++i)
     store(sums + i / Vectors * stride + i % Vectors * lanes, sum[i / Vectors][i % Vectors]);
 }
-
-/// K and V of a chunk, and K of the one after it.
-template <typename T> struct Chunk {
-  const T *keys, *values, *nextKeys;
-};
 
 /// One chunk of the context, from `start` on, for rows `first` .. `first` + Rows.
 template <typename S, int Rows, typename T>
@@ -168,8 +153,7 @@ void attendChunk(RowState &rows, uint64_t first, int64_t start, const Chunk<T> &
   float corrections[Rows];
   int64_t counts[Rows];
   for (int r = 0; r < Rows; ++r) {
-    const int64_t left = rows.visible[first + r] - start;
-    counts[r] = left < 0 ? 0 : left > int64_t(chunk) ? int64_t(chunk) : left;
+    counts[r] = rows.visible.of(first + uint64_t(r), start, chunk);
     corrections[r] =
         softmaxChunk<S>(weights + r * maxChunk, rows, first + r, counts[r], chunk, g.scale);
   }
@@ -183,24 +167,11 @@ void attendChunk(RowState &rows, uint64_t first, int64_t start, const Chunk<T> &
                        c.nextKeys + d * pairSize<T>, g);
 }
 
-/// The chunk that begins at `start`. Behind the last one comes itself.
-template <typename T>
-Chunk<T> chunkAt(int64_t start, int64_t end, const T *cache, uint64_t head, const int32_t *blocks,
-                 const Geometry &g) {
-  const auto place = [&](uint64_t token) {
-    return g.kv.keys(cache, uint64_t(blocks[token / g.kv.blockSize]), head) +
-           token % g.kv.blockSize * g.kv.paddedHeadDim();
-  };
-  const int64_t after = start + int64_t(g.chunk());
-  const T *keys = place(uint64_t(start));
-  return {keys, keys + g.kv.matrixElements(), after < end ? place(uint64_t(after)) : keys};
-}
-
 /// The whole context for `count` rows.
 template <typename S, typename T>
 void attendRows(RowState &rows, uint64_t count, const T *cache, uint64_t head,
                 const int32_t *blocks, const Geometry &g) {
-  const int64_t end = rows.visible[count - 1];
+  const int64_t end = rows.visible.tokens[count - 1];
   for (int64_t start = 0; start < end; start += int64_t(g.chunk())) {
     const Chunk<T> chunk = chunkAt(start, end, cache, head, blocks, g);
     uint64_t row = 0;
@@ -213,42 +184,77 @@ void attendRows(RowState &rows, uint64_t count, const T *cache, uint64_t head,
   }
 }
 
-/// Query tokens begin..end, all of the sequence whose last token is `sequenceEnd` - 1, for KV head
-/// `head`.
-template <typename S, typename T>
-void attendTokens(T *out, const T *q, const T *cache, uint64_t begin, uint64_t end,
-                  uint64_t sequenceEnd, int64_t context, const int32_t *blocks, uint64_t head,
-                  const Geometry &g) {
-  const uint64_t rowCount = (end - begin) * g.group, headDim = g.kv.headDim;
-  const uint64_t stride = g.kv.paddedHeadDim();
-  const int64_t limit = int64_t(g.maxBlocks * g.kv.blockSize);
-  RowState rows;
-  for (uint64_t first = 0; first < rowCount; first += maxRows) {
-    const uint64_t count = rowCount - first < maxRows ? rowCount - first : maxRows;
-    const auto element = [&](uint64_t row) {
-      const uint64_t token = begin + (first + row) / g.group;
-      return (token * g.heads + head * g.group + (first + row) % g.group) * headDim;
-    };
+/// The rows of query tokens from `begin` on, for KV head `head`. All are of the sequence that has
+/// `context` tokens, of which the last is token `sequenceEnd` - 1 of the step.
+struct QueryRows {
+  uint64_t begin, sequenceEnd, head;
+  int64_t context;
+  const int32_t *blocks;
+
+  uint64_t token(uint64_t row, const Geometry &g) const { return begin + row / g.group; }
+  /// Where the row is in q and out.
+  uint64_t element(uint64_t row, const Geometry &g) const {
+    return (token(row, g) * g.heads + head * g.group + row % g.group) * g.kv.headDim;
+  }
+  /// The tokens that `count` rows from `first` on see.
+  void fill(Visible &visible, uint64_t first, uint64_t count, const Geometry &g) const {
+    const int64_t limit = int64_t(g.maxBlocks * g.kv.blockSize);
     for (uint64_t row = 0; row < count; ++row) {
-      forLanes(headDim, [&](uint64_t d, uint64_t n) {
-        store(rows.query + row * stride + d,
-              scaledQuery<S>(loadUpTo(q + element(row) + d, n), g.scale));
-        store(rows.sums + row * stride + d, splat(0.0f));
-      });
-      rows.maximum[row] = -__builtin_inff();
-      rows.total[row] = 0.0f;
-      const int64_t position = context - int64_t(sequenceEnd - (begin + (first + row) / g.group));
-      rows.visible[row] = position + 1 < limit ? position + 1 : limit;
-    }
-    attendRows<S>(rows, count, cache, head, blocks, g);
-    for (uint64_t row = 0; row < count; ++row) {
-      if (!isFloat32<S>)
-        rows.total[row] = roundTo<S>(rows.total[row]);
-      forLanes(headDim, [&](uint64_t d, uint64_t n) {
-        storeUpTo(out + element(row) + d, load(rows.sums + row * stride + d) / rows.total[row], n);
-      });
+      const int64_t position = context - int64_t(sequenceEnd - token(first + row, g));
+      visible.tokens[row] = position + 1 < limit ? position + 1 : limit;
     }
   }
+};
+
+/// Up to maxRows rows from `first` on.
+template <typename S, typename T>
+void attend(T *out, const T *q, const T *cache, const QueryRows &query, uint64_t first,
+            uint64_t count, const Geometry &g) {
+  const uint64_t headDim = g.kv.headDim, stride = g.kv.paddedHeadDim();
+  RowState rows;
+  query.fill(rows.visible, first, count, g);
+  for (uint64_t row = 0; row < count; ++row) {
+    forLanes(headDim, [&](uint64_t d, uint64_t n) {
+      store(rows.query + row * stride + d,
+            scaledQuery<S>(loadUpTo(q + query.element(first + row, g) + d, n), g.scale));
+      store(rows.sums + row * stride + d, splat(0.0f));
+    });
+    rows.maximum[row] = -__builtin_inff();
+    rows.total[row] = 0.0f;
+  }
+  attendRows<S>(rows, count, cache, query.head, query.blocks, g);
+  for (uint64_t row = 0; row < count; ++row) {
+    const float total = roundTo<S>(rows.total[row]);
+    forLanes(headDim, [&](uint64_t d, uint64_t n) {
+      storeUpTo(out + query.element(first + row, g) + d, load(rows.sums + row * stride + d) / total,
+                n);
+    });
+  }
+}
+
+/// The same on tiles; heads are whole vectors.
+template <typename S>
+void attendWithTiles(BFloat16 *out, const BFloat16 *q, const BFloat16 *cache,
+                     const QueryRows &query, uint64_t first, uint64_t count, const Geometry &g) {
+  const uint64_t headDim = g.kv.headDim;
+  TileRows rows;
+  query.fill(rows.visible, first, count, g);
+  for (uint64_t row = 0; row < count; ++row)
+    copyRow(rows.query + row * headDim, q + query.element(first + row, g), headDim);
+  attendOnTiles<S>(rows, count, cache, query.head, query.blocks, g);
+  for (uint64_t row = 0; row < count; ++row) {
+    const float total = roundTo<S>(sumLanes(load(rows.totals + row * lanes)));
+    for (uint64_t d = 0; d < headDim; d += lanes)
+      store(out + query.element(first + row, g) + d, load(rows.sums + row * headDim + d) / total);
+  }
+}
+
+/// The row block of a tile, early and late ones in turn: later tokens see more, and workers take
+/// runs of tiles.
+inline uint32_t balancedTile(uint32_t tile, const uint64_t *dims, VINCI_TILES) {
+  const uint64_t blocks = (dims[symbol] * scale + rowBlock - 1) / rowBlock;
+  const uint64_t at = tile / columns, block = at % 2 == 0 ? at / 2 : blocks - 1 - at / 2;
+  return uint32_t(block * columns + tile % columns);
 }
 
 template <typename S, typename T>
@@ -261,8 +267,18 @@ void attention(const Tile &t, T *out, const T *q, const T *cache, const int32_t 
       ++sequence;
     const uint64_t sequenceEnd = uint64_t(queryStart[sequence + 1]);
     const uint64_t end = sequenceEnd > token && sequenceEnd < t.rowEnd ? sequenceEnd : t.rowEnd;
-    attendTokens<S>(out, q, cache, token, end, sequenceEnd, contextLens[sequence],
-                    blockTables + sequence * g.maxBlocks, t.column, g);
+    const QueryRows query{token, sequenceEnd, t.column, contextLens[sequence],
+                          blockTables + sequence * g.maxBlocks};
+    const uint64_t rows = (end - token) * g.group;
+    for (uint64_t first = 0; first < rows; first += maxRows) {
+      const uint64_t count = rows - first < maxRows ? rows - first : maxRows;
+      if constexpr (isBFloat16<T>)
+        if (vinciHasAmx && fitsTiles(g)) {
+          attendWithTiles<S>(out, q, cache, query, first, count, g);
+          continue;
+        }
+      attend<S>(out, q, cache, query, first, count, g);
+    }
     token = end;
   }
 }
@@ -273,10 +289,11 @@ void attention(const Tile &t, T *out, const T *q, const T *cache, const int32_t 
   extern "C" void vinci_attention_##name##_##softmax(                                              \
       VINCI_COMMAND, uint64_t heads, uint64_t kvHeads, uint64_t headDim, uint64_t blockSize,       \
       uint64_t maxBlocks, double attentionScale, VINCI_TILES) {                                    \
-    attention<S>(tileOf(dims, tile, symbol, scale, rowBlock, columns), output<T>(buffers, 0),      \
-                 input<T>(buffers, 1), input<T>(buffers, 2), input<int32_t>(buffers, 3),           \
-                 input<int32_t>(buffers, 4), input<int32_t>(buffers, 5),                           \
-                 dims[VINCI_DIM_SEQUENCES],                                                        \
+    attention<S>(tileOf(dims, balancedTile(tile, dims, symbol, scale, rowBlock, columns), symbol,  \
+                        scale, rowBlock, columns),                                                 \
+                 output<T>(buffers, 0), input<T>(buffers, 1), input<T>(buffers, 2),                \
+                 input<int32_t>(buffers, 3), input<int32_t>(buffers, 4),                           \
+                 input<int32_t>(buffers, 5), dims[VINCI_DIM_SEQUENCES],                            \
                  Geometry{heads, heads / kvHeads, KvLayout{kvHeads, headDim, blockSize},           \
                           maxBlocks, float(attentionScale)});                                      \
   }

@@ -185,9 +185,7 @@ inline PanelRange panelsOf(const Tile &t, uint64_t n) {
   return {2 * t.shareBegin(pairs), end < panels ? end : panels};
 }
 
-/// Whether there are instructions for products of pairs of T, and whether the target has them.
-template <typename T> constexpr bool pairsOfK = false;
-template <> constexpr bool pairsOfK<BFloat16> = true;
+/// Whether the target has instructions for products of pairs of bfloat16.
 inline bool multipliesPairs() {
   return vinciHasAmx || vinciHasBf16Dot;
 }
@@ -231,7 +229,7 @@ void multiplyPairs(const Product<BFloat16, GatheredRows<BFloat16>> &p, uint64_t 
 template <typename T, typename Source, typename Finish>
 void multiply(const Tile &t, const Product<T, Source> &p, uint64_t rowBegin, uint64_t rowEnd,
               Finish finish) {
-  if constexpr (pairsOfK<T>)
+  if constexpr (isBFloat16<T>)
     if (multipliesPairs())
       return multiplyPairs(p, rowBegin, rowEnd, panelsOf(t, p.n), finish);
   const uint64_t pairs = (p.n + slabColumns - 1) / slabColumns;
@@ -333,7 +331,7 @@ void gatePairs(const Tile &t, T *out, uint64_t n, const Product<T, Source> &p, u
 template <typename T>
 void groupedMatmulSwiglu(const Tile &t, T *out, uint64_t n, const Grouped<T> &g) {
   g.forExperts(t, [&](uint64_t begin, uint64_t end, const auto &product) {
-    if constexpr (pairsOfK<T>)
+    if constexpr (isBFloat16<T>)
       if (multipliesPairs())
         return gatePairs(t, out, n, product, begin, end);
     const uint64_t pairs = (n + slabColumns - 1) / slabColumns;

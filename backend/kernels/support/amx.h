@@ -43,8 +43,8 @@ template <int tile> VINCI_AMX inline void loadTile(const void *from, uint64_t st
   __builtin_ia32_tileloadd64(tile, from, stride);
 }
 
-template <int tile> VINCI_AMX inline void storeTile(void *to) {
-  __builtin_ia32_tilestored64(tile, to, tileRowBytes);
+template <int tile> VINCI_AMX inline void storeTile(void *to, uint64_t stride = tileRowBytes) {
+  __builtin_ia32_tilestored64(tile, to, stride);
 }
 
 /// sums += x * w, x of rows of elements along k, w as a tile of a Panel32.

@@ -47,9 +47,7 @@ inline void appendHead(T *cache, const T *key, const T *value, uint64_t head, ui
 
 /// What a cache line of K or V holds: for each lane `pairSize` values along the dimension that is
 /// summed over.
-template <typename T> struct KvLine {
-  Floats values[pairSize<T>];
-};
+template <typename T> struct KvLine { Floats values[pairSize<T>]; };
 inline KvLine<float> loadLine(const float *from) {
   return {{load(from)}};
 }

@@ -124,6 +124,8 @@ template <> inline float roundTo<float>(float value) {
 /// every result to T.
 template <typename T> inline constexpr bool isFloat32 = false;
 template <> inline constexpr bool isFloat32<float> = true;
+template <typename T> inline constexpr bool isBFloat16 = false;
+template <> inline constexpr bool isBFloat16<BFloat16> = true;
 
 /// Sum and maximum of all lanes, always in the same order: halves onto each other.
 inline float sumLanes(Floats v) {

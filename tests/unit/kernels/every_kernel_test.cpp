@@ -53,6 +53,8 @@ protected:
 
   /// Targets that multiply bfloat16 in pairs have bits of their own in such products.
   static bool multipliesPairs(const OpCase &c, const CpuTarget &target) {
+    if (c.spec.op == "attention")
+      return target.has("amx-tile") && c.spec.dtype() == DType::BFloat16;
     return target.has("avx512bf16") && c.spec.op.find("matmul") != std::string::npos &&
            c.spec.op.find("quant") == std::string::npos && c.spec.dtype() == DType::BFloat16;
   }
