@@ -40,8 +40,8 @@ std::optional<uint64_t> elementCount(std::span<const uint64_t> shape);
 std::optional<uint64_t> packedBytes(std::span<const uint64_t> shape, DType dtype,
                                     fb::Packing packing, uint64_t count = 0);
 
-/// Bytes of one block of one layer's KV cache: for each KV head K as [hdp][block_size], then V as
-/// [block_size][hdp], with hdp = head_dim rounded up to 16.
+/// Bytes of one block of one layer's KV cache: for each KV head K, then V (see
+/// backend/kernels/README.md), head_dim rounded up to 16.
 std::optional<uint64_t> kvBlockBytes(uint64_t kvHeads, uint64_t headDim, uint64_t blockSize,
                                      DType dtype);
 
