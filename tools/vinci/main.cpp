@@ -74,6 +74,7 @@ int main(int argc, char **argv) {
   addQuantizeCommand(app);
   addRunCommand(app);
   addEvalCommand(app);
+  addBenchCommand(app);
   addCompareCommand(app);
   addDiffCommand(app);
   addSimulateCommand(app);
