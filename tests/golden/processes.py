@@ -239,4 +239,4 @@ class TwoHosts(ProcessTest):
 
 
 if __name__ == "__main__":
-    unittest.main()
+    unittest.main(verbosity=2)  # so that what is skipped, and why, can be read
