@@ -170,7 +170,12 @@ std::vector<CatalogueEntry> makeCatalogue() {
   return {
       {"embedding",
        "embedding",
-       {dtype, {"hidden", Size}, {"vocab", Size, 1, int64_t{1} << 31}, sharded, {"rows", Rows}},
+       {dtype,
+        {"hidden", Size},
+        {"vocab", Size, 1, int64_t{1} << 31},
+        sharded,
+        {"panels", Flag},
+        {"rows", Rows}},
        {"out"},
        {"token_ids", "table", "start"},
        {{"start", "sharded"}},

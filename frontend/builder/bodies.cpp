@@ -189,8 +189,7 @@ llm::BodyOp buildEpilogue(BuildContext &context, bool gather) {
 
   std::vector<WeightSpec> weights = modelWeights(spec);
   WeightSpec head = spec.tieWordEmbeddings ? weights.front() : weights.back();
-  head.symbol =
-      "lm_head"; // also where it is the embedding's tensor: the two are packed differently
+  head.symbol = "lm_head"; // also where it is the embedding's tensor
   body.declare({weights[1], head}, location);
 
   Value hidden = body.argument(0);

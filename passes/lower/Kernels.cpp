@@ -3,6 +3,7 @@
 #include "runtime/support/dtype.h"
 
 #include "mlir/IR/Builders.h"
+#include "mlir/IR/BuiltinOps.h"
 
 #include "llvm/ADT/TypeSwitch.h"
 
@@ -124,12 +125,26 @@ constexpr llm::Symbol Tokens = llm::Symbol::Tokens;
 
 //===- One function per op --------------------------------------------------------------------===//
 
+/// Whether a matmul anywhere in the module reads what `table` is: a tied head.
+bool isMultiplied(llm::WeightOp table) {
+  const auto readsIt = [&](llm::MatmulOp matmul) {
+    auto weight = matmul.getWeight().getDefiningOp<llm::WeightOp>();
+    const bool isSame = weight && weight.getPieces() == table.getPieces() &&
+                        weight.getType() == table.getType() && !weight.getStack();
+    return isSame ? WalkResult::interrupt() : WalkResult::advance();
+  };
+  return table && table->getParentOfType<ModuleOp>().walk(readsIt).wasInterrupted();
+}
+
+/// A table that is multiplied by as well is read in that packing: it is in memory once.
 FailureOr<Kernel> kernel(llm::EmbeddingOp op) {
+  const bool panels = isMultiplied(op.getTable().getDefiningOp<llm::WeightOp>());
   return KernelBuilder(op)
       .writes(op.getResult())
       .reads(op.getTokenIds())
-      .readsWeight(op.getTable())
+      .readsWeight(op.getTable(), panels ? Packing::Panel32 : Packing::Rows)
       .readsLast("sharded", op.getStart())
+      .set("panels", panels)
       .dtype(op.getTable())
       .set("hidden", size(op.getTable(), 1))
       .set("vocab", size(op.getTable(), 0))

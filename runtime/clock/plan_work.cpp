@@ -13,11 +13,15 @@ StepWork &StepWork::operator+=(const StepWork &other) {
   flops += other.flops;
   hbmBytes += other.hbmBytes;
   collectiveBytes += other.collectiveBytes;
+  weightBytes += other.weightBytes;
+  kvBytes += other.kvBytes;
+  productFlops += other.productFlops;
+  int8Flops += other.int8Flops;
   return *this;
 }
 
 /// As in docs/cost-model.md.
-StepWork workOf(const Cost &cost, const StepRecord &step) {
+StepWork workOf(const Cost &cost, const StepRecord &step, uint32_t moeLayer) {
   const double rows = double(step.count(cost.rows));
   const double rowBytes = rows * double(cost.rowBytes), fixedBytes = double(cost.fixedBytes);
   StepWork work{.launches = 1};
@@ -29,12 +33,16 @@ StepWork workOf(const Cost &cost, const StepRecord &step) {
   case CostClass::Matmul:
     work.flops = 2 * rows * double(cost.n) * double(cost.k);
     work.hbmBytes = fixedBytes + rowBytes;
+    work.weightBytes = fixedBytes;
     break;
   case CostClass::GroupedMatmul: {
     const double share = double(cost.topK) * cost.groups / cost.experts;
-    const double hit = CostModel::expectedHits(cost.groups, cost.experts, cost.topK, rows);
+    const double hit = moeLayer < step.expertsHit.size()
+                           ? step.expertsHit[moeLayer]
+                           : CostModel::expectedHits(cost.groups, cost.experts, cost.topK, rows);
     work.flops = 2 * rows * share * double(cost.n) * double(cost.k);
-    work.hbmBytes = hit / cost.groups * fixedBytes + share * rowBytes;
+    work.weightBytes = hit / cost.groups * fixedBytes;
+    work.hbmBytes = work.weightBytes + share * rowBytes;
     break;
   }
   case CostClass::Attention: {
@@ -43,35 +51,50 @@ StepWork workOf(const Cost &cost, const StepRecord &step) {
     const double cached = double(step.decodeKvTokens + step.prefillKvTokens);
     work.flops = 4 * double(cost.heads) * double(cost.headDim) *
                  double(step.prefillPairs + step.decodeKvTokens);
-    work.hbmBytes = 2 * queries * double(cost.heads) * width + 2 * cached * double(cost.kvHeads) *
-                                                                   double(cost.headDim) *
-                                                                   double(byteSize(cost.weights));
+    work.kvBytes =
+        2 * cached * double(cost.kvHeads) * double(cost.headDim) * double(byteSize(cost.weights));
+    work.hbmBytes = 2 * queries * double(cost.heads) * width + work.kvBytes;
     break;
   }
   case CostClass::Collective:
     return {.collectives = 1, .collectiveBytes = fixedBytes + rowBytes};
   }
+  if (cost.kind != CostClass::Vector)
+    work.productFlops = work.flops;
+  if (cost.kind != CostClass::Attention && cost.weights == DType::Int8)
+    work.int8Flops = work.productFlops;
   return work;
 }
 
-static StepWork workOf(const Plan &plan, const fb::Body &body, const StepRecord &step) {
+/// Work of a call, and whether its body has experts.
+static std::pair<StepWork, bool> workOf(const Plan &plan, const fb::Body &body,
+                                        const StepRecord &step, uint32_t moeLayer) {
   const Mesh mesh(*plan.root());
   StepWork work;
+  bool isMoe = false;
   for (const fb::Command *command : *body.commands()) {
     const fb::Kernel *kernel = plan.root()->kernels()->Get(command->kernel());
     if (const fb::Collective *collective = kernel->collective())
       work += workOf(toCost(*collective, mesh.ranksAlong(axesOf(*collective->axes()))), step);
-    if (!kernel->collective() || computesFirst(*kernel))
-      work += workOf(toCost(plan, *kernel), step);
+    if (!kernel->collective() || computesFirst(*kernel)) {
+      const Cost cost = toCost(plan, *kernel);
+      isMoe |= cost.kind == CostClass::GroupedMatmul;
+      work += workOf(cost, step, moeLayer);
+    }
   }
-  return work;
+  return {work, isMoe};
 }
 
 StepWork workOf(const Plan &plan, EntryKind kind, StepRecord step) {
   step.tokenShares = plan.root()->limits()->token_shares();
   StepWork work;
-  for (const fb::Call *call : *plan.entry(toString(kind))->calls())
-    work += workOf(plan, *plan.root()->bodies()->Get(call->body()), step);
+  uint32_t moeLayer = 0;
+  for (const fb::Call *call : *plan.entry(toString(kind))->calls()) {
+    const auto [ofCall, isMoe] =
+        workOf(plan, *plan.root()->bodies()->Get(call->body()), step, moeLayer);
+    work += ofCall;
+    moeLayer += isMoe ? 1 : 0;
+  }
   return work;
 }
 

@@ -14,14 +14,20 @@ struct StepWork {
   double flops = 0;
   double hbmBytes = 0; ///< that kernels read and write, were there no L2
   double collectiveBytes = 0;
+  // What measurements are held to: the least that must come from memory, and what is multiplied.
+  double weightBytes = 0;  ///< of `hbmBytes`: matrices, of experts those that are hit
+  double kvBytes = 0;      ///< of `hbmBytes`: keys and values that are in the cache
+  double productFlops = 0; ///< of `flops`: products of matrices, and attention
+  double int8Flops = 0;    ///< of `productFlops`: of int8 weights
 
   StepWork &operator+=(const StepWork &other);
 };
 
-/// Flops and bytes of memory of one compiled kernel, or the bytes of one collective. Experts that
-/// were not recorded are expected from uniform routing; attention reads the keys and values that
-/// are in the cache, and its queries.
-StepWork workOf(const Cost &cost, const StepRecord &step);
+/// Flops and bytes of memory of one compiled kernel, or the bytes of one collective. Attention
+/// reads the keys and values that are in the cache, and its queries. A grouped matmul reads the
+/// experts that the step has recorded of MoE layer `moeLayer`; if it has recorded none, those that
+/// uniform routing is expected to hit.
+StepWork workOf(const Cost &cost, const StepRecord &step, uint32_t moeLayer = 0);
 
 /// Of all calls of the entry. Throws Error if the plan carries no costs.
 StepWork workOf(const Plan &plan, EntryKind entry, StepRecord step);

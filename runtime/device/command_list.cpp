@@ -84,6 +84,34 @@ void CommandList::append(const CommandList &other) {
   barrier();
 }
 
+CommandList CommandList::part(uint32_t begin, uint32_t end) const {
+  CommandList part;
+  for (uint32_t ordinal = begin; ordinal < end; ++ordinal) {
+    const Command &command = commands_[ordinal];
+    std::vector<uint32_t> waits;
+    for (uint32_t wait : this->waits(command))
+      if (wait >= begin)
+        waits.push_back(wait - begin);
+    part.after_ = std::max(command.after, begin) - begin;
+    if (!command.kernel) {
+      part.add(collective(command), waits);
+      continue;
+    }
+    Command copy = command;
+    copy.firstBuffer = uint32_t(part.buffers_.size());
+    part.push(copy, waits);
+    // Its buffers end where those of the next kernel begin.
+    uint32_t next = ordinal + 1;
+    while (next < commands_.size() && !commands_[next].kernel)
+      ++next;
+    const size_t bufferEnd =
+        next < commands_.size() ? commands_[next].firstBuffer : buffers_.size();
+    part.buffers_.insert(part.buffers_.end(), buffers_.begin() + command.firstBuffer,
+                         buffers_.begin() + ptrdiff_t(bufferEnd));
+  }
+  return part;
+}
+
 void CommandList::clear() {
   commands_.clear();
   waits_.clear();

@@ -106,6 +106,8 @@ public:
   void barrier();
   /// All commands of `other`, with its order among them, after the commands of this list.
   void append(const CommandList &other);
+  /// The commands begin .. end - 1 alone, to be run when all before them have finished.
+  CommandList part(uint32_t begin, uint32_t end) const;
   void clear();
 
   size_t size() const { return commands_.size(); }

@@ -4,15 +4,22 @@
 #include "runtime/exec/arena_poison.h"
 #include "runtime/exec/cpu_features.h"
 #include "runtime/exec/kernel_linker.h"
+#include "runtime/exec/lockstep_runner.h"
 #include "runtime/exec/region_executor.h"
 #include "runtime/exec/resolve.h"
 #include "runtime/plan/collectives.h"
 #include "runtime/plan/layout.h"
 #include "runtime/plan/mesh.h"
+#include "runtime/support/philox.h"
+#include "runtime/weights/packing.h"
 
 #include <algorithm>
 #include <array>
+#include <chrono>
+#include <cstring>
+#include <fmt/ranges.h>
 #include <map>
+#include <tbb/parallel_for.h>
 #include <unistd.h>
 
 namespace vinci {
@@ -55,15 +62,29 @@ uint64_t bytesAtLimits(const fb::Plan &plan, const fb::StepTensor &tensor) {
   return bytes;
 }
 
+uint32_t threadsOf(const LoadOptions &options) {
+  if (options.threads)
+    return options.threads;
+  const uint32_t sharers = options.processes ? options.processes->onThisHost() : 1;
+  return std::max(1u, RegionExecutor::defaultThreads() / sharers);
+}
+
+/// Ranks whose devices are on this host.
+uint32_t ranksHere(const Plan &plan, const LoadOptions &options) {
+  return heldRanks(plan, options.processes).count *
+         (options.processes ? options.processes->onThisHost() : 1);
+}
+
 uint64_t deviceMemory(const LoadOptions &options, uint32_t ranks) {
   return options.deviceMemoryBytes ? options.deviceMemoryBytes : physicalMemory() / ranks;
 }
 
 std::vector<DeviceProperties> devicesOf(const Plan &plan, const LoadOptions &options) {
-  const uint32_t ranks = Mesh(*plan.root()).ranks();
+  const RankRange held = heldRanks(plan, options.processes);
   std::vector<DeviceProperties> devices;
-  for (uint32_t rank = 0; rank < ranks; ++rank)
-    devices.push_back({fmt::format("npu{}", rank), deviceMemory(options, ranks)});
+  for (uint32_t i = 0; i < held.count; ++i)
+    devices.push_back(
+        {fmt::format("npu{}", held.first + i), deviceMemory(options, ranksHere(plan, options))});
   return devices;
 }
 
@@ -99,13 +120,17 @@ public:
   std::span<const std::span<const float>> step(EntryKind kind, std::span<const StepInputs> groups);
   std::span<const float> tracedStep(EntryKind kind, const StepInputs &inputs,
                                     const TraceObserver &after);
+  void timedStep(EntryKind kind, const StepInputs &inputs, const TimeObserver &after);
+  void fillCache(uint64_t seed);
   MemoryUse memoryUse() const;
   std::span<const uint32_t> expertsHit() const { return expertsHit_; }
 
   Plan plan;
   ModelLimits limits;
   GraphCapture graphs;
+  ProcessGroup *const processes;
   RegionExecutor executor;
+  LockstepRunner lockstep; ///< in place of the executor where there are other processes
   SimulatedMachine machine;
   uint64_t replays = 0;
   uint64_t arenaHighWater = 0;
@@ -124,12 +149,15 @@ private:
   /// Checks the inputs, and gives them and the sizes to all ranks.
   void beginStep(EntryKind kind, std::span<const StepInputs> groups);
   void setInputs(Rank &rank, const StepInputs &inputs, EntryKind kind);
+  void shareLogits();
 
   std::vector<KernelLibrary> libraries_;
   RankGroups groups_;
   std::vector<Rank> ranks_;
   StepDims dims_;                              ///< of all ranks
-  std::vector<std::span<const float>> logits_; ///< of each group: on its first rank
+  std::vector<std::span<const float>> logits_; ///< of each group: on its first rank here, or
+                                               ///< fetched from the process that has it
+  std::vector<std::vector<float>> fetched_;    ///< of each group: without a rank in this process
   std::vector<uint32_t> expertsHit_;
   const bool poison_, countExperts_;
   std::map<std::pair<EntryKind, uint64_t>, CapturedStep> captured_; ///< by kind and tokens
@@ -137,22 +165,27 @@ private:
 
 LoadedModel::Impl::Impl(Plan thePlan, std::vector<Pack> packs, const LoadOptions &options)
     : plan(std::move(thePlan)), limits(limitsOf(*plan.root())), graphs(graphsOf(*plan.root())),
-      executor(options.threads ? options.threads : RegionExecutor::defaultThreads()),
-      machine(devicesOf(plan, options), executor), groups_(*plan.root()), poison_(options.poison),
+      processes(options.processes), executor(threadsOf(options)), lockstep(executor),
+      machine(devicesOf(plan, options),
+              processes ? static_cast<CommandRunner &>(lockstep) : executor),
+      groups_(*plan.root(), processes, heldRanks(plan, processes)), poison_(options.poison),
       countExperts_(options.countExperts) {
   if (packs.size() != machine.size())
-    failInternal("a plan of {} ranks with the weights of {}", machine.size(), packs.size());
+    failInternal("{} ranks with the weights of {}", machine.size(), packs.size());
   requireHost(plan);
   requireMemory(plan, options);
   const std::vector<VinciKernel> kernels = linkKernels();
   const Mesh mesh(*plan.root());
   const MeshAxes dataAxes = dataAxesOf(*plan.root());
+  logits_.resize(limits.dataGroups);
+  fetched_.resize(limits.dataGroups);
   ranks_.reserve(packs.size());
-  for (uint32_t number = 0; number < packs.size(); ++number) {
-    Device &device = machine.device(number);
+  for (uint32_t i = 0; i < packs.size(); ++i) {
+    const uint32_t number = heldRanks(plan, processes).first + i;
+    Device &device = machine.device(i);
     Rank &rank = ranks_.emplace_back(Rank{device,
                                           mesh.placeAlong(dataAxes, number),
-                                          std::move(packs[number]),
+                                          std::move(packs[i]),
                                           {},
                                           device.createStream(),
                                           {},
@@ -160,8 +193,8 @@ LoadedModel::Impl::Impl(Plan thePlan, std::vector<Pack> packs, const LoadOptions
     rank.addresses.kernels = kernels;
     rank.addresses.groups = groups_.placesOf(number);
     allocate(rank, number);
-    if (rank.group == logits_.size())
-      logits_.emplace_back(static_cast<const float *>(rank.addresses.outputs[0]), 0);
+    if (!logits_[rank.group].data())
+      logits_[rank.group] = {static_cast<const float *>(rank.addresses.outputs[0]), 0};
     for (EntryKind kind : entryKinds) {
       rank.addresses.expertCounts =
           options.countExperts ? &rank.expertCounts[size_t(kind)] : nullptr;
@@ -215,6 +248,8 @@ void LoadedModel::Impl::takeHits(auto countsOf) {
   for (size_t rank = 0; rank < ranks_.size(); ++rank)
     for (size_t layer = 0; layer < expertsHit_.size(); ++layer)
       expertsHit_[layer] = std::max(expertsHit_[layer], countsOf(rank)[layer].hit);
+  if (processes && !expertsHit_.empty())
+    takeMaxima(*processes, expertsHit_);
 }
 
 std::vector<VinciKernel> LoadedModel::Impl::linkKernels() {
@@ -289,6 +324,39 @@ void LoadedModel::Impl::beginStep(EntryKind kind, std::span<const StepInputs> gr
     logits_[group] = {logits_[group].data(), rowsOf(groups[group]) * limits.vocabSize};
 }
 
+/// Every rank of a group has its logits; a process that has none of them gets them from the one
+/// with the group's first rank.
+void LoadedModel::Impl::shareLogits() {
+  if (!processes || limits.dataGroups == 1)
+    return;
+  const Mesh mesh(*plan.root());
+  const MeshAxes dataAxes = dataAxesOf(*plan.root());
+  const uint32_t each = heldRanks(plan, processes).count;
+  std::vector<ProcessGroup::Outgoing> outgoing;
+  std::vector<ProcessGroup::Incoming> incoming;
+  for (uint32_t group = 0; group < limits.dataGroups; ++group) {
+    // Which processes have ranks of it, the first rank's first.
+    std::vector<uint32_t> holders;
+    for (uint32_t rank = 0; rank < mesh.ranks(); ++rank)
+      if (mesh.placeAlong(dataAxes, rank) == group)
+        holders.push_back(rank / each);
+    const auto holds = [&](uint32_t process) {
+      return std::ranges::find(holders, process) != holders.end();
+    };
+    const size_t count = logits_[group].size();
+    if (!holds(processes->rank())) {
+      fetched_[group].resize(std::max(fetched_[group].size(), count));
+      logits_[group] = {fetched_[group].data(), count};
+      incoming.push_back({holders.front(), fetched_[group].data(), count * sizeof(float)});
+    } else if (holders.front() == processes->rank()) {
+      for (uint32_t process = 0; process < processes->size(); ++process)
+        if (!holds(process))
+          outgoing.push_back({process, logits_[group].data(), count * sizeof(float)});
+    }
+  }
+  processes->exchange(outgoing, incoming);
+}
+
 /// What a rank is not given, because its group has fewer rows or sequences than another, are rows
 /// of token 0 that are not cached, logits of row 0, and sequences without tokens.
 void LoadedModel::Impl::setInputs(Rank &rank, const StepInputs &inputs, EntryKind kind) {
@@ -317,12 +385,14 @@ LoadedModel::Impl::step(EntryKind kind, std::span<const StepInputs> groups) {
   if (const auto found = captured_.find({kind, dims_[VINCI_DIM_TOKENS]});
       found != captured_.end()) {
     replay(found->second);
+    shareLogits();
     return logits_;
   }
   for (Rank &rank : ranks_)
     rank.stream->launch(*rank.eager[size_t(kind)]);
   machine.synchronize();
   takeHits([&](size_t rank) -> const auto & { return ranks_[rank].expertCounts[size_t(kind)]; });
+  shareLogits();
   return logits_;
 }
 
@@ -333,12 +403,54 @@ void LoadedModel::Impl::traceGroups(EntryKind kind, std::span<const StepInputs> 
   for (const Rank &rank : ranks_)
     lists.push_back(resolveEntry(*plan.root(), *plan.entry(toString(kind)), rank.addresses, dims_));
   runTraced(lists, after);
+  shareLogits();
 }
 
 std::span<const float> LoadedModel::Impl::tracedStep(EntryKind kind, const StepInputs &inputs,
                                                      const TraceObserver &after) {
   traceGroups(kind, std::vector<StepInputs>(limits.dataGroups, inputs), after);
   return logits_[0];
+}
+
+void LoadedModel::Impl::timedStep(EntryKind kind, const StepInputs &inputs,
+                                  const TimeObserver &after) {
+  using Clock = std::chrono::steady_clock;
+  beginStep(kind, std::vector<StepInputs>(limits.dataGroups, inputs));
+  std::vector<CommandList> lists;
+  for (const Rank &rank : ranks_)
+    lists.push_back(resolveEntry(*plan.root(), *plan.entry(toString(kind)), rank.addresses, dims_));
+  std::vector<CommandList> commands(lists.size());
+  std::vector<CommandList *> run(lists.size());
+  for (uint32_t ordinal = 0; ordinal < lists[0].size(); ++ordinal) {
+    for (size_t rank = 0; rank < lists.size(); ++rank) {
+      commands[rank] = lists[rank].part(ordinal, ordinal + 1);
+      run[rank] = &commands[rank];
+    }
+    const Clock::time_point start = Clock::now();
+    executor.run(run);
+    after(ordinal, std::chrono::duration<double>(Clock::now() - start).count());
+  }
+}
+
+void LoadedModel::Impl::fillCache(uint64_t seed) {
+  const fb::KvCache &cache = *plan.root()->kv_cache();
+  // Values of one page, again and again: what they are makes no difference to the time.
+  constexpr uint64_t page = 4096;
+  std::vector<float> values(page);
+  for (uint64_t i = 0; i < page; ++i)
+    values[i] = float(uniformAt(seed, i, RandomStream::Weights)) - 0.5f;
+  const DType dtype = toDType(cache.dtype());
+  std::vector<std::byte> pattern(page * byteSize(dtype));
+  convertElements(reinterpret_cast<const std::byte *>(values.data()), DType::Float32,
+                  pattern.data(), dtype, page);
+  for (const Rank &rank : ranks_) {
+    const uint64_t bytes = rank.addresses.kvLayerBytes * cache.layers();
+    tbb::parallel_for(uint64_t(0), (bytes + pattern.size() - 1) / pattern.size(), [&](uint64_t i) {
+      const uint64_t begin = i * pattern.size();
+      std::memcpy(rank.addresses.kvCache + begin, pattern.data(),
+                  std::min<uint64_t>(pattern.size(), bytes - begin));
+    });
+  }
 }
 
 std::span<const std::span<const float>>
@@ -364,9 +476,26 @@ MemoryUse LoadedModel::Impl::memoryUse() const {
   return most;
 }
 
+RankRange heldRanks(const Plan &plan, const ProcessGroup *processes) {
+  const uint32_t ranks = Mesh(*plan.root()).ranks();
+  if (!processes)
+    return {0, ranks};
+  const uint32_t size = processes->size();
+  if (size > ranks || ranks % size != 0) {
+    std::vector<uint32_t> legal;
+    for (uint32_t number = 1; number <= ranks; ++number)
+      if (ranks % number == 0)
+        legal.push_back(number);
+    fail(SourcePosition{plan.name()},
+         "{} processes cannot share the {} rank{} of this plan evenly; mpirun -n {} can", size,
+         ranks, ranks == 1 ? "" : "s", fmt::join(legal, ", "));
+  }
+  return {processes->rank() * (ranks / size), ranks / size};
+}
+
 void LoadedModel::requireMemory(const Plan &plan, const LoadOptions &options) {
   const fb::Plan &root = *plan.root();
-  const uint32_t ranks = Mesh(root).ranks();
+  const uint32_t ranks = ranksHere(plan, options);
   const uint64_t memory = deviceMemory(options, ranks);
   const std::string device = ranks == 1 ? fmt::format("the device has {}", memory)
                              : options.deviceMemoryBytes
@@ -429,11 +558,19 @@ std::span<const float> LoadedModel::tracedStep(EntryKind kind, const StepInputs 
   return impl_->tracedStep(kind, inputs, after);
 }
 
+void LoadedModel::timedStep(EntryKind kind, const StepInputs &inputs, const TimeObserver &after) {
+  impl_->timedStep(kind, inputs, after);
+}
+
+void LoadedModel::fillCache(uint64_t seed) {
+  impl_->fillCache(seed);
+}
+
 const Plan &LoadedModel::plan() const {
   return impl_->plan;
 }
 uint32_t LoadedModel::ranks() const {
-  return uint32_t(impl_->machine.size());
+  return Mesh(*impl_->plan.root()).ranks();
 }
 uint32_t LoadedModel::threads() const {
   return impl_->executor.threads();

@@ -7,6 +7,7 @@
 
 #include <cstdint>
 #include <map>
+#include <memory>
 #include <utility>
 #include <vector>
 
@@ -20,18 +21,23 @@ struct GroupPlace {
 
 class RankGroups {
 public:
-  /// Of a verified plan.
-  explicit RankGroups(const fb::Plan &plan);
+  /// Of a verified plan, all of whose ranks are in this process; or of which each process of
+  /// `processes` has as many as `held` counts, in their order.
+  explicit RankGroups(const fb::Plan &plan, ProcessGroup *processes = nullptr, RankRange held = {});
 
   /// Where `rank` takes part, by kernel of the plan. Collectives along the same axes share groups:
   /// all ranks come to them in one order.
   std::vector<GroupPlace> placesOf(uint32_t rank);
 
 private:
+  std::unique_ptr<CommunicatorGroup> makeGroup(MeshAxes axes, uint32_t first) const;
+
   const fb::Plan &plan_;
   Mesh mesh_;
+  ProcessGroup *processes_;
+  const RankRange held_;
   /// By axes and the first of the ranks that meet.
-  std::map<std::pair<std::vector<uint32_t>, uint32_t>, CommunicatorGroup> groups_;
+  std::map<std::pair<std::vector<uint32_t>, uint32_t>, std::unique_ptr<CommunicatorGroup>> groups_;
 };
 
 } // namespace vinci

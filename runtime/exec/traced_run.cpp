@@ -36,6 +36,11 @@ void runTraced(std::span<const CommandList> lists, const TraceObserver &after) {
       call.group->arrive(call, {});
       blocked.push_back(&call);
     }
+    std::vector<CommunicatorGroup *> remote;
+    for (const CollectiveCall *call : blocked)
+      if (call->group->isRemote() && std::ranges::find(remote, call->group) == remote.end())
+        remote.push_back(call->group);
+    CommunicatorGroup::complete(remote);
     // Every rank has come by now, so what is incomplete stays so.
     std::erase_if(blocked, [](auto *call) { return !call->group->incomplete(); });
     if (!blocked.empty())

@@ -41,6 +41,15 @@ private:
   std::vector<uint32_t> sizes_;
 };
 
+/// Ranks that something is done for, `count` of them from `first` on. 0: all.
+struct RankRange {
+  uint32_t first = 0, count = 0;
+
+  /// The same, of a plan of `ranks`.
+  RankRange of(uint32_t ranks) const { return count ? *this : RankRange{0, ranks}; }
+  bool holds(uint32_t rank) const { return rank >= first && rank - first < count; }
+};
+
 /// Along which ranks have tokens of their own; none before plans of version 2.2.
 inline MeshAxes dataAxesOf(const fb::Plan &plan) {
   return plan.data_axes() ? axesOf(*plan.data_axes()) : MeshAxes();

@@ -30,7 +30,8 @@ enum class RandomStream : uint32_t {
   Arrivals,
   ThinkTimes,
   HostJitter,
-  ExpertPlaces
+  ExpertPlaces,
+  Weights
 };
 
 /// A number in [0, 1), a multiple of 2^-53, that depends on the arguments only.

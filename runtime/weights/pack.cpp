@@ -5,6 +5,7 @@
 #include "runtime/weights/check_weights.h"
 #include "runtime/weights/pack_cache.h"
 #include "runtime/weights/packing.h"
+#include "runtime/weights/random_weights.h"
 #include "runtime/weights/shards.h"
 #include "runtime/weights/stack.h"
 
@@ -186,13 +187,6 @@ Pack &Pack::operator=(Pack &&other) noexcept {
   return *this;
 }
 
-std::vector<PackedWeight> Pack::packedWeights() const {
-  std::vector<PackedWeight> weights;
-  for (size_t i = 0; i < size(); ++i)
-    weights.push_back({offsets_[i], sizes_[i]});
-  return weights;
-}
-
 std::filesystem::path Pack::write(const std::filesystem::path &folder, const Plan &plan,
                                   uint32_t rank) const {
   PackHeader header;
@@ -203,7 +197,7 @@ std::filesystem::path Pack::write(const std::filesystem::path &folder, const Pla
   header.rank = rank;
   header.ranks = Mesh(*plan.root()).ranks();
   const std::filesystem::path path = folder / packFileName(rank);
-  writePackFile(path, header, packedWeights(), memory_);
+  writePackFile(path, header, memory_);
   return path;
 }
 
@@ -233,11 +227,10 @@ Pack Pack::read(const Plan &plan, const std::filesystem::path &folder, uint32_t 
       header.imageBytes != pack.totalBytes_)
     fail(position, "these weights were packed for another plan than {}: pack them again for it",
          plan.name());
-  const PackRead result =
-      readPackFile(path, header, pack.packedWeights(), pack.memory_, [&](uint64_t done) {
-        if (progress)
-          progress(done, pack.totalBytes_);
-      });
+  const PackRead result = readPackFile(path, header, pack.memory_, [&](uint64_t done) {
+    if (progress)
+      progress(done, pack.totalBytes_);
+  });
   if (result != PackRead::Good)
     fail(position, "the packed weights are damaged: pack them again");
   pack.checkpoint_ = header.checkpoint;
@@ -255,19 +248,21 @@ Pack Pack::create(const Plan &plan, const Checkpoint &checkpoint, uint32_t rank,
   return create(plan, checkpoint, checkWeights(plan, checkpoint), rank, options);
 }
 
-/// Calls `make(rank, options)` for all ranks, with progress over all of them.
+/// Calls `make(rank, options)` for the ranks that are held, with progress over all of them.
 template <typename Make>
 static std::vector<Pack> ofAllRanks(const Plan &plan, const PackOptions &options,
                                     const Make &make) {
-  const uint32_t ranks = Mesh(*plan.root()).ranks();
+  const uint32_t all = Mesh(*plan.root()).ranks();
+  const RankRange held = options.ranks.of(all);
   std::vector<Pack> packs;
-  for (uint32_t rank = 0; rank < ranks; ++rank) {
+  for (uint32_t i = 0; i < held.count; ++i) {
+    const uint32_t rank = held.first + i;
     PackOptions ofRank = options;
     if (options.progress)
       ofRank.progress = [&](uint64_t done, uint64_t total) {
-        options.progress(rank * total + done, ranks * total);
+        options.progress(i * total + done, held.count * total);
       };
-    if (options.warning && ranks > 1)
+    if (options.warning && all > 1)
       ofRank.warning = [&](const std::string &message) {
         options.warning(fmt::format("rank {}: {}", rank, message));
       };
@@ -291,6 +286,34 @@ std::vector<Pack> Pack::createAll(const Plan &plan, const Checkpoint &checkpoint
   });
 }
 
+std::vector<Pack> Pack::createRandom(const Plan &plan, uint64_t seed, const PackOptions &options) {
+  const RandomWeights weights(*plan.root(), seed);
+  return ofAllRanks(plan, options, [&](uint32_t rank, const PackOptions &ofRank) {
+    Pack pack(*plan.root());
+    pack.pack(plan, weights.sources(), rank, ofRank);
+    return pack;
+  });
+}
+
+void Pack::pack(const Plan &plan, const WeightSources &sources, uint32_t rank,
+                const PackOptions &options) {
+  const Mesh mesh(*plan.root());
+  Casts casts;
+  for (size_t i = 0; i < size(); ++i) {
+    packWeight(*plan.root()->weights()->Get(uint32_t(i)), sources, mesh, rank, weight(i), casts);
+    if (options.progress)
+      options.progress(offsets_[i] + roundUp(sizes_[i], bufferAlignment), totalBytes_);
+  }
+  for (const auto &[dtype, cast] : casts) {
+    if (cast.overflows.values != 0)
+      fail(SourcePosition{cast.overflows.file},
+           "{} overflow; compile the model for a dtype of a larger range",
+           cast.describe(dtype, cast.overflows));
+    if (cast.underflows.values != 0 && options.warning)
+      options.warning(cast.describe(dtype, cast.underflows) + " become zero");
+  }
+}
+
 Pack Pack::create(const Plan &plan, const Checkpoint &checkpoint, const WeightSources &sources,
                   uint32_t rank, const PackOptions &options) {
   Pack pack(*plan.root());
@@ -309,11 +332,10 @@ Pack Pack::create(const Plan &plan, const Checkpoint &checkpoint, const WeightSo
   header.checkpoint = pack.checkpoint_ = checkpoint.identity();
   header.weights = pack.size();
   header.imageBytes = pack.totalBytes_;
-  const std::vector<PackedWeight> weights = pack.packedWeights();
   std::filesystem::path path;
   if (options.cacheDir) {
     path = *options.cacheDir / packFileName(header);
-    PackRead result = readPackFile(path, header, weights, pack.memory_, progress);
+    PackRead result = readPackFile(path, header, pack.memory_, progress);
     pack.fromCache_ = result == PackRead::Good;
     if (pack.fromCache_)
       return pack;
@@ -325,26 +347,12 @@ Pack Pack::create(const Plan &plan, const Checkpoint &checkpoint, const WeightSo
     }
   }
 
-  const Mesh mesh(*plan.root());
-  Casts casts;
-  for (size_t i = 0; i < pack.size(); ++i) {
-    packWeight(*plan.root()->weights()->Get(uint32_t(i)), sources, mesh, rank, pack.weight(i),
-               casts);
-    progress(pack.offsets_[i] + roundUp(pack.sizes_[i], bufferAlignment));
-  }
-  for (const auto &[dtype, cast] : casts) {
-    if (cast.overflows.values != 0)
-      fail(SourcePosition{cast.overflows.file},
-           "{} overflow; compile the model for a dtype of a larger range",
-           cast.describe(dtype, cast.overflows));
-    if (cast.underflows.values != 0)
-      warn(cast.describe(dtype, cast.underflows) + " become zero");
-  }
+  pack.pack(plan, sources, rank, options);
   if (options.cacheDir) {
     try {
       std::error_code ignored;
       std::filesystem::create_directories(*options.cacheDir, ignored);
-      writePackFile(path, header, weights, pack.memory_);
+      writePackFile(path, header, pack.memory_);
     } catch (const Error &error) {
       warn(fmt::format("the packed weights are not cached: {}", error.what()));
     }

@@ -7,6 +7,7 @@
 // hash.
 #pragma once
 
+#include "runtime/plan/mesh.h"
 #include "runtime/plan/plan.h"
 #include "runtime/weights/check_weights.h"
 #include "runtime/weights/checkpoint.h"
@@ -24,6 +25,8 @@
 namespace vinci {
 
 struct PackOptions {
+  /// The ranks to make packs of, where there are several; nothing of the others is read.
+  RankRange ranks = {};
   /// Where pack files are kept; created if absent. Without it nothing is written or read.
   std::optional<std::filesystem::path> cacheDir;
   /// Called now and then, from the calling thread, with bytes of packed weights done and in all.
@@ -40,9 +43,14 @@ public:
   /// memory.
   static Pack create(const Plan &plan, const Checkpoint &checkpoint, uint32_t rank,
                      const PackOptions &options = {});
-  /// The packs of all ranks, with progress over all of them.
+  /// The packs of the ranks of the options, with progress over all of them.
   static std::vector<Pack> createAll(const Plan &plan, const Checkpoint &checkpoint,
                                      const PackOptions &options = {});
+
+  /// The same with made-up weights (random_weights.h). Of the options it heeds `ranks` and
+  /// `progress`.
+  static std::vector<Pack> createRandom(const Plan &plan, uint64_t seed,
+                                        const PackOptions &options = {});
 
   /// Writes the pack of `rank` of `plan` into a folder of packs and gives the file's path. Throws
   /// Error if it cannot be written.
@@ -50,9 +58,9 @@ public:
                               uint32_t rank) const;
   /// True if there are files of write() in `folder`.
   static bool arePacksIn(const std::filesystem::path &folder);
-  /// Reads what write() left there for all ranks, without a checkpoint. Throws Error if one is not
-  /// there, is damaged, or was packed for another number of ranks or for other weights. Of the
-  /// options it heeds `progress`.
+  /// Reads what write() left there for the ranks of the options, without a checkpoint. Throws Error
+  /// if one is not there, is damaged, or was packed for another number of ranks or for other
+  /// weights. Of the options it heeds `ranks` and `progress`.
   static std::vector<Pack> readAll(const Plan &plan, const std::filesystem::path &folder,
                                    const PackOptions &options = {});
 
@@ -70,11 +78,13 @@ public:
 
 private:
   explicit Pack(const fb::Plan &plan);
-  std::vector<PackedWeight> packedWeights() const;
   static Pack read(const Plan &plan, const std::filesystem::path &folder, uint32_t rank,
                    const std::function<void(uint64_t done, uint64_t total)> &progress);
   static Pack create(const Plan &plan, const Checkpoint &checkpoint, const WeightSources &sources,
                      uint32_t rank, const PackOptions &options);
+  /// Packs all weights, wherever they come from.
+  void pack(const Plan &plan, const WeightSources &sources, uint32_t rank,
+            const PackOptions &options);
 
   std::byte *memory_ = nullptr; ///< anonymous, in huge pages where the system has them
   uint64_t totalBytes_ = 0;

@@ -1,7 +1,7 @@
 // Pack files: packed weights kept on disk between runs.
 //
 //   0     PackHeader, 80 bytes
-//   80    XXH3-64 of each weight, in the order of the plan
+//   80    XXH3-64 of each 4 MiB of the image, the last piece being what is left
 //   ...   zeros up to a multiple of 4096, then the memory image of the pack
 #pragma once
 
@@ -10,15 +10,13 @@
 #include <cstdint>
 #include <filesystem>
 #include <functional>
-#include <span>
 #include <string>
-#include <vector>
 
 namespace vinci {
 
 struct PackHeader {
   std::array<char, 8> magic = {'V', 'I', 'N', 'C', 'I', 'P', 'C', 'K'};
-  uint64_t version = 2;     ///< raised whenever a packing or this layout changes
+  uint64_t version = 3;     ///< raised whenever a packing or this layout changes
   uint64_t weightTable = 0; ///< hash of the plan's weights and of where each lies
   uint64_t held = 0;        ///< hash of what the plan says that the rank holds
   uint64_t checkpoint = 0;  ///< Checkpoint::identity
@@ -33,12 +31,6 @@ struct PackHeader {
 };
 static_assert(sizeof(PackHeader) == 80);
 
-/// A piece of the image: one weight.
-struct PackedWeight {
-  uint64_t offset = 0;
-  uint64_t bytes = 0;
-};
-
 /// The name of the file for this header's plan and checkpoint.
 std::string packFileName(const PackHeader &header);
 
@@ -52,14 +44,13 @@ PackHeader readPackHeader(const std::filesystem::path &path);
 enum class PackRead { Absent, Good, Damaged };
 
 /// Reads the file at `path` into `image` (header.imageBytes of it) if it is the file that `header`
-/// (without hashesHash) describes and every weight has its hash. Otherwise says so; `image` is
-/// undefined then. `progress` gets bytes read.
-PackRead readPackFile(const std::filesystem::path &path, PackHeader header,
-                      std::span<const PackedWeight> weights, std::byte *image,
+/// (without hashesHash) describes and every piece has its hash. Otherwise says so; `image` is
+/// undefined then. All threads read, and each hashes what it has just read while that is in its
+/// cache: that every byte is looked at on every start costs little. `progress` gets bytes read.
+PackRead readPackFile(const std::filesystem::path &path, PackHeader header, std::byte *image,
                       const std::function<void(uint64_t)> &progress);
 
 /// Writes it; readers see it whole or not at all. Throws Error if it cannot be written.
-void writePackFile(const std::filesystem::path &path, PackHeader header,
-                   std::span<const PackedWeight> weights, const std::byte *image);
+void writePackFile(const std::filesystem::path &path, PackHeader header, const std::byte *image);
 
 } // namespace vinci

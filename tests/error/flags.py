@@ -8,6 +8,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
 from harness import MODELS, VinciTest, vinci  # noqa: E402
 
 MODEL = MODELS / "austen-qwen3"
+BENCH = ("bench", MODEL, "-p", "8", "-n", "0", "-b", "0", "-d", "0")
 RUN = ("run", MODEL, "--prompt", "It", "--max-tokens", "1")
 
 # (arguments, exit code, words that the message must hold)
@@ -122,6 +123,20 @@ CASES = [
     (("eval", MODEL, "--ids", MODEL / "validation_ids.json", "--window", "0"), 1, ["window", "0"]),
     (("eval", MODEL, "--ids", MODEL / "validation_ids.json", "--window", "100000"), 1, ["window", "100000", "2048"]),
     (("eval", MODEL, "--ids", MODEL / "config.json"), 1, ["config.json", "array"]),
+    (("bench",), 2, ["MODEL"]),
+    (BENCH + ("-r", "0"), 1, ["-r 0", "1 to 10000"]),
+    (BENCH + ("-p", "x"), 1, ["x"]),
+    (BENCH + ("-p", "8,-1"), 1, ["-p -1", "0 (none)"]),
+    (BENCH + ("-d", "3000"), 1, ["austen-qwen3: error: tg64@d3000 cannot run", "sequences of 3064 tokens", "positions for 2048"]),
+    (BENCH + ("-b", "64", "--max-batch", "16"), 1, ["tg32@b64 cannot run", "it needs max_batch 64, and there are 16"]),
+    (("bench", MODEL, "-p", "0", "-n", "0", "-b", "0", "-d", "0"), 1, ["there is no test to run; -p, -n, -b and -d say which"]),
+    (BENCH + ("--quant", "w8a8-dynamic"), 1, ["--quant w8a8-dynamic", "--random-weights"]),
+    (BENCH + ("--random-weights", "--quant", "int4"), 1, ["--quant 'int4'", "w8a8-dynamic"]),
+    (BENCH + ("--random-weights", "--model", MODEL), 1, ["contradicts --random-weights"]),
+    (BENCH + ("--device", "h100"), 1, ["h100", "910b3"]),
+    (BENCH + ("--format", "xml"), 1, ["--format", "xml", "text, markdown and json"]),
+    (BENCH + ("--threads", "0"), 1, ["threads", "0"]),
+    (BENCH + ("--max-seq-len", "4"), 1, ["pp8 cannot run", "it needs max_seq_len 8, and there are 4"]),
     (("tokenize", MODEL), 2, ["--text"]),
     (("tokenize", MODEL, "--text", "a", "--messages", "b"), 2, ["--text"]),
     (("tokenize", MODEL, "--messages", "/no/such/file"), 1, ["/no/such/file"]),

@@ -78,7 +78,7 @@ class Packs(VinciTest):
         raw = bytearray((folder / "rank-00000.pack").read_bytes())
         raw[8:16] = struct.pack("<Q", 77)
         (folder / "rank-00000.pack").write_bytes(raw)
-        self.refused(self.plans[1], folder, "the packed weights have version 77, this vinci reads 2: pack them again")
+        self.refused(self.plans[1], folder, "the packed weights have version 77, this vinci reads 3: pack them again")
 
 
 class Packing(VinciTest):
@@ -99,7 +99,8 @@ class Packing(VinciTest):
             with self.subTest(arguments=arguments):
                 self.expect_error(("pack", *arguments), 1, *words)
         self.expect_error(("pack", plan, "--model", model), 2, "--output is required")
-        self.expect_error(("pack", plan, "-o", out), 2, "--model is required")
+        self.expect_error(("pack", plan, "-o", out), 2, "where weights come from is either --model or --random-weights")
+        self.expect_error(("pack", plan, "--model", model, "--random-weights", "-o", out), 2, "either --model or --random-weights")
 
 
 if __name__ == "__main__":

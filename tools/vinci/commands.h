@@ -14,6 +14,7 @@ void addConvertCommand(CLI::App &app);
 void addQuantizeCommand(CLI::App &app);
 void addRunCommand(CLI::App &app);
 void addEvalCommand(CLI::App &app);
+void addBenchCommand(CLI::App &app);
 void addCompareCommand(CLI::App &app);
 void addDiffCommand(CLI::App &app);
 void addSimulateCommand(CLI::App &app);

@@ -3,6 +3,7 @@
 #include "runtime/support/error.h"
 #include "runtime/weights/npy.h"
 #include "tools/vinci/load.h"
+#include "tools/vinci/processes.h"
 #include "tools/vinci/progress.h"
 #include "tools/vinci/prompts.h"
 #include "tools/vinci/report.h"
@@ -31,7 +32,7 @@ static void eval(const EvalArguments &arguments) {
   if (arguments.window < 1 || arguments.window > int64_t(longest))
     fail("--window {} is not a legal window; 1 to max_seq_len {} are", arguments.window, longest);
   std::optional<NpyWriter> perPosition;
-  if (!arguments.perPosition.empty())
+  if (!arguments.perPosition.empty() && isFirstProcess())
     perPosition.emplace(arguments.perPosition);
   const auto model = load(std::move(ready), arguments.load);
 

@@ -1,6 +1,7 @@
 #include "tools/vinci/load.h"
 #include "runtime/exec/region_executor.h"
 #include "runtime/support/error.h"
+#include "tools/vinci/processes.h"
 #include "tools/vinci/progress.h"
 
 namespace vinci {
@@ -24,10 +25,13 @@ std::unique_ptr<LoadedModel> load(ReadyPlan ready, const LoadFlags &flags, bool 
   loadOptions.countExperts = countExperts;
   loadOptions.threads = uint32_t(flags.threads.value_or(0));
   loadOptions.poison = flags.poison;
+  if ((loadOptions.processes = processGroup()))
+    requireSame(*loadOptions.processes, "the plan", ready.plan.bytes());
   LoadedModel::requireMemory(ready.plan, loadOptions);
-  const bool packed = Pack::arePacksIn(ready.modelDirectory);
+  const bool packed = !flags.randomWeights && Pack::arePacksIn(ready.modelDirectory);
   Progress progress(packed ? "reading weights" : "packing weights");
   PackOptions options;
+  options.ranks = heldRanks(ready.plan, loadOptions.processes);
   if (!ready.cacheDirectory.empty())
     options.cacheDir = ready.cacheDirectory / "packs";
   options.progress = [&](uint64_t done, uint64_t total) { progress.report(done, total); };
@@ -35,8 +39,9 @@ std::unique_ptr<LoadedModel> load(ReadyPlan ready, const LoadFlags &flags, bool 
     fmt::print(stderr, "warning: {}\n", message);
   };
   std::vector<Pack> packs =
-      packed ? Pack::readAll(ready.plan, ready.modelDirectory, options)
-             : Pack::createAll(ready.plan, Checkpoint::open(ready.modelDirectory), options);
+      flags.randomWeights ? Pack::createRandom(ready.plan, /*seed=*/1, options)
+      : packed            ? Pack::readAll(ready.plan, ready.modelDirectory, options)
+               : Pack::createAll(ready.plan, Checkpoint::open(ready.modelDirectory), options);
   progress.finish();
   return std::make_unique<LoadedModel>(std::move(ready.plan), std::move(packs), loadOptions);
 }

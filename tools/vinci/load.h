@@ -14,6 +14,7 @@ namespace vinci {
 struct LoadFlags {
   std::string model; ///< --model DIR
   bool poison = false;
+  bool randomWeights = false; ///< made-up ones in place of files
   std::optional<int64_t> threads;
 };
 void addLoadFlags(CLI::App &command, LoadFlags &flags);
@@ -21,9 +22,9 @@ void addLoadFlags(CLI::App &command, LoadFlags &flags);
 /// Throws Error for a number of threads that cannot be.
 void checkLoadFlags(const LoadFlags &flags);
 
-/// Packs the weights (or reads the packs of an earlier start, or those that are in the model's
-/// folder: `vinci pack`), links the kernels and binds everything.
-/// `countExperts` makes LoadedModel::expertsHit work.
+/// Packs the weights (or makes them up, or reads the packs of an earlier start, or those that are
+/// in the model's folder: `vinci pack`), links the kernels and binds everything. `countExperts`
+/// makes LoadedModel::expertsHit work.
 std::unique_ptr<LoadedModel> load(ReadyPlan ready, const LoadFlags &flags,
                                   bool countExperts = false);
 

@@ -4,6 +4,7 @@
 // argument; 70 a defect.
 #include "runtime/support/error.h"
 #include "tools/vinci/commands.h"
+#include "tools/vinci/processes.h"
 
 #include <cstdio>
 #include <fmt/ranges.h>
@@ -22,6 +23,12 @@ static constexpr const char *examples =
     "\n"
     "Environment: VINCI_CACHE_DIR (compiled plans and packed weights; default ~/.cache/vinci)";
 
+/// Prints the message and gives the exit code. Under mpirun it does not come back.
+static int reportFailure(const std::string &message, ErrorKind kind) {
+  failProcesses(message, exitCode(kind));
+  return exitCode(kind);
+}
+
 /// Reports what CLI11 found wrong with the command line. A value that cannot be used is 1,
 /// everything else is 2.
 static int reportUsage(const CLI::App &app, const CLI::ParseError &error) {
@@ -30,8 +37,8 @@ static int reportUsage(const CLI::App &app, const CLI::ParseError &error) {
   std::string command = "vinci";
   for (const CLI::App *sub : app.get_subcommands())
     command += " " + sub->get_name();
-  fmt::print(stderr, "error: {} (see '{} --help')\n", error.what(), command);
-  return exitCode(badValue ? ErrorKind::User : ErrorKind::Usage);
+  return reportFailure(fmt::format("error: {} (see '{} --help')", error.what(), command),
+                       badValue ? ErrorKind::User : ErrorKind::Usage);
 }
 
 /// CLI11 only says that a subcommand is required; this says which word is none.
@@ -67,6 +74,7 @@ int main(int argc, char **argv) {
   addQuantizeCommand(app);
   addRunCommand(app);
   addEvalCommand(app);
+  addBenchCommand(app);
   addCompareCommand(app);
   addDiffCommand(app);
   addSimulateCommand(app);
@@ -81,31 +89,35 @@ int main(int argc, char **argv) {
   addVersionCommand(app);
   addCompletionCommand(app);
 
+  const std::string defect = "This is a defect of Vinci. To reproduce: " + commandLine(argc, argv);
   try {
     checkCommand(app, argc, argv);
+    joinProcesses(argc > 1 ? argv[1] : "");
     app.parse(argc, argv);
     if (std::fflush(stdout) != 0 || std::ferror(stdout))
       fail("cannot write to standard output");
+    leaveProcesses();
     return 0;
   } catch (const CLI::Success &success) { // --help
-    return app.exit(success);
+    const int code = app.exit(success);
+    leaveProcesses();
+    return code;
   } catch (const CLI::ParseError &error) {
     return reportUsage(app, error);
   } catch (const Error &error) {
-    fmt::print(stderr, "{}\n", error.what());
-    if (error.kind() == ErrorKind::Internal)
-      fmt::print(stderr, "This is a defect of Vinci. To reproduce: {}\n", commandLine(argc, argv));
-    return exitCode(error.kind());
+    return reportFailure(error.kind() == ErrorKind::Internal
+                             ? fmt::format("{}\n{}", error.what(), defect)
+                             : error.what(),
+                         error.kind());
   } catch (const std::bad_alloc &) {
-    fmt::print(stderr, "error: out of memory\n");
-    return exitCode(ErrorKind::User);
+    return reportFailure("error: out of memory", ErrorKind::User);
   } catch (const std::system_error &error) { // what fmt and std::filesystem say of a full disk
-    fmt::print(stderr, "error: {}{}\n",
-               std::ferror(stdout) ? "cannot write to standard output: " : "", error.what());
-    return exitCode(ErrorKind::User);
+    return reportFailure(fmt::format("error: {}{}",
+                                     std::ferror(stdout) ? "cannot write to standard output: " : "",
+                                     error.what()),
+                         ErrorKind::User);
   } catch (const std::exception &error) {
-    fmt::print(stderr, "internal error: {}\nThis is a defect of Vinci. To reproduce: {}\n",
-               error.what(), commandLine(argc, argv));
-    return exitCode(ErrorKind::Internal);
+    return reportFailure(fmt::format("internal error: {}\n{}", error.what(), defect),
+                         ErrorKind::Internal);
   }
 }

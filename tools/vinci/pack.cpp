@@ -13,6 +13,7 @@ namespace {
 struct PackArguments {
   std::string plan, model, output;
   std::optional<int64_t> rank;
+  bool randomWeights = false;
   ReportFormat format = ReportFormat::Text;
 };
 } // namespace
@@ -42,19 +43,28 @@ static void pack(const PackArguments &arguments) {
   const uint32_t ranks = Mesh(*plan.root()).ranks();
   if (arguments.rank && (*arguments.rank < 0 || *arguments.rank >= int64_t(ranks)))
     fail("--rank {} is not a rank of the plan; 0 to {} are legal", *arguments.rank, ranks - 1);
-  const Source model = findSource(arguments.model);
-  if (model.kind != SourceKind::Model)
-    fail(SourcePosition{model.path.string()}, "--model takes the folder of the plan's weights");
+  if (arguments.randomWeights != arguments.model.empty())
+    throw Error(ErrorKind::Usage, {},
+                "where weights come from is either --model or --random-weights");
   const fs::path output = arguments.output;
+  std::optional<Checkpoint> checkpoint;
   std::error_code error;
-  if (fs::equivalent(model.directory(), output, error))
+  fs::path folder;
+  if (!arguments.randomWeights) {
+    const Source model = findSource(arguments.model);
+    if (model.kind != SourceKind::Model)
+      fail(SourcePosition{model.path.string()}, "--model takes the folder of the plan's weights");
+    folder = model.directory();
+  }
+  if (!folder.empty() && fs::equivalent(folder, output, error))
     fail(SourcePosition{output.string()},
          "this is the model's own folder; packed weights need one of their own");
   fs::create_directories(output, error);
   if (!fs::is_directory(output, error))
     fail(SourcePosition{output.string()}, "cannot be made a folder");
 
-  const Checkpoint checkpoint = Checkpoint::open(model.directory());
+  if (!folder.empty())
+    checkpoint = Checkpoint::open(folder);
   const uint32_t first = arguments.rank ? uint32_t(*arguments.rank) : 0;
   const uint32_t end = arguments.rank ? first + 1 : ranks;
   Progress progress("packing weights");
@@ -67,13 +77,16 @@ static void pack(const PackArguments &arguments) {
     options.progress = [&](uint64_t done, uint64_t total) {
       progress.report((rank - first) * total + done, (end - first) * total);
     };
+    options.ranks = {rank, 1};
     // One at a time: memory for one rank's weights is enough.
-    const Pack packed = Pack::create(plan, checkpoint, rank, options);
+    const Pack packed = checkpoint ? Pack::create(plan, *checkpoint, rank, options)
+                                   : std::move(Pack::createRandom(plan, /*seed=*/1, options)[0]);
     const fs::path file = packed.write(output, plan, rank);
     rows.push_back({{"rank", rank}, {"bytes", packed.totalBytes()}, {"file", file.string()}});
   }
   progress.finish();
-  copyTokenizer(model.directory(), output);
+  if (!folder.empty())
+    copyTokenizer(folder, output);
   printReport(rows, arguments.format);
 }
 
@@ -82,7 +95,9 @@ void addPackCommand(CLI::App &app) {
       app.add_subcommand("pack", "Pack a plan's weights ahead of time, a file for each rank");
   auto arguments = std::make_shared<PackArguments>();
   command->add_option("PLAN", arguments->plan, "The plan")->required();
-  command->add_option("--model", arguments->model, "The folder of its weights")->required();
+  command->add_option("--model", arguments->model, "The folder of its weights");
+  command->add_flag("--random-weights", arguments->randomWeights,
+                    "In place of --model: make weights up, to measure with");
   command
       ->add_option("-o,--output", arguments->output,
                    "The folder to write to; the tokenizer goes there, too")

@@ -4,6 +4,7 @@
 #include "runtime/text/detokenizer.h"
 #include "runtime/weights/npy.h"
 #include "tools/vinci/load.h"
+#include "tools/vinci/processes.h"
 #include "tools/vinci/prompts.h"
 #include "tools/vinci/report.h"
 #include "tools/vinci/run_clock.h"
@@ -116,6 +117,15 @@ static std::vector<Job> prepareJobs(const RunArguments &arguments, const fb::Pla
   return jobs;
 }
 
+/// All that decides what steps do, for the comparison of processes.
+static std::string describe(const std::vector<Job> &jobs) {
+  std::string text;
+  for (const Job &job : jobs)
+    text += fmt::format("{} {} {} {}\n", fmt::join(job.prompt.ids, ","), job.sampling.maxTokens,
+                        job.sampling.report.dump(), job.ignoreEos);
+  return text;
+}
+
 static void checkPrefillChunk(const RunArguments &arguments, const fb::Limits *limits) {
   if (arguments.prefillChunk && (*arguments.prefillChunk < 1 ||
                                  *arguments.prefillChunk > int64_t(limits->max_tokens_per_step())))
@@ -190,8 +200,12 @@ static void run(const RunArguments &arguments) {
   PromptEncoder encoder(ready.modelDirectory, chatTemplate ? chatTemplate->str() : "");
   const std::vector<Job> jobs = prepareJobs(arguments, plan, encoder);
   const Tokenizer *tokenizer = encoder.tokenizerIfAny();
+  if (ProcessGroup *processes = processGroup()) {
+    const std::string prompts = describe(jobs);
+    requireSame(*processes, "what is asked", std::as_bytes(std::span(prompts)));
+  }
   std::optional<NpyWriter> logits;
-  if (!arguments.logits.empty())
+  if (!arguments.logits.empty() && isFirstProcess())
     logits.emplace(arguments.logits, plan->model()->vocab_size());
   const std::optional<DeviceSpec> device = clockDevice(arguments.clock, ready.deployment);
   const DeploymentSpec deployment = ready.deployment;
@@ -229,8 +243,11 @@ static void run(const RunArguments &arguments) {
         fmt::print("{}", detokenizer ? detokenizer->push(id) : fmt::format("{} ", id));
         std::fflush(stdout);
       };
-    if (logits)
-      request.onLogits = [&](uint32_t, std::span<const float> row) { logits->append(row); };
+    if (!arguments.logits.empty()) // steps are the same in all processes
+      request.onLogits = [&](uint32_t, std::span<const float> row) {
+        if (logits)
+          logits->append(row);
+      };
     engine.submit(std::move(request));
   }
   const std::vector<Result> results = engine.run();
@@ -242,7 +259,7 @@ static void run(const RunArguments &arguments) {
     clock->finish(recorder);
   if (clock && arguments.format == ReportFormat::Text)
     clock->print();
-  if (!arguments.clock.trace.empty())
+  if (!arguments.clock.trace.empty() && isFirstProcess())
     clock->writeTrace(arguments.clock.trace, arguments.clock.traceSteps, results);
   printResults(arguments, jobs, results, tokenizer,
                {loadTime.count(), model->ranks(), graphReport(model->graphs(), engine.graphUse()),

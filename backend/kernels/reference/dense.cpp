@@ -37,8 +37,17 @@ double dot(const Elements &x, uint64_t row, const Elements &weights, uint64_t ba
 
 void embedding(const Command &c) {
   const int32_t start = c.size("sharded") != 0 ? c.ints(3)[0] : 0;
-  for (uint64_t t = 0; t < rowsOf(c); ++t)
-    copyRow(c.typed(0), t, c.typed(2), c.ints(1)[t] - start, c.size("hidden"), c.size("vocab"));
+  const uint64_t hidden = c.size("hidden");
+  for (uint64_t t = 0; t < rowsOf(c); ++t) {
+    const int64_t place = int64_t{c.ints(1)[t]} - start;
+    if (c.size("panels") == 0 || place < 0 || place >= int64_t(c.size("vocab"))) {
+      copyRow(c.typed(0), t, c.typed(2), c.ints(1)[t] - start, hidden, c.size("vocab"));
+      continue;
+    }
+    for (uint64_t k = 0; k < hidden; ++k)
+      c.typed(0).set(t * hidden + k,
+                     c.typed(2).get(panelIndex(uint64_t(place), k, hidden, c.spec.dtype())));
+  }
 }
 
 void gatherRows(const Command &c) {

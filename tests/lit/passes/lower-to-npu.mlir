@@ -1,4 +1,5 @@
 // RUN: vinci-opt %s --lower-to-npu | FileCheck %s
+// RUN: sed 's/@lm_head from "embed_tokens.weight"/@lm_head from "lm_head.weight"/' %s | vinci-opt --lower-to-npu | FileCheck %s --check-prefix=UNTIED
 // Every op as a kernel: a layer with attention and one with experts, a tied head.
 
 #tokens = #llm.dims<["tokens"]>
@@ -91,7 +92,7 @@ module attributes {
 // CHECK: npu.program {
 // CHECK-NEXT: npu.kv_cache layers 2 : !llm.kv_cache<2x4xf32>
 // CHECK-NEXT: npu.constant @inv_freq dense<[1.000000e+00, 0.00999999977]> : tensor<2xf32>
-// CHECK-NEXT: npu.weight @embed_tokens from "embed_tokens.weight" packing rows : tensor<32x16xf32>
+// CHECK-NEXT: npu.weight @embed_tokens from "embed_tokens.weight" packing panel32 : tensor<32x16xf32>
 // CHECK-NEXT: npu.weight @layers.0.norm from "layers.0.norm.weight" packing rows : tensor<16xf32>
 // CHECK-NEXT: npu.weight @layers.0.q_proj from "layers.0.q_proj.weight" packing panel32 : tensor<16x16xf32>
 // CHECK-NEXT: npu.weight @layers.0.q_proj.bias from "layers.0.q_proj.bias" packing rows : tensor<16xf32>
@@ -101,7 +102,6 @@ module attributes {
 // CHECK-NEXT: npu.weight @layers.1.up_proj from "layers.1.experts.{}.up_proj.weight" stack 8 packing panel32 : tensor<8x12x16xf32>
 // CHECK-NEXT: npu.weight @layers.1.down_proj from "layers.1.experts.{}.down_proj.weight" stack 8 packing panel32 : tensor<8x16x12xf32>
 // CHECK-NEXT: npu.weight @final_norm from "norm.weight" packing rows : tensor<16xf32>
-// CHECK-NEXT: npu.weight @lm_head from "embed_tokens.weight" packing panel32 : tensor<32x16xf32>
 // CHECK-NEXT: npu.buffer @hidden : tensor<?x16xf32, #tokens>
 // CHECK-NEXT: npu.buffer @rope : tensor<?x4xf32, #tokens>
 // CHECK-NEXT: npu.buffer @attention_layer.norm : tensor<?x16xf32, #tokens>
@@ -127,7 +127,7 @@ module attributes {
 // CHECK-NEXT: npu.buffer @epilogue.final_norm : tensor<?x16xf32, #logit_rows>
 
 // CHECK-LABEL: npu.body @prologue(weight @embed_tokens) {
-// CHECK-NEXT: npu.launch "embedding" writes(arena @hidden) reads(input @token_ids, parameter @embed_tokens) {dtype = "float32", hidden = 16, rows = "tokens", sharded = 0, vocab = 32}
+// CHECK-NEXT: npu.launch "embedding" writes(arena @hidden) reads(input @token_ids, parameter @embed_tokens) {dtype = "float32", hidden = 16, panels = 1, rows = "tokens", sharded = 0, vocab = 32}
 // CHECK-NEXT: npu.launch "rope_table" writes(arena @rope) reads(input @positions, constant @inv_freq) {dtype = "float32", head_dim = 4}
 
 // CHECK-LABEL: npu.body @attention_layer(weight @norm, weight @q_proj, weight @q_proj.bias, weight @k_proj, weight @q_norm, kv_cache @kv_cache) {
@@ -160,5 +160,10 @@ module attributes {
 // CHECK-NEXT: npu.call @prologue (weight @embed_tokens)
 // CHECK-NEXT: npu.call @attention_layer layer 0 (weight @layers.0.norm, weight @layers.0.q_proj, weight @layers.0.q_proj.bias, weight @layers.0.k_proj, weight @layers.0.q_norm, kv_cache 0)
 // CHECK-NEXT: npu.call @expert_layer layer 1 (weight @layers.1.router, weight @layers.1.up_proj, weight @layers.1.down_proj)
-// CHECK-NEXT: npu.call @epilogue (weight @final_norm, weight @lm_head)
+// CHECK-NEXT: npu.call @epilogue (weight @final_norm, weight @embed_tokens)
 // CHECK-NOT: llm.body
+
+// A table that is not multiplied by is read row by row.
+// UNTIED: npu.weight @embed_tokens from "embed_tokens.weight" packing rows : tensor<32x16xf32>
+// UNTIED: npu.weight @lm_head from "lm_head.weight" packing panel32 : tensor<32x16xf32>
+// UNTIED: npu.launch "embedding" {{.*}}panels = 0

@@ -38,6 +38,36 @@ TEST(StepWork, AMatmulMultipliesEachRow) {
   const StepWork work = workOf(cost, decodeOf(4, 50));
   EXPECT_EQ(work.flops, 2 * 4 * 32 * 16);
   EXPECT_EQ(work.hbmBytes, 1024 + 4 * 96);
+  EXPECT_EQ(work.weightBytes, 1024);
+  EXPECT_EQ(work.productFlops, work.flops);
+  EXPECT_EQ(work.int8Flops, 0);
+}
+
+TEST(StepWork, ProductsOfInt8AreCountedApart) {
+  const Cost cost{.kind = CostClass::Matmul,
+                  .weights = DType::Int8,
+                  .rows = {VINCI_DIM_TOKENS, 1},
+                  .n = 32,
+                  .k = 16};
+  const StepWork work = workOf(cost, decodeOf(4, 50));
+  EXPECT_EQ(work.int8Flops, 2 * 4 * 32 * 16);
+  EXPECT_EQ(work.productFlops, work.int8Flops);
+}
+
+TEST(StepWork, ExpertsThatWereRecordedAreThoseThatAreRead) {
+  const Cost cost{.kind = CostClass::GroupedMatmul,
+                  .rows = {VINCI_DIM_TOKENS, 1},
+                  .groups = 4,
+                  .experts = 8,
+                  .topK = 2,
+                  .fixedBytes = 4000,
+                  .rowBytes = 96};
+  const uint32_t hit[] = {1, 3};
+  StepRecord step = decodeOf(1, 50);
+  step.expertsHit = hit;
+  EXPECT_EQ(workOf(cost, step, 0).weightBytes, 1000);
+  EXPECT_EQ(workOf(cost, step, 1).weightBytes, 3000);
+  EXPECT_EQ(workOf(cost, step, 1).hbmBytes, 3000 + 96);
 }
 
 TEST(StepWork, ExpertsAreReadAsOftenAsUniformRoutingHitsThem) {

@@ -88,6 +88,7 @@ TEST(Lookup, GivesZerosForIndicesOutOfRange) {
                                                  {"hidden", int64_t{20}},
                                                  {"vocab", int64_t{3}},
                                                  {"sharded", int64_t{0}},
+                                                 {"panels", int64_t{0}},
                                                  {"rows", std::string("tokens")}});
   for (const CpuTarget &target : runnableTargets()) {
     const std::vector<Buffer> buffers = {Buffer(4 * 80), Buffer(16), Buffer(3 * 80)};

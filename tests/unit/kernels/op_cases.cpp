@@ -127,7 +127,9 @@ Shape shapeOf(const KernelSpec &s, std::string_view name, const Dims &dims) {
   }
   if (name == "table")
     return op.starts_with("rope") ? Shape{s.dtype("compute"), tokens * size(s, "head_dim")}
-                                  : typed(size(s, "vocab") * size(s, "hidden"));
+           : size(s, "panels")
+               ? typed((size(s, "vocab") + 31) / 32 * 32 * ((size(s, "hidden") + 31) / 32 * 32))
+               : typed(size(s, "vocab") * size(s, "hidden"));
   if (name == "cache")
     return typed(cacheElements(s, cacheBlocks));
   if (op == "embedding")
@@ -409,11 +411,13 @@ std::vector<KernelSpec> allSpecs() {
   };
   for (const std::string dtype : {"float32", "bfloat16", "float16"}) {
     for (const int64_t sharded : {0, 1})
-      add("embedding", {{"dtype", dtype},
-                        {"hidden", i(80)},
-                        {"vocab", i(300)},
-                        {"sharded", sharded},
-                        {"rows", sharded ? "tokens*2"s : "tokens"s}});
+      for (const int64_t panels : {0, 1})
+        add("embedding", {{"dtype", dtype},
+                          {"hidden", i(panels ? 77 : 80)},
+                          {"vocab", i(300)},
+                          {"sharded", sharded},
+                          {"panels", panels},
+                          {"rows", sharded ? "tokens*2"s : "tokens"s}});
     for (const int64_t n : {81, 77, 100})
       add("join_columns", {{"dtype", dtype},
                            {"n", n},
