@@ -1,90 +1,46 @@
 // quantize and dynamic_quantize, and the products of what they make with int8 weights, packed as
 // Panel32; also with what an expert does to a product of gate and up: grouped_matmul_swiglu_quant.
 //
-// Sums are int32 and exact, so they are the same however they are computed; here by widening each
-// weight and one vector multiplication and addition per k. What comes after is float32, each
-// element by itself.
+// Sums are int32 and exact, so they are the same however they are computed
+// (support/int8_product.h). What comes after is float32, each element by itself.
 #include "support/activation.h"
-#include "support/int8.h"
-#include "support/kernel.h"
+#include "support/int8_product.h"
 
 namespace {
 
-/// Rows that share each weight that is loaded and widened.
-constexpr int blockRows = 4;
-constexpr uint64_t pairColumns = 64; // what the tile rule counts in
+using int8::Product, int8::slabColumns, int8::slabRows;
 
 constexpr uint64_t maxGatedRow = 16384; // that of runtime/support/kernel_limits.h
+constexpr uint64_t gatedRows = 4;       // what the tile rule counts in
 
 /// Elements of a row in memory.
 template <typename T> auto valuesOf(const T *row) {
   return [=](uint64_t i, uint64_t count) { return loadUpTo(row + i, count); };
 }
 
-/// A product whose row r of x is source(r).
-template <typename Source> struct Product {
-  Source source;
-  const int8_t *weights;
-  uint64_t n, k;
-};
-
-/// Adds x * w for the `depth` (up to 4) values of k of one step.
-template <int Rows>
-void addStep(Ints (&sums)[Rows], const int8_t *const (&x)[Rows], const int8_t *step, uint64_t begin,
-             uint64_t depth) {
-  const Words words = *(const Words *)step;
-  const Ints w[4] = {widenStep<0>(words), widenStep<1>(words), widenStep<2>(words),
-                     widenStep<3>(words)};
-#pragma clang loop unroll(full)
-  for (int row = 0; row < Rows; ++row)
-#pragma clang loop unroll(full)
-    for (uint64_t i = 0; i < 4; ++i)
-      if (i < depth)
-        sums[row] = sums[row] + w[i] * Ints(int32_t(x[row][begin + i]));
+/// Up to slabRows rows of one panel pair. finish(row, column, count, sums) takes up to 16 sums at a
+/// time.
+template <typename Source, typename Finish>
+void multiplySlab(const Product<Source> &p, uint64_t row, uint64_t count, uint64_t pair,
+                  Finish finish) {
+  alignas(64) int32_t sums[slabRows * slabColumns];
+  const uint64_t firstColumn = pair * slabColumns;
+  const uint64_t columns = p.n - firstColumn < slabColumns ? p.n - firstColumn : slabColumns;
+  int8::sumSlab(sums, p, row, count, 2 * pair, columns <= 32 ? 2 : 4);
+  for (uint64_t r = 0; r < count; ++r)
+    forLanes(columns, [&](uint64_t i, uint64_t lanesHere) {
+      finish(row + r, firstColumn + i, lanesHere, *(const Ints *)(sums + r * slabColumns + i));
+    });
 }
 
-/// `Rows` rows of 16 columns; `weights` points to their first tile.
-template <int Rows, typename Source, typename Finish>
-void multiplyBlock(const Product<Source> &p, const int8_t *weights, uint64_t row, uint64_t column,
-                   Finish finish) {
-  const int8_t *x[Rows];
-  Ints sums[Rows];
-#pragma clang loop unroll(full)
-  for (int r = 0; r < Rows; ++r) {
-    x[r] = p.source(row + uint64_t(r));
-    sums[r] = 0;
-  }
-  const auto stepOf = [&](uint64_t k) {
-    return weights + k / int8TileDepth * 2 * int8TileBytes + k % int8TileDepth / 4 * int8StepBytes;
-  };
-  uint64_t k = 0;
-  for (; k + 4 <= p.k; k += 4)
-    addStep<Rows>(sums, x, stepOf(k), k, 4);
-  if (k < p.k)
-    addStep<Rows>(sums, x, stepOf(k), k, p.k - k);
-  const uint64_t count = p.n - column < lanes ? p.n - column : lanes;
-#pragma clang loop unroll(full)
-  for (int r = 0; r < Rows; ++r)
-    finish(row + uint64_t(r), column, count, sums[r]);
-}
-
-/// Rows rowBegin..rowEnd of the tile's columns. finish(row, column, count, sums) takes up to 16
-/// sums at a time.
+/// Rows rowBegin..rowEnd of the tile's columns.
 template <typename Source, typename Finish>
 void multiply(const Tile &t, const Product<Source> &p, uint64_t rowBegin, uint64_t rowEnd,
               Finish finish) {
-  const uint64_t pairs = (p.n + pairColumns - 1) / pairColumns;
-  const uint64_t end = t.shareEnd(pairs) * pairColumns;
-  for (uint64_t column = t.shareBegin(pairs) * pairColumns; column < end && column < p.n;
-       column += lanes) {
-    const int8_t *weights =
-        p.weights + column / 32 * int8PanelBytes(p.k) + column % 32 / lanes * int8TileBytes;
-    uint64_t row = rowBegin;
-    for (; row + blockRows <= rowEnd; row += blockRows)
-      multiplyBlock<blockRows>(p, weights, row, column, finish);
-    for (; row < rowEnd; ++row)
-      multiplyBlock<1>(p, weights, row, column, finish);
-  }
+  const uint64_t pairs = (p.n + slabColumns - 1) / slabColumns;
+  for (uint64_t pair = t.shareBegin(pairs); pair < t.shareEnd(pairs); ++pair)
+    for (uint64_t row = rowBegin; row < rowEnd; row += slabRows)
+      multiplySlab(p, row, rowEnd - row < slabRows ? rowEnd - row : slabRows, pair, finish);
 }
 
 inline Floats toFloats(Ints sums) {
@@ -161,41 +117,39 @@ template <typename T> void groupedDynamicQuantMatmul(const Tile &t, T *out, cons
   });
 }
 
-/// Up to blockRows rows of one expert, all columns of them: those of the gate, and as many of up.
+/// Up to `gatedRows` rows of one expert, all columns of them: those of the gate, and as many of up.
 /// The rows are kept in T, as they would be in memory, until their scales are known.
-template <int Rows, typename T>
-void gateBlock(int8_t *out, float *outScale, const Grouped &g, uint64_t row, const int8_t *weights,
-               const float *scales) {
-  T kept[Rows][maxGatedRow];
+template <typename T>
+void gateRows(int8_t *out, float *outScale, const Grouped &g, uint64_t row, uint64_t count,
+              const int8_t *weights, const float *scales) {
+  T kept[gatedRows * maxGatedRow];
+  alignas(64) int32_t gate[gatedRows * slabColumns], up[gatedRows * slabColumns];
   const uint64_t half = g.n / 2; // a multiple of the columns of a panel
   const auto source = [=](uint64_t r) { return g.x + g.inputRow(r) * g.k; };
   const Product<decltype(source)> product{source, weights, g.n, g.k};
-  const auto tileOfColumn = [&](uint64_t column) {
-    return weights + column / 32 * int8PanelBytes(g.k) + column % 32 / lanes * int8TileBytes;
-  };
-  const auto keep = [&](uint64_t r, uint64_t column, uint64_t count, Ints sums) {
-    store(&kept[r - row][column], g.scaled(sums, r, scales, column, count));
-  };
-  const auto activate = [&](uint64_t r, uint64_t column, uint64_t count, Ints sums) {
-    T *gate = &kept[r - row][column - half];
-    store(gate, gated<T>(load(gate), roundTo<T>(g.scaled(sums, r, scales, column, count))));
-  };
-  for (uint64_t column = 0; column < half; column += lanes) {
-    multiplyBlock<Rows>(product, tileOfColumn(column), row, column, keep);
-    multiplyBlock<Rows>(product, tileOfColumn(half + column), row, half + column, activate);
+  for (uint64_t column = 0; column < half; column += slabColumns) {
+    const uint64_t tiles = half - column < slabColumns ? 2 : 4;
+    int8::sumSlab(gate, product, row, count, column / 32, tiles);
+    int8::sumSlab(up, product, row, count, (half + column) / 32, tiles);
+    for (uint64_t r = 0; r < count; ++r)
+      for (uint64_t i = 0; i < tiles * lanes; i += lanes) {
+        const auto scaled = [&](const int32_t *sums, uint64_t first) {
+          return roundTo<T>(g.scaled(*(const Ints *)(sums + r * slabColumns + i), row + r, scales,
+                                     first + column + i, lanes));
+        };
+        store(kept + r * half + column + i, gated<T>(scaled(gate, 0), scaled(up, half)));
+      }
   }
-  for (int r = 0; r < Rows; ++r)
-    outScale[row + uint64_t(r)] =
-        dynamicQuantizeRow(out + (row + uint64_t(r)) * half, half, valuesOf(kept[r]));
+  for (uint64_t r = 0; r < count; ++r)
+    outScale[row + r] = dynamicQuantizeRow(out + (row + r) * half, half, valuesOf(kept + r * half));
 }
 
 template <typename T>
 void groupedMatmulSwigluQuant(const Tile &t, int8_t *out, float *outScale, const Grouped &g) {
   g.forExperts(t, [&](uint64_t row, uint64_t end, const int8_t *weights, const float *scales) {
-    for (; row + blockRows <= end; row += blockRows)
-      gateBlock<blockRows, T>(out, outScale, g, row, weights, scales);
-    for (; row < end; ++row)
-      gateBlock<1, T>(out, outScale, g, row, weights, scales);
+    for (; row < end; row += gatedRows)
+      gateRows<T>(out, outScale, g, row, end - row < gatedRows ? end - row : gatedRows, weights,
+                  scales);
   });
 }
 

@@ -128,10 +128,15 @@ void registerAll() {
 }
 
 } // namespace
+
+namespace bench {
+void registerInt8(); // int8_bench.cpp
+}
 } // namespace vinci
 
 int main(int argc, char **argv) {
   benchmark::Initialize(&argc, argv);
   vinci::registerAll();
+  vinci::bench::registerInt8();
   benchmark::RunSpecifiedBenchmarks();
 }
