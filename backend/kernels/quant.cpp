@@ -8,39 +8,22 @@
 
 namespace {
 
-using int8::Product, int8::slabColumns, int8::slabRows;
+using int8::Product, int8::slabColumns;
 
-constexpr uint64_t maxGatedRow = 16384; // that of runtime/support/kernel_limits.h
-constexpr uint64_t gatedRows = 4;       // what the tile rule counts in
+/// Of the rows that are gated at once: four of the longest (runtime/support/kernel_limits.h), which
+/// is what a tile has.
+constexpr uint64_t maxGatedElements = 4 * 16384;
 
 /// Elements of a row in memory.
 template <typename T> auto valuesOf(const T *row) {
   return [=](uint64_t i, uint64_t count) { return loadUpTo(row + i, count); };
 }
 
-/// Up to slabRows rows of one panel pair. finish(row, column, count, sums) takes up to 16 sums at a
-/// time.
-template <typename Source, typename Finish>
-void multiplySlab(const Product<Source> &p, uint64_t row, uint64_t count, uint64_t pair,
-                  Finish finish) {
-  alignas(64) int32_t sums[slabRows * slabColumns];
-  const uint64_t firstColumn = pair * slabColumns;
-  const uint64_t columns = p.n - firstColumn < slabColumns ? p.n - firstColumn : slabColumns;
-  int8::sumSlab(sums, p, row, count, 2 * pair, columns <= 32 ? 2 : 4);
-  for (uint64_t r = 0; r < count; ++r)
-    forLanes(columns, [&](uint64_t i, uint64_t lanesHere) {
-      finish(row + r, firstColumn + i, lanesHere, *(const Ints *)(sums + r * slabColumns + i));
-    });
-}
-
-/// Rows rowBegin..rowEnd of the tile's columns.
-template <typename Source, typename Finish>
-void multiply(const Tile &t, const Product<Source> &p, uint64_t rowBegin, uint64_t rowEnd,
-              Finish finish) {
-  const uint64_t pairs = (p.n + slabColumns - 1) / slabColumns;
-  for (uint64_t pair = t.shareBegin(pairs); pair < t.shareEnd(pairs); ++pair)
-    for (uint64_t row = rowBegin; row < rowEnd; row += slabRows)
-      multiplySlab(p, row, rowEnd - row < slabRows ? rowEnd - row : slabRows, pair, finish);
+/// The panels of columns that a tile has of n.
+inline PanelRange panelsOf(const Tile &t, uint64_t n) {
+  const uint64_t pairs = (n + slabColumns - 1) / slabColumns, panels = (n + 31) / 32;
+  const uint64_t end = 2 * t.shareEnd(pairs);
+  return {2 * t.shareBegin(pairs), end < panels ? end : panels};
 }
 
 inline Floats toFloats(Ints sums) {
@@ -50,28 +33,26 @@ inline Floats toFloats(Ints sums) {
 template <typename T>
 void quantMatmul(const Tile &t, T *out, const int8_t *x, const int8_t *weights, const int32_t *bias,
                  const float *deqScale, uint64_t n, uint64_t k) {
-  const auto source = [=](uint64_t row) { return x + row * k; };
-  multiply(t, Product<decltype(source)>{source, weights, n, k}, t.rowBegin, t.rowEnd,
-           [=](uint64_t row, uint64_t column, uint64_t count, Ints sums) {
-             const Ints biased = sums + loadUpTo(bias + column, count);
-             storeUpTo(out + row * n + column,
-                       toFloats(biased) * loadUpTo(deqScale + column, count), count);
-           });
+  int8::multiply(Product{x, nullptr, 1, weights, n, k}, t.rowBegin, t.rowEnd, panelsOf(t, n),
+                 [=](uint64_t row, uint64_t column, uint64_t count, Ints sums) {
+                   const Ints biased = sums + loadUpTo(bias + column, count);
+                   storeUpTo(out + row * n + column,
+                             toFloats(biased) * loadUpTo(deqScale + column, count), count);
+                 });
 }
 
 template <typename T>
 void dynamicQuantMatmul(const Tile &t, T *out, const int8_t *x, const float *scale,
                         const int8_t *weights, const float *weightScale, const T *bias, uint64_t n,
                         uint64_t k) {
-  const auto source = [=](uint64_t row) { return x + row * k; };
-  multiply(t, Product<decltype(source)>{source, weights, n, k}, t.rowBegin, t.rowEnd,
-           [=](uint64_t row, uint64_t column, uint64_t count, Ints sums) {
-             Floats result =
-                 toFloats(sums) * splat(scale[row]) * loadUpTo(weightScale + column, count);
-             if (bias)
-               result = result + loadUpTo(bias + column, count);
-             storeUpTo(out + row * n + column, result, count);
-           });
+  int8::multiply(Product{x, nullptr, 1, weights, n, k}, t.rowBegin, t.rowEnd, panelsOf(t, n),
+                 [=](uint64_t row, uint64_t column, uint64_t count, Ints sums) {
+                   Floats result =
+                       toFloats(sums) * splat(scale[row]) * loadUpTo(weightScale + column, count);
+                   if (bias)
+                     result = result + loadUpTo(bias + column, count);
+                   storeUpTo(out + row * n + column, result, count);
+                 });
 }
 
 /// What a product by experts reads. Rows are sorted by expert: those of expert e are
@@ -85,9 +66,7 @@ struct Grouped {
   uint64_t n, k, numExperts, topK;
   bool gather;
 
-  uint64_t inputRow(uint64_t row) const { return gather ? uint64_t(rowOf[row]) / topK : row; }
-
-  /// Calls body(begin, end, weights, scales) for the rows that the tile has of each expert.
+  /// Calls body(begin, end, product, scales) for the rows that the tile has of each expert.
   template <typename Body> void forExperts(const Tile &t, Body body) const {
     const uint64_t expertBytes = (n + 31) / 32 * int8PanelBytes(k);
     for (uint64_t expert = 0; expert < numExperts; ++expert) {
@@ -95,61 +74,72 @@ struct Grouped {
       const uint64_t begin = first > t.rowBegin ? first : t.rowBegin;
       const uint64_t end = last < t.rowEnd ? last : t.rowEnd;
       if (begin < end)
-        body(begin, end, weights + expert * expertBytes, weightScale + expert * n);
+        body(begin, end,
+             Product{x, gather ? rowOf : nullptr, topK, weights + expert * expertBytes, n, k},
+             weightScale + expert * n);
     }
-  }
-
-  /// Elements of row `row` of the product, from `column` on.
-  Floats scaled(Ints sums, uint64_t row, const float *expertScale, uint64_t column,
-                uint64_t count) const {
-    return toFloats(sums) * splat(scale[inputRow(row)]) * loadUpTo(expertScale + column, count);
   }
 };
 
+/// Elements of a row of a product by an expert, from `column` on.
+inline Floats scaled(Ints sums, float scale, const float *expertScale, uint64_t column,
+                     uint64_t count) {
+  return toFloats(sums) * splat(scale) * loadUpTo(expertScale + column, count);
+}
+
 template <typename T> void groupedDynamicQuantMatmul(const Tile &t, T *out, const Grouped &g) {
-  const auto source = [=](uint64_t row) { return g.x + g.inputRow(row) * g.k; };
-  g.forExperts(t, [&](uint64_t begin, uint64_t end, const int8_t *weights, const float *scales) {
-    multiply(t, Product<decltype(source)>{source, weights, g.n, g.k}, begin, end,
-             [=](uint64_t row, uint64_t column, uint64_t count, Ints sums) {
-               storeUpTo(out + row * g.n + column, g.scaled(sums, row, scales, column, count),
-                         count);
-             });
+  g.forExperts(t, [&](uint64_t begin, uint64_t end, const Product &product, const float *scales) {
+    int8::multiply(
+        product, begin, end, panelsOf(t, g.n),
+        [=, n = g.n, scale = g.scale](uint64_t row, uint64_t column, uint64_t count, Ints sums) {
+          const float rowScale = scale[product.inputRow(row)];
+          storeUpTo(out + row * n + column, scaled(sums, rowScale, scales, column, count), count);
+        });
   });
 }
 
-/// Up to `gatedRows` rows of one expert, all columns of them: those of the gate, and as many of up.
-/// The rows are kept in T, as they would be in memory, until their scales are known.
+/// Rows of one expert, all columns of them: those of the gate, and as many of up, which are n in
+/// all. The rows are kept in T, as they would be in memory, until their scales are known.
 template <typename T>
-void gateRows(int8_t *out, float *outScale, const Grouped &g, uint64_t row, uint64_t count,
-              const int8_t *weights, const float *scales) {
-  T kept[gatedRows * maxGatedRow];
-  alignas(64) int32_t gate[gatedRows * slabColumns], up[gatedRows * slabColumns];
-  const uint64_t half = g.n / 2; // a multiple of the columns of a panel
-  const auto source = [=](uint64_t r) { return g.x + g.inputRow(r) * g.k; };
-  const Product<decltype(source)> product{source, weights, g.n, g.k};
-  for (uint64_t column = 0; column < half; column += slabColumns) {
-    const uint64_t tiles = half - column < slabColumns ? 2 : 4;
-    int8::sumSlab(gate, product, row, count, column / 32, tiles);
-    int8::sumSlab(up, product, row, count, (half + column) / 32, tiles);
-    for (uint64_t r = 0; r < count; ++r)
-      for (uint64_t i = 0; i < tiles * lanes; i += lanes) {
-        const auto scaled = [&](const int32_t *sums, uint64_t first) {
-          return roundTo<T>(g.scaled(*(const Ints *)(sums + r * slabColumns + i), row + r, scales,
-                                     first + column + i, lanes));
-        };
-        store(kept + r * half + column + i, gated<T>(scaled(gate, 0), scaled(up, half)));
-      }
-  }
-  for (uint64_t r = 0; r < count; ++r)
-    outScale[row + r] = dynamicQuantizeRow(out + (row + r) * half, half, valuesOf(kept + r * half));
+void gateRows(int8_t *out, float *outScale, const float *scale, const Product &product,
+              const float *scales, uint64_t begin, uint64_t end) {
+  alignas(64) T memory[maxGatedElements];
+  T *kept = memory;
+  const uint64_t half = product.n / 2; // a multiple of the columns of a panel
+  const PanelRange gateAndUp = {0, half / 32, 2, half / 32};
+  int8::multiply(
+      product, begin, end, gateAndUp, [=](uint64_t row, uint64_t column, uint64_t, Ints sums) {
+        const Floats value =
+            roundTo<T>(scaled(sums, scale[product.inputRow(row)], scales, column, lanes));
+        T *at = kept + (row - begin) * half + column % half;
+        if (column < half)
+          store(at, value);
+        else
+          store(at, gated<T>(load(at), value));
+      });
+  for (uint64_t row = begin; row < end; ++row)
+    outScale[row] =
+        dynamicQuantizeRow(out + row * half, half, valuesOf(kept + (row - begin) * half));
+}
+
+/// Tiles have whole rows, few, so that a decode step has work for all; where there are many rows,
+/// every so many tiles leave theirs to the first of them, which reads the weights once for all.
+inline Tile joinedTile(const Tile &t, uint64_t rows, uint64_t rowBlock, uint64_t n) {
+  const uint64_t fitting = maxGatedElements / n / rowBlock, wanted = rows / (16 * rowBlock);
+  uint64_t joined = wanted < 8 ? wanted : 8;
+  joined = joined < fitting ? joined : fitting;
+  if (joined < 2)
+    return t;
+  Tile result = t;
+  const uint64_t end = t.rowBegin + joined * rowBlock;
+  result.rowEnd = t.rowBegin / rowBlock % joined != 0 ? t.rowBegin : end < rows ? end : rows;
+  return result;
 }
 
 template <typename T>
 void groupedMatmulSwigluQuant(const Tile &t, int8_t *out, float *outScale, const Grouped &g) {
-  g.forExperts(t, [&](uint64_t row, uint64_t end, const int8_t *weights, const float *scales) {
-    for (; row < end; row += gatedRows)
-      gateRows<T>(out, outScale, g, row, end - row < gatedRows ? end - row : gatedRows, weights,
-                  scales);
+  g.forExperts(t, [&](uint64_t begin, uint64_t end, const Product &product, const float *scales) {
+    gateRows<T>(out, outScale, g.scale, product, scales, begin, end);
   });
 }
 
@@ -209,7 +199,8 @@ VINCI_FOR_EACH_TYPE(GROUPED_DYNAMIC_QUANT_MATMUL)
   extern "C" void vinci_grouped_matmul_swiglu_quant_##name(                                        \
       VINCI_COMMAND, uint64_t n, uint64_t k, uint64_t numExperts, uint64_t topK, uint64_t,         \
       uint64_t gather, VINCI_TILES) {                                                              \
-    groupedMatmulSwigluQuant<T>(tileOf(dims, tile, symbol, scale, rowBlock, columns),              \
+    groupedMatmulSwigluQuant<T>(joinedTile(tileOf(dims, tile, symbol, scale, rowBlock, columns),   \
+                                           dims[symbol] * scale, rowBlock, n),                     \
                                 output<int8_t>(buffers, 0), output<float>(buffers, 1),             \
                                 Grouped{input<int8_t>(buffers, 2), input<float>(buffers, 3),       \
                                         input<int32_t>(buffers, 4), input<int32_t>(buffers, 5),    \

@@ -1,6 +1,7 @@
 // Products of rows of int8 with an int8 weight packed as Panel32: exact int32 sums at the speed of
 // the target's instructions.
 //
+//   amx          tiles, from five rows on: support/amx_product.h
 //   avx512-vnni  vpdpbusd: 4 products and 4 additions in each lane. It takes one operand without a
 //                sign: the weights + 128, so that 128 times the sum of the row comes off at the
 //                start. That is one sum for each row of x, whatever the columns.
@@ -10,6 +11,7 @@
 // Integer sums are exact and wrap, so neither the path nor the order shows in them.
 #pragma once
 
+#include "support/amx_product.h"
 #include "support/int8.h"
 #include "support/kernel.h"
 
@@ -21,11 +23,17 @@ constexpr uint64_t chunk = 512;
 /// Rows and columns whose sums are kept while the chunks go by.
 constexpr uint64_t slabRows = 96, slabColumns = 64;
 
-/// A product whose row r of x is source(r).
-template <typename Source> struct Product {
-  Source source;
+/// Rows of x, one after the other or, with `rowOf`, each that of the pair of token and choice that
+/// stands at its place, times a weight [n, k].
+struct Product {
+  const int8_t *x;
+  const int32_t *rowOf;
+  uint64_t topK;
   const int8_t *weights;
   uint64_t n, k;
+
+  uint64_t inputRow(uint64_t row) const { return rowOf ? uint64_t(rowOf[row]) / topK : row; }
+  const int8_t *source(uint64_t row) const { return x + inputRow(row) * k; }
 };
 
 using Halves = int16_t __attribute__((ext_vector_type(32)));
@@ -139,8 +147,8 @@ void addStep(Ints (&sums)[Rows][Tiles], const int8_t *const (&x)[Rows], uint64_t
 
 /// sums[row][column] += x * w for k from `begin` to `end`, of `Rows` rows and `Tiles` * 16 columns.
 /// `weights` points to the first column's tile.
-template <typename Path, int Rows, int Tiles, typename Source>
-void addProducts(int32_t *sums, const Product<Source> &p, uint64_t row, const int8_t *weights,
+template <typename Path, int Rows, int Tiles>
+void addProducts(int32_t *sums, const Product &p, uint64_t row, const int8_t *weights,
                  uint64_t begin, uint64_t end) {
   const int8_t *x[Rows];
   Ints sum[Rows][Tiles];
@@ -173,9 +181,9 @@ void addProducts(int32_t *sums, const Product<Source> &p, uint64_t row, const in
 }
 
 /// One block of rows and the pair's 2 or 4 column tiles, `Tiles` at a time.
-template <typename Path, int Rows, int Tiles, typename Source>
-void addRows(int32_t *sums, const Product<Source> &p, uint64_t row, const int8_t *weights,
-             uint64_t begin, uint64_t end, uint64_t tiles) {
+template <typename Path, int Rows, int Tiles>
+void addRows(int32_t *sums, const Product &p, uint64_t row, const int8_t *weights, uint64_t begin,
+             uint64_t end, uint64_t tiles) {
   for (uint64_t tile = 0; tile < tiles; tile += Tiles)
     addProducts<Path, Rows, Tiles>(
         sums + tile * lanes, p, row,
@@ -183,9 +191,9 @@ void addRows(int32_t *sums, const Product<Source> &p, uint64_t row, const int8_t
 }
 
 /// Blocks of `Rows` rows, and what is left of them in smaller blocks.
-template <typename Path, int Rows, int Tiles, typename Source>
-void addBlocks(int32_t *sums, const Product<Source> &p, uint64_t row, uint64_t count,
-               const int8_t *weights, uint64_t begin, uint64_t end, uint64_t tiles) {
+template <typename Path, int Rows, int Tiles>
+void addBlocks(int32_t *sums, const Product &p, uint64_t row, uint64_t count, const int8_t *weights,
+               uint64_t begin, uint64_t end, uint64_t tiles) {
   uint64_t r = 0;
   for (; r + Rows <= count; r += Rows)
     if (tiles >= Tiles)
@@ -200,9 +208,9 @@ void addBlocks(int32_t *sums, const Product<Source> &p, uint64_t row, uint64_t c
 }
 
 /// The sums of up to slabRows rows with the pair of panels, 2 or 4 tiles, from `weights` on.
-template <typename Path, int Rows, int Tiles, typename Source>
-void sumOn(int32_t *sums, const Product<Source> &p, uint64_t row, uint64_t count,
-           const int8_t *weights, uint64_t tiles) {
+template <typename Path, int Rows, int Tiles>
+void sumOn(int32_t *sums, const Product &p, uint64_t row, uint64_t count, const int8_t *weights,
+           uint64_t tiles) {
   for (uint64_t r = 0; r < count; ++r) {
     const Ints start = Path::start(p.source(row + r), p.k);
     for (uint64_t tile = 0; tile < tiles; ++tile)
@@ -214,9 +222,8 @@ void sumOn(int32_t *sums, const Product<Source> &p, uint64_t row, uint64_t count
 }
 
 /// On the target's path, with as many rows as it has registers for.
-template <typename Source>
-void sumSlab(int32_t *sums, const Product<Source> &p, uint64_t row, uint64_t count, uint64_t panel,
-             uint64_t tiles) {
+inline void sumSlab(int32_t *sums, const Product &p, uint64_t row, uint64_t count, uint64_t panel,
+                    uint64_t tiles) {
   const int8_t *weights = p.weights + panel * int8PanelBytes(p.k);
   if (vinciHasVnni != 0)
     sumOn<DotProducts, 6, 4>(sums, p, row, count, weights, tiles);
@@ -224,6 +231,65 @@ void sumSlab(int32_t *sums, const Product<Source> &p, uint64_t row, uint64_t cou
     sumOn<Pairs, 4, 4>(sums, p, row, count, weights, tiles);
   else
     sumOn<Pairs, 2, 2>(sums, p, row, count, weights, tiles);
+}
+
+/// Up to slabRows rows of two panels, or of one where the columns end.
+template <typename Finish>
+void multiplySlab(const Product &p, uint64_t row, uint64_t count, uint64_t panel, Finish finish) {
+  alignas(64) int32_t sums[slabRows * slabColumns];
+  const uint64_t firstColumn = panel * 32;
+  const uint64_t columns = p.n - firstColumn < slabColumns ? p.n - firstColumn : slabColumns;
+  sumSlab(sums, p, row, count, panel, columns <= 32 ? 2 : 4);
+  for (uint64_t r = 0; r < count; ++r)
+    forLanes(columns, [&](uint64_t i, uint64_t lanesHere) {
+      finish(row + r, firstColumn + i, lanesHere, *(const Ints *)(sums + r * slabColumns + i));
+    });
+}
+
+/// Rows from which tiles of AMX are faster than vpdpbusd.
+constexpr uint64_t minAmxRows = 5;
+/// Elements of the stack that gathered rows are copied to, and rows at a time.
+constexpr uint64_t maxCopiedElements = 128 * 1024, maxCopiedRows = 96;
+
+/// On AMX, which needs rows that stand one after the other.
+template <typename Finish>
+void multiplyTiles(const Product &p, uint64_t rowBegin, uint64_t rowEnd, const PanelRange &range,
+                   Finish finish) {
+  if (!p.rowOf)
+    return multiplyOnTiles(AmxProduct<int8_t>{p.x, p.weights, p.k}, p.n, rowBegin, rowEnd, range,
+                           finish);
+  alignas(64) int8_t rows[maxCopiedElements];
+  const uint64_t fitting = maxCopiedElements / p.k;
+  const uint64_t most = fitting < maxCopiedRows ? fitting : maxCopiedRows;
+  for (uint64_t row = rowBegin; row < rowEnd; row += most) {
+    const uint64_t count = rowEnd - row < most ? rowEnd - row : most;
+    for (uint64_t r = 0; r < count; ++r)
+      copyRow(rows + r * p.k, p.source(row + r), p.k);
+    multiplyOnTiles(AmxProduct<int8_t>{rows, p.weights, p.k}, p.n, 0, count, range,
+                    [=](uint64_t r, uint64_t column, uint64_t columns, Ints sums) {
+                      finish(row + r, column, columns, sums);
+                    });
+  }
+}
+
+/// Rows rowBegin..rowEnd of the panels of `range`. finish(row, column, count, sums) takes up to 16
+/// sums at a time; of panels that belong together, those of a later part after those of the earlier
+/// ones. Ranges begin with a panel pair.
+template <typename Finish>
+void multiply(const Product &p, uint64_t rowBegin, uint64_t rowEnd, const PanelRange &range,
+              Finish finish) {
+  if (vinciHasAmx != 0 && rowEnd - rowBegin >= minAmxRows &&
+      (!p.rowOf || p.k <= maxCopiedElements / tileRows))
+    return multiplyTiles(p, rowBegin, rowEnd, range, finish);
+  for (uint64_t panel = range.begin; panel < range.end; panel += 2)
+    for (uint64_t row = rowBegin; row < rowEnd; row += slabRows)
+      for (uint64_t part = 0; part < range.parts; ++part) {
+        // The columns of a part end where the next one begins.
+        Product of = p;
+        of.n = range.parts == 1 ? p.n : (part + 1) * range.stride * 32;
+        const uint64_t first = panel + part * range.stride;
+        multiplySlab(of, row, rowEnd - row < slabRows ? rowEnd - row : slabRows, first, finish);
+      }
 }
 
 } // namespace int8

@@ -94,6 +94,7 @@ TEST(Codegen, MultipliesInt8WithWhatTheTargetHas) {
     const bool hasVnni = target.has("avx512vnni");
     EXPECT_EQ(text.find("vpdpbusd") != std::string::npos, hasVnni) << name;
     EXPECT_EQ(text.find("vpmaddwd") != std::string::npos, !hasVnni) << name;
+    EXPECT_EQ(text.find("tdpbssd") != std::string::npos, target.has("amx-int8")) << name;
     EXPECT_EQ(text.find("vpmaddubsw"), std::string::npos) << name << ": it saturates";
   }
 }

@@ -489,6 +489,14 @@ std::vector<KernelSpec> allSpecs() {
                  {"num_experts", i(12)},
                  {"top_k", i(3)},
                  {"gather", gather}});
+    // So many rows that tiles of few are joined.
+    add("grouped_matmul_swiglu_quant", {{"dtype", dtype},
+                                        {"rows_per_token", i(20)},
+                                        {"n", i(32)},
+                                        {"k", i(33)},
+                                        {"num_experts", i(12)},
+                                        {"top_k", i(3)},
+                                        {"gather", i(1)}});
     addQkvSpecs(specs, dtype);
     addRegionSpecs(specs, dtype, "float32");
     if (dtype != "float32")
