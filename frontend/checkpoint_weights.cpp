@@ -49,6 +49,7 @@ public:
       tensor("deq_scale", {out}, DType::Float32);
       return; // the bias is in quant_bias
     case QuantScheme::W8A8Dynamic:
+    case QuantScheme::W8A16:
       tensor("weight", {out, in}, DType::Int8);
       tensor("weight_scale", {out, 1}, DType::Float32);
       tensor("weight_offset", {out, 1}, DType::Float32, /*unread=*/true);

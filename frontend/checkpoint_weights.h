@@ -34,6 +34,7 @@ std::vector<WeightSpec> modelWeights(const ModelSpec &spec);
 ///                  quant_bias [n], int32: bias / deq_scale - input_offset * the sum of the row;
 ///                  deq_scale [n], float32: input_scale * the weight's scale
 ///   W8A8_DYNAMIC   weight_scale [n, 1], float32; weight_offset [n, 1], zeros and unread; its bias
+///   W8A16          the same
 std::vector<WeightSpec> layerWeights(const ModelSpec &spec, const LayerKind &kind);
 
 struct ExpectedTensor {
@@ -59,8 +60,8 @@ struct CheckpointSize {
 };
 CheckpointSize checkpointSize(const ModelSpec &spec);
 
-/// Why a model is larger than Vinci reads: the key of config.json to blame (empty: no single one), and
-/// a message with the limit.
+/// Why a model is larger than Vinci reads: the key of config.json to blame (empty: no single one),
+/// and a message with the limit.
 struct SizeProblem {
   std::string key;
   std::string message;

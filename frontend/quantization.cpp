@@ -13,8 +13,7 @@ namespace vinci {
 
 // --- names
 
-static constexpr QuantScheme schemes[] = {QuantScheme::Float, QuantScheme::W8A8,
-                                          QuantScheme::W8A8Dynamic};
+static constexpr std::string_view supportedSchemes = "FLOAT, W8A8, W8A8_DYNAMIC and W8A16";
 
 std::string_view toString(QuantScheme scheme) {
   switch (scheme) {
@@ -24,6 +23,8 @@ std::string_view toString(QuantScheme scheme) {
     return "W8A8";
   case QuantScheme::W8A8Dynamic:
     return "W8A8_DYNAMIC";
+  case QuantScheme::W8A16:
+    return "W8A16";
   }
   return "unknown";
 }
@@ -56,9 +57,11 @@ std::string toString(const LayerQuant &quant) {
 std::string nameSuffix(const LayerQuant &quant) {
   std::string suffix;
   for (const auto &[part, scheme] : partsOf(quant))
-    if (scheme != QuantScheme::Float)
-      suffix += fmt::format("{}{}_{}", part.empty() ? "" : "_", part,
-                            scheme == QuantScheme::W8A8 ? "w8a8" : "w8a8_dynamic");
+    if (scheme != QuantScheme::Float) {
+      std::string name(toString(scheme));
+      std::ranges::transform(name, name.begin(), [](unsigned char c) { return std::tolower(c); });
+      suffix += fmt::format("{}{}_{}", part.empty() ? "" : "_", part, name);
+    }
   return suffix;
 }
 
@@ -139,11 +142,11 @@ std::string tensorName(const std::string &source, std::string_view layer, std::s
 
 QuantScheme schemeOf(const JsonValue &value, std::string_view name) {
   std::string_view tag = value.toText(name);
-  for (QuantScheme scheme : schemes)
+  for (QuantScheme scheme : quantSchemes)
     if (tag == toString(scheme))
       return scheme;
-  fail(value.position(), "{} is {}; FLOAT, W8A8 and W8A8_DYNAMIC are supported", name,
-       quoteForMessage(tag));
+  fail(value.position(), "{} is {}; {} are supported", name, quoteForMessage(tag),
+       supportedSchemes);
 }
 
 std::optional<Entry> Description::find(const WeightSpec &weight, int64_t layer, int64_t expert) {
@@ -263,8 +266,9 @@ void checkLinear(const Entry &entry, const WeightSpec &weight) {
   if (entry.scheme == QuantScheme::Float)
     return;
   if (weight.stack > 0 && entry.scheme == QuantScheme::W8A8)
-    fail(entry.value.position(), "{} is W8A8; experts may be FLOAT and W8A8_DYNAMIC", entry.tensor);
-  if (weight.shape.back() > maxInt8Depth)
+    fail(entry.value.position(), "{} is W8A8; experts may be FLOAT, W8A8_DYNAMIC and W8A16",
+         entry.tensor);
+  if (entry.scheme != QuantScheme::W8A16 && weight.shape.back() > maxInt8Depth)
     fail(entry.value.position(),
          "{} is {}, but sums of its {} inputs would not fit into int32; at most {} are supported",
          entry.tensor, toString(entry.scheme), weight.shape.back(), maxInt8Depth);
@@ -374,11 +378,10 @@ std::vector<std::string> layerRuns(const QuantSpec &quant) {
 }
 
 static QuantScheme parseScheme(const std::string &name, const SourcePosition &position) {
-  for (QuantScheme scheme : {QuantScheme::Float, QuantScheme::W8A8, QuantScheme::W8A8Dynamic})
+  for (QuantScheme scheme : quantSchemes)
     if (name == toString(scheme))
       return scheme;
-  fail(position, "layer_schemes has {}; FLOAT, W8A8 and W8A8_DYNAMIC are supported",
-       quoteForMessage(name));
+  fail(position, "layer_schemes has {}; {} are supported", quoteForMessage(name), supportedSchemes);
 }
 
 QuantSpec parseLayerRuns(const std::vector<std::string> &runs, int64_t numLayers,

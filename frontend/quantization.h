@@ -17,13 +17,16 @@ namespace vinci {
 
 struct ModelSpec;
 
-/// Spelled FLOAT, W8A8 and W8A8_DYNAMIC in the description. Weights of the quantised ones are int8
-/// with a scale per output channel.
+/// Spelled FLOAT, W8A8, W8A8_DYNAMIC and W8A16 in the description. Weights of the quantised ones
+/// are int8 with a scale per output channel.
 enum class QuantScheme : uint8_t {
   Float,
   W8A8,        ///< activations int8 with one scale and offset, known in advance
   W8A8Dynamic, ///< activations int8 with a scale per token, computed at run time
+  W8A16,       ///< activations as they are
 };
+inline constexpr QuantScheme quantSchemes[] = {QuantScheme::Float, QuantScheme::W8A8,
+                                               QuantScheme::W8A8Dynamic, QuantScheme::W8A16};
 
 std::string_view toString(QuantScheme scheme);
 

@@ -57,6 +57,11 @@ KernelTiles int8MatmulTiles(const KernelSpec &spec) {
           matmulColumns(size(spec, "n"), size(spec, "k"), DType::Int8)};
 }
 
+KernelTiles groupedInt8Tiles(const KernelSpec &spec) {
+  return {VINCI_DIM_TOKENS, groupedRows(spec), matmulRowBlock,
+          matmulColumns(size(spec, "n"), size(spec, "k"), DType::Int8)};
+}
+
 KernelTiles elementwiseTiles(const KernelSpec &spec) {
   return rowTiles(VINCI_DIM_TOKENS, size(spec, "rows_per_token"), size(spec, "n"));
 }
@@ -485,10 +490,23 @@ std::vector<CatalogueEntry> makeCatalogue() {
        {"x", "x_scale", "row_of", "expert_offsets", "w", "w_scale"},
        {},
        none,
-       [](const KernelSpec &s) {
-         return KernelTiles{VINCI_DIM_TOKENS, groupedRows(s), matmulRowBlock,
-                            matmulColumns(size(s, "n"), size(s, "k"), DType::Int8)};
-       }},
+       groupedInt8Tiles},
+      {"weight_quant_matmul",
+       "weight_quant",
+       {dtype, n, k, {"bias", Flag}},
+       {"out"},
+       {"x", "w", "w_scale", "bias"},
+       {{"bias", "bias"}},
+       none,
+       int8MatmulTiles},
+      {"grouped_weight_quant_matmul",
+       "weight_quant",
+       {dtype, n, k, numExperts, choices, rowsPerToken, {"gather", Flag}},
+       {"out"},
+       {"x", "row_of", "expert_offsets", "w", "w_scale"},
+       {},
+       none,
+       groupedInt8Tiles},
       {"unpermute_tokens",
        "moe",
        {dtype, n, rowsPerToken},

@@ -105,6 +105,7 @@ void keepOnly(llvm::Function &root, const std::string &symbol) {
 void defineTargetConstants(llvm::Module &module, const CpuTarget &target) {
   const std::pair<const char *, uint64_t> constants[] = {
       {"vinciVectorBytes", target.vectorBytes},
+      {"vinciHasVnni", target.has("avx512vnni")},
       {"vinciHasAmx", target.has("amx-tile")},
       {"vinciHasBf16Dot", target.has("avx512bf16")},
   };

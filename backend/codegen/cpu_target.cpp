@@ -41,8 +41,8 @@ const std::array<TargetRow, 5> &targets() {
   static const std::array<TargetRow, 5> rows = {{
       {"avx2", avx2Features, avx2Features, 32},
       {"avx512", avx512Features, avx512Features, 64},
-      {"avx512-vnni", vnniFeatures, avx512Features, 64},
-      {"avx512-bf16", bf16Features, with(avx512Features, {"avx512bf16"}), 64},
+      {"avx512-vnni", vnniFeatures, vnniFeatures, 64},
+      {"avx512-bf16", bf16Features, bf16Features, 64},
       {"amx", amxFeatures, amxFeatures, 64},
   }};
   return rows;

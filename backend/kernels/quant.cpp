@@ -1,90 +1,29 @@
 // quantize and dynamic_quantize, and the products of what they make with int8 weights, packed as
 // Panel32; also with what an expert does to a product of gate and up: grouped_matmul_swiglu_quant.
 //
-// Sums are int32 and exact, so they are the same however they are computed; here by widening each
-// weight and one vector multiplication and addition per k. What comes after is float32, each
-// element by itself.
+// Sums are int32 and exact, so they are the same however they are computed
+// (support/int8_product.h). What comes after is float32, each element by itself.
 #include "support/activation.h"
-#include "support/int8.h"
-#include "support/kernel.h"
+#include "support/int8_product.h"
 
 namespace {
 
-/// Rows that share each weight that is loaded and widened.
-constexpr int blockRows = 4;
-constexpr uint64_t pairColumns = 64; // what the tile rule counts in
+using int8::Product, int8::slabColumns;
 
-constexpr uint64_t maxGatedRow = 16384; // that of runtime/support/kernel_limits.h
+/// Of the rows that are gated at once: four of the longest (runtime/support/kernel_limits.h), which
+/// is what a tile has.
+constexpr uint64_t maxGatedElements = 4 * 16384;
 
 /// Elements of a row in memory.
 template <typename T> auto valuesOf(const T *row) {
   return [=](uint64_t i, uint64_t count) { return loadUpTo(row + i, count); };
 }
 
-/// A product whose row r of x is source(r).
-template <typename Source> struct Product {
-  Source source;
-  const int8_t *weights;
-  uint64_t n, k;
-};
-
-/// Adds x * w for the `depth` (up to 4) values of k of one step.
-template <int Rows>
-void addStep(Ints (&sums)[Rows], const int8_t *const (&x)[Rows], const int8_t *step, uint64_t begin,
-             uint64_t depth) {
-  const Words words = *(const Words *)step;
-  const Ints w[4] = {widenStep<0>(words), widenStep<1>(words), widenStep<2>(words),
-                     widenStep<3>(words)};
-#pragma clang loop unroll(full)
-  for (int row = 0; row < Rows; ++row)
-#pragma clang loop unroll(full)
-    for (uint64_t i = 0; i < 4; ++i)
-      if (i < depth)
-        sums[row] = sums[row] + w[i] * Ints(int32_t(x[row][begin + i]));
-}
-
-/// `Rows` rows of 16 columns; `weights` points to their first tile.
-template <int Rows, typename Source, typename Finish>
-void multiplyBlock(const Product<Source> &p, const int8_t *weights, uint64_t row, uint64_t column,
-                   Finish finish) {
-  const int8_t *x[Rows];
-  Ints sums[Rows];
-#pragma clang loop unroll(full)
-  for (int r = 0; r < Rows; ++r) {
-    x[r] = p.source(row + uint64_t(r));
-    sums[r] = 0;
-  }
-  const auto stepOf = [&](uint64_t k) {
-    return weights + k / int8TileDepth * 2 * int8TileBytes + k % int8TileDepth / 4 * int8StepBytes;
-  };
-  uint64_t k = 0;
-  for (; k + 4 <= p.k; k += 4)
-    addStep<Rows>(sums, x, stepOf(k), k, 4);
-  if (k < p.k)
-    addStep<Rows>(sums, x, stepOf(k), k, p.k - k);
-  const uint64_t count = p.n - column < lanes ? p.n - column : lanes;
-#pragma clang loop unroll(full)
-  for (int r = 0; r < Rows; ++r)
-    finish(row + uint64_t(r), column, count, sums[r]);
-}
-
-/// Rows rowBegin..rowEnd of the tile's columns. finish(row, column, count, sums) takes up to 16
-/// sums at a time.
-template <typename Source, typename Finish>
-void multiply(const Tile &t, const Product<Source> &p, uint64_t rowBegin, uint64_t rowEnd,
-              Finish finish) {
-  const uint64_t pairs = (p.n + pairColumns - 1) / pairColumns;
-  const uint64_t end = t.shareEnd(pairs) * pairColumns;
-  for (uint64_t column = t.shareBegin(pairs) * pairColumns; column < end && column < p.n;
-       column += lanes) {
-    const int8_t *weights =
-        p.weights + column / 32 * int8PanelBytes(p.k) + column % 32 / lanes * int8TileBytes;
-    uint64_t row = rowBegin;
-    for (; row + blockRows <= rowEnd; row += blockRows)
-      multiplyBlock<blockRows>(p, weights, row, column, finish);
-    for (; row < rowEnd; ++row)
-      multiplyBlock<1>(p, weights, row, column, finish);
-  }
+/// The panels of columns that a tile has of n.
+inline PanelRange panelsOf(const Tile &t, uint64_t n) {
+  const uint64_t pairs = (n + slabColumns - 1) / slabColumns, panels = (n + 31) / 32;
+  const uint64_t end = 2 * t.shareEnd(pairs);
+  return {2 * t.shareBegin(pairs), end < panels ? end : panels};
 }
 
 inline Floats toFloats(Ints sums) {
@@ -94,28 +33,26 @@ inline Floats toFloats(Ints sums) {
 template <typename T>
 void quantMatmul(const Tile &t, T *out, const int8_t *x, const int8_t *weights, const int32_t *bias,
                  const float *deqScale, uint64_t n, uint64_t k) {
-  const auto source = [=](uint64_t row) { return x + row * k; };
-  multiply(t, Product<decltype(source)>{source, weights, n, k}, t.rowBegin, t.rowEnd,
-           [=](uint64_t row, uint64_t column, uint64_t count, Ints sums) {
-             const Ints biased = sums + loadUpTo(bias + column, count);
-             storeUpTo(out + row * n + column,
-                       toFloats(biased) * loadUpTo(deqScale + column, count), count);
-           });
+  int8::multiply(Product{x, nullptr, 1, weights, n, k}, t.rowBegin, t.rowEnd, panelsOf(t, n),
+                 [=](uint64_t row, uint64_t column, uint64_t count, Ints sums) {
+                   const Ints biased = sums + loadUpTo(bias + column, count);
+                   storeUpTo(out + row * n + column,
+                             toFloats(biased) * loadUpTo(deqScale + column, count), count);
+                 });
 }
 
 template <typename T>
 void dynamicQuantMatmul(const Tile &t, T *out, const int8_t *x, const float *scale,
                         const int8_t *weights, const float *weightScale, const T *bias, uint64_t n,
                         uint64_t k) {
-  const auto source = [=](uint64_t row) { return x + row * k; };
-  multiply(t, Product<decltype(source)>{source, weights, n, k}, t.rowBegin, t.rowEnd,
-           [=](uint64_t row, uint64_t column, uint64_t count, Ints sums) {
-             Floats result =
-                 toFloats(sums) * splat(scale[row]) * loadUpTo(weightScale + column, count);
-             if (bias)
-               result = result + loadUpTo(bias + column, count);
-             storeUpTo(out + row * n + column, result, count);
-           });
+  int8::multiply(Product{x, nullptr, 1, weights, n, k}, t.rowBegin, t.rowEnd, panelsOf(t, n),
+                 [=](uint64_t row, uint64_t column, uint64_t count, Ints sums) {
+                   Floats result =
+                       toFloats(sums) * splat(scale[row]) * loadUpTo(weightScale + column, count);
+                   if (bias)
+                     result = result + loadUpTo(bias + column, count);
+                   storeUpTo(out + row * n + column, result, count);
+                 });
 }
 
 /// What a product by experts reads. Rows are sorted by expert: those of expert e are
@@ -129,9 +66,7 @@ struct Grouped {
   uint64_t n, k, numExperts, topK;
   bool gather;
 
-  uint64_t inputRow(uint64_t row) const { return gather ? uint64_t(rowOf[row]) / topK : row; }
-
-  /// Calls body(begin, end, weights, scales) for the rows that the tile has of each expert.
+  /// Calls body(begin, end, product, scales) for the rows that the tile has of each expert.
   template <typename Body> void forExperts(const Tile &t, Body body) const {
     const uint64_t expertBytes = (n + 31) / 32 * int8PanelBytes(k);
     for (uint64_t expert = 0; expert < numExperts; ++expert) {
@@ -139,63 +74,72 @@ struct Grouped {
       const uint64_t begin = first > t.rowBegin ? first : t.rowBegin;
       const uint64_t end = last < t.rowEnd ? last : t.rowEnd;
       if (begin < end)
-        body(begin, end, weights + expert * expertBytes, weightScale + expert * n);
+        body(begin, end,
+             Product{x, gather ? rowOf : nullptr, topK, weights + expert * expertBytes, n, k},
+             weightScale + expert * n);
     }
-  }
-
-  /// Elements of row `row` of the product, from `column` on.
-  Floats scaled(Ints sums, uint64_t row, const float *expertScale, uint64_t column,
-                uint64_t count) const {
-    return toFloats(sums) * splat(scale[inputRow(row)]) * loadUpTo(expertScale + column, count);
   }
 };
 
+/// Elements of a row of a product by an expert, from `column` on.
+inline Floats scaled(Ints sums, float scale, const float *expertScale, uint64_t column,
+                     uint64_t count) {
+  return toFloats(sums) * splat(scale) * loadUpTo(expertScale + column, count);
+}
+
 template <typename T> void groupedDynamicQuantMatmul(const Tile &t, T *out, const Grouped &g) {
-  const auto source = [=](uint64_t row) { return g.x + g.inputRow(row) * g.k; };
-  g.forExperts(t, [&](uint64_t begin, uint64_t end, const int8_t *weights, const float *scales) {
-    multiply(t, Product<decltype(source)>{source, weights, g.n, g.k}, begin, end,
-             [=](uint64_t row, uint64_t column, uint64_t count, Ints sums) {
-               storeUpTo(out + row * g.n + column, g.scaled(sums, row, scales, column, count),
-                         count);
-             });
+  g.forExperts(t, [&](uint64_t begin, uint64_t end, const Product &product, const float *scales) {
+    int8::multiply(
+        product, begin, end, panelsOf(t, g.n),
+        [=, n = g.n, scale = g.scale](uint64_t row, uint64_t column, uint64_t count, Ints sums) {
+          const float rowScale = scale[product.inputRow(row)];
+          storeUpTo(out + row * n + column, scaled(sums, rowScale, scales, column, count), count);
+        });
   });
 }
 
-/// Up to blockRows rows of one expert, all columns of them: those of the gate, and as many of up.
-/// The rows are kept in T, as they would be in memory, until their scales are known.
-template <int Rows, typename T>
-void gateBlock(int8_t *out, float *outScale, const Grouped &g, uint64_t row, const int8_t *weights,
-               const float *scales) {
-  T kept[Rows][maxGatedRow];
-  const uint64_t half = g.n / 2; // a multiple of the columns of a panel
-  const auto source = [=](uint64_t r) { return g.x + g.inputRow(r) * g.k; };
-  const Product<decltype(source)> product{source, weights, g.n, g.k};
-  const auto tileOfColumn = [&](uint64_t column) {
-    return weights + column / 32 * int8PanelBytes(g.k) + column % 32 / lanes * int8TileBytes;
-  };
-  const auto keep = [&](uint64_t r, uint64_t column, uint64_t count, Ints sums) {
-    store(&kept[r - row][column], g.scaled(sums, r, scales, column, count));
-  };
-  const auto activate = [&](uint64_t r, uint64_t column, uint64_t count, Ints sums) {
-    T *gate = &kept[r - row][column - half];
-    store(gate, gated<T>(load(gate), roundTo<T>(g.scaled(sums, r, scales, column, count))));
-  };
-  for (uint64_t column = 0; column < half; column += lanes) {
-    multiplyBlock<Rows>(product, tileOfColumn(column), row, column, keep);
-    multiplyBlock<Rows>(product, tileOfColumn(half + column), row, half + column, activate);
-  }
-  for (int r = 0; r < Rows; ++r)
-    outScale[row + uint64_t(r)] =
-        dynamicQuantizeRow(out + (row + uint64_t(r)) * half, half, valuesOf(kept[r]));
+/// Rows of one expert, all columns of them: those of the gate, and as many of up, which are n in
+/// all. The rows are kept in T, as they would be in memory, until their scales are known.
+template <typename T>
+void gateRows(int8_t *out, float *outScale, const float *scale, const Product &product,
+              const float *scales, uint64_t begin, uint64_t end) {
+  alignas(64) T memory[maxGatedElements];
+  T *kept = memory;
+  const uint64_t half = product.n / 2; // a multiple of the columns of a panel
+  const PanelRange gateAndUp = {0, half / 32, 2, half / 32};
+  int8::multiply(
+      product, begin, end, gateAndUp, [=](uint64_t row, uint64_t column, uint64_t, Ints sums) {
+        const Floats value =
+            roundTo<T>(scaled(sums, scale[product.inputRow(row)], scales, column, lanes));
+        T *at = kept + (row - begin) * half + column % half;
+        if (column < half)
+          store(at, value);
+        else
+          store(at, gated<T>(load(at), value));
+      });
+  for (uint64_t row = begin; row < end; ++row)
+    outScale[row] =
+        dynamicQuantizeRow(out + row * half, half, valuesOf(kept + (row - begin) * half));
+}
+
+/// Tiles have whole rows, few, so that a decode step has work for all; where there are many rows,
+/// every so many tiles leave theirs to the first of them, which reads the weights once for all.
+inline Tile joinedTile(const Tile &t, uint64_t rows, uint64_t rowBlock, uint64_t n) {
+  const uint64_t fitting = maxGatedElements / n / rowBlock, wanted = rows / (16 * rowBlock);
+  uint64_t joined = wanted < 8 ? wanted : 8;
+  joined = joined < fitting ? joined : fitting;
+  if (joined < 2)
+    return t;
+  Tile result = t;
+  const uint64_t end = t.rowBegin + joined * rowBlock;
+  result.rowEnd = t.rowBegin / rowBlock % joined != 0 ? t.rowBegin : end < rows ? end : rows;
+  return result;
 }
 
 template <typename T>
 void groupedMatmulSwigluQuant(const Tile &t, int8_t *out, float *outScale, const Grouped &g) {
-  g.forExperts(t, [&](uint64_t row, uint64_t end, const int8_t *weights, const float *scales) {
-    for (; row + blockRows <= end; row += blockRows)
-      gateBlock<blockRows, T>(out, outScale, g, row, weights, scales);
-    for (; row < end; ++row)
-      gateBlock<1, T>(out, outScale, g, row, weights, scales);
+  g.forExperts(t, [&](uint64_t begin, uint64_t end, const Product &product, const float *scales) {
+    gateRows<T>(out, outScale, g.scale, product, scales, begin, end);
   });
 }
 
@@ -255,7 +199,8 @@ VINCI_FOR_EACH_TYPE(GROUPED_DYNAMIC_QUANT_MATMUL)
   extern "C" void vinci_grouped_matmul_swiglu_quant_##name(                                        \
       VINCI_COMMAND, uint64_t n, uint64_t k, uint64_t numExperts, uint64_t topK, uint64_t,         \
       uint64_t gather, VINCI_TILES) {                                                              \
-    groupedMatmulSwigluQuant<T>(tileOf(dims, tile, symbol, scale, rowBlock, columns),              \
+    groupedMatmulSwigluQuant<T>(joinedTile(tileOf(dims, tile, symbol, scale, rowBlock, columns),   \
+                                           dims[symbol] * scale, rowBlock, n),                     \
                                 output<int8_t>(buffers, 0), output<float>(buffers, 1),             \
                                 Grouped{input<int8_t>(buffers, 2), input<float>(buffers, 3),       \
                                         input<int32_t>(buffers, 4), input<int32_t>(buffers, 5),    \

@@ -57,6 +57,7 @@ void BodyBuilder::declare(const std::vector<WeightSpec> &weights, Location locat
   for (const WeightSpec &weight : weights) {
     if (weight.unread)
       continue;
+    schemes_[weight.symbol] = weight.scheme;
     SmallVector<llm::DimExpr> shape(weight.shape.begin(), weight.shape.end());
     IntegerAttr stack;
     if (weight.stack > 0) {
@@ -98,19 +99,26 @@ Value BodyBuilder::linear(Value input, StringRef symbol, Location location, Type
   Type inputType = llm::tensorOf(ops().getI8Type(), shape); // of a quantised one
   shape.back() = cast<RankedTensorType>(matrix.getType()).getDimSize(0);
   Type type = llm::tensorOf(resultType ? resultType : context_.precision.getCompute(), shape);
-  if (Value scale = belonging(".deq_scale")) {
+  switch (schemes_.lookup(symbol)) {
+  case QuantScheme::Float:
+    return ops().create<llm::MatmulOp>(location, type, input, matrix, belonging(".bias"));
+  case QuantScheme::W8A8: {
     Value quantized = ops().create<llm::QuantizeOp>(
         location, inputType, input, belonging(".input_scale"), belonging(".input_offset"));
     return ops().create<llm::QuantMatmulOp>(location, type, quantized, matrix,
-                                            belonging(".quant_bias"), scale);
+                                            belonging(".quant_bias"), belonging(".deq_scale"));
   }
-  if (Value scale = belonging(".weight_scale")) {
+  case QuantScheme::W8A8Dynamic: {
     llm::DynamicQuantizeOp quantized = dynamicQuantize(input, location);
     return ops().create<llm::DynamicQuantMatmulOp>(location, type, quantized.getResult(),
-                                                   quantized.getScale(), matrix, scale,
-                                                   belonging(".bias"));
+                                                   quantized.getScale(), matrix,
+                                                   belonging(".weight_scale"), belonging(".bias"));
   }
-  return ops().create<llm::MatmulOp>(location, type, input, matrix, belonging(".bias"));
+  case QuantScheme::W8A16:
+    return ops().create<llm::WeightQuantMatmulOp>(location, type, input, matrix,
+                                                  belonging(".weight_scale"), belonging(".bias"));
+  }
+  failInternal("unknown scheme of quantisation");
 }
 
 Value BodyBuilder::groupedLinear(Value input, StringRef symbol, Value rowOf, Value expertOffsets,
@@ -118,7 +126,11 @@ Value BodyBuilder::groupedLinear(Value input, StringRef symbol, Value rowOf, Val
   Value matrix = weight(symbol);
   llm::DimExpr rows = llm::shapeOf(cast<RankedTensorType>(rowOf.getType())).front();
   Type type = context_.activation({rows, cast<RankedTensorType>(matrix.getType()).getDimSize(1)});
-  if (Value scale = weight((symbol + ".weight_scale").str())) {
+  Value scale = weight((symbol + ".weight_scale").str());
+  if (schemes_.lookup(symbol) == QuantScheme::W8A16)
+    return ops().create<llm::GroupedWeightQuantMatmulOp>(location, type, input, matrix, scale,
+                                                         rowOf, expertOffsets, /*gather=*/false);
+  if (scale) {
     llm::DynamicQuantizeOp quantized = dynamicQuantize(input, location);
     return ops().create<llm::GroupedDynamicQuantMatmulOp>(location, type, quantized.getResult(),
                                                           quantized.getScale(), matrix, scale,

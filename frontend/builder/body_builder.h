@@ -76,6 +76,7 @@ private:
   llm::BodyOp body_;
   mlir::OpBuilder::InsertionGuard guard_; ///< back to the module when the body is done
   llvm::StringMap<mlir::Value> weights_;
+  llvm::StringMap<QuantScheme> schemes_;                          ///< of linears, by their symbols
   llvm::DenseMap<mlir::Value, llm::DynamicQuantizeOp> quantized_; ///< by input: once for all users
 };
 

@@ -1,4 +1,4 @@
-//===- LlmQuantOps.td - int8 activations and products with int8 weights -------------------------===//
+//===- LlmQuantOps.td - int8 activations, products with int8 weights --------------------------===//
 #ifndef VINCI_IR_LLM_LLMQUANTOPS_TD
 #define VINCI_IR_LLM_LLMQUANTOPS_TD
 
@@ -125,6 +125,60 @@ def Llm_GroupedDynamicQuantMatmulOp : Llm_ComputeOp<"grouped_dynamic_quant_matmu
     ::llvm::StringRef getShardingRule() {
       return getGather() ? "(t!,k),~(t!),(r,j,k),(r,j,u!),(r),(o!)->(r,j)"
                          : "(r,k),~(r),(r,j,k),(r,j,u!),(r),(o!)->(r,j)";
+    }
+  }];
+}
+
+def Llm_WeightQuantMatmulOp : Llm_ComputeOp<"weight_quant_matmul", [Pure], "(i,k),(j,k),(j,u!),(j)->(i,j)"> {
+  let summary = "A projection of activations as they are by an int8 weight (W8A16).";
+  let description = [{
+    `result[i, j] = sum_k(x[i, k] * weight[j, k]) * weight_scale[j, 0] + bias[j]`: a sum in float32 over k = 0, 1, 2, …, as in
+    `llm.matmul`, scaled at the end and rounded once.
+
+    ```mlir
+    %0 = llm.weight_quant_matmul %x, %down_proj scale %weight_scale bias %bias
+        : (tensor<?x512xbf16, #tokens>, tensor<256x512xi8>, tensor<256x1xf32>, tensor<256xbf16>)
+        -> tensor<?x256xbf16, #tokens>
+    ```
+    Sharding rule: `(i,k),(j,k),(j,u!),(j)->(i,j)`; k sharded: the result is a partial sum, and the bias is added on one rank.
+    Cost: 2·i·j·k FLOPs; i·k·D + j·k + 4·j + i·j·D bytes (+ j·D with a bias).
+  }];
+  let arguments = (ins Llm_FloatTensor<[2], "[tokens, k]">:$input, Llm_Int8Tensor<[2], "[n, k]">:$weight,
+                       Llm_F32Tensor<[2], "[n, 1]">:$weight_scale, Optional<Llm_FloatTensor<[1], "[n]">>:$bias);
+  let results = (outs Llm_FloatTensor<[2], "[tokens, n]">:$result);
+  let assemblyFormat = [{
+    $input `,` $weight `scale` $weight_scale (`bias` $bias^)? attr-dict `:` functional-type(operands, results)
+  }];
+}
+
+def Llm_GroupedWeightQuantMatmulOp : Llm_ComputeOp<"grouped_weight_quant_matmul", [Pure]> {
+  let summary = "Each sorted row, as it is, times the int8 weight of its expert.";
+  let description = [{
+    For the rows r of expert e: `result[r, j] = sum_k(x'[r, k] * weight[e, j, k]) * weight_scale[e, j, 0]`, computed as in
+    `llm.weight_quant_matmul`, with `x'` as in `llm.grouped_matmul`.
+
+    ```mlir
+    %0 = llm.grouped_weight_quant_matmul %x, %gate_proj scale %weight_scale rows %row_of offsets %expert_offsets gather
+        : (tensor<?x256xbf16, #tokens>, tensor<8x128x256xi8>, tensor<8x128x1xf32>, tensor<?xi32, #x2_tokens>,
+           tensor<9xi32>) -> tensor<?x128xbf16, #x2_tokens>
+    ```
+    Sharding rule: `(r,k),(r,j,k),(r,j,u!),(r),(o!)->(r,j)`, with `gather` `(t!,k),(r,j,k),(r,j,u!),(r),(o!)->(r,j)`; k and r as
+    in `llm.grouped_matmul`.
+    Cost: 2·r·j·k FLOPs; (r·k + r·j)·D + a·j·(k + 4) + 4·r bytes, a being the experts that have rows.
+  }];
+  let arguments = (ins Llm_FloatTensor<[2], "[tokens, k] or [tokens*top_k, k]">:$input,
+                       Llm_Int8Tensor<[3], "[num_experts, n, k]">:$weight,
+                       Llm_F32Tensor<[3], "[num_experts, n, 1]">:$weight_scale,
+                       Llm_IntTensor<[1], "[tokens*top_k]">:$row_of,
+                       Llm_IntTensor<[1], "[num_experts + 1]">:$expert_offsets, UnitAttr:$gather);
+  let results = (outs Llm_FloatTensor<[2], "[tokens*top_k, n]">:$result);
+  let assemblyFormat = [{
+    $input `,` $weight `scale` $weight_scale `rows` $row_of `offsets` $expert_offsets (`gather` $gather^)? attr-dict `:`
+    functional-type(operands, results)
+  }];
+  let extraClassDeclaration = [{
+    ::llvm::StringRef getShardingRule() {
+      return getGather() ? "(t!,k),(r,j,k),(r,j,u!),(r),(o!)->(r,j)" : "(r,k),(r,j,k),(r,j,u!),(r),(o!)->(r,j)";
     }
   }];
 }

@@ -74,4 +74,38 @@ LogicalResult GroupedDynamicQuantMatmulOp::verify() {
   return check.exactDepth(weight);
 }
 
+LogicalResult WeightQuantMatmulOp::verify() {
+  Tensor input("input", getInput()), weight("weight", getWeight()),
+      weightScale("weight_scale", getWeightScale()), result("result", getResult());
+  Checker check(*this);
+  check.activation(input)
+      .constant(weight)
+      .same("k", weight, 1, input, 1)
+      .same("rows", result, 0, input, 0)
+      .same("n", result, 1, weight, 0)
+      .sameType(input, result);
+  check.channelScale(weightScale, weight);
+  if (getBias()) {
+    Tensor bias("bias", getBias());
+    check.same("n", bias, 0, weight, 0).sameType(bias, result);
+  }
+  return check;
+}
+
+LogicalResult GroupedWeightQuantMatmulOp::verify() {
+  Tensor input("input", getInput()), weight("weight", getWeight()),
+      weightScale("weight_scale", getWeightScale()), rowOf("row_of", getRowOf()),
+      offsets("expert_offsets", getExpertOffsets()), result("result", getResult());
+  Checker check(*this);
+  check.activation(input)
+      .constant(weight)
+      .activation(rowOf)
+      .same("k", weight, 2, input, 1)
+      .same("n", result, 1, weight, 1)
+      .sameType(input, result)
+      .grouped(input, weight, rowOf, offsets, result, getGather());
+  check.channelScale(weightScale, weight);
+  return check;
+}
+
 } // namespace vinci::llm

@@ -22,7 +22,7 @@ struct RowOperands {
 RowOperands rowOperands(Operation *op) {
   const unsigned all = op->getNumOperands();
   return llvm::TypeSwitch<Operation *, RowOperands>(op)
-      .Case<llm::MatmulOp, llm::QuantMatmulOp>([&](auto) {
+      .Case<llm::MatmulOp, llm::QuantMatmulOp, llm::WeightQuantMatmulOp>([&](auto) {
         return RowOperands{1, all};
       })
       .Case<llm::DynamicQuantMatmulOp>([&](auto) {
@@ -33,6 +33,9 @@ RowOperands rowOperands(Operation *op) {
       })
       .Case<llm::GroupedDynamicQuantMatmulOp>([](auto) {
         return RowOperands{2, 4};
+      })
+      .Case<llm::GroupedWeightQuantMatmulOp>([](auto) {
+        return RowOperands{1, 3};
       })
       .Default([](Operation *) { return RowOperands{}; });
 }

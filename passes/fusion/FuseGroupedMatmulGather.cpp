@@ -22,6 +22,7 @@ constexpr StringLiteral passName =
 /// The products of permuted rows, and what quantises the rows for those on int8.
 struct Readers {
   SmallVector<llm::GroupedMatmulOp> products;
+  SmallVector<llm::GroupedWeightQuantMatmulOp> weightQuantProducts;
   SmallVector<llm::DynamicQuantizeOp> quantizations;
 };
 
@@ -45,13 +46,18 @@ std::optional<StringRef> findReaders(llm::PermuteTokensOp rows, Readers &readers
       readers.quantizations.push_back(quantize);
       continue;
     }
-    auto product = dyn_cast<llm::GroupedMatmulOp>(user);
-    if (!takesRows(product, rows.getResult()))
+    if (auto product = dyn_cast<llm::GroupedMatmulOp>(user); takesRows(product, rows.getResult()))
+      readers.products.push_back(product);
+    else if (auto other = dyn_cast<llm::GroupedWeightQuantMatmulOp>(user);
+             takesRows(other, rows.getResult()))
+      readers.weightQuantProducts.push_back(other);
+    else
       return StringRef("something else reads the gathered rows");
-    if (product.getRowOf() != rows.getRowOf())
-      return otherOrder;
-    readers.products.push_back(product);
   }
+  auto hasOtherOrder = [&](auto product) { return product.getRowOf() != rows.getRowOf(); };
+  if (llvm::any_of(readers.products, hasOtherOrder) ||
+      llvm::any_of(readers.weightQuantProducts, hasOtherOrder))
+    return otherOrder;
   return std::nullopt;
 }
 
@@ -83,6 +89,8 @@ bool fuse(llm::PermuteTokensOp rows) {
   if (rows->use_empty())
     return false;
   for (llm::GroupedMatmulOp product : readers.products)
+    gather(product, rows);
+  for (llm::GroupedWeightQuantMatmulOp product : readers.weightQuantProducts)
     gather(product, rows);
   for (llm::DynamicQuantizeOp quantize : readers.quantizations)
     gatherQuantized(quantize, rows);

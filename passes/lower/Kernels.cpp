@@ -662,6 +662,34 @@ FailureOr<Kernel> kernel(llm::GroupedMatmulSwigluQuantOp op) {
   return groupedQuantMatmul(op, op.getElementType());
 }
 
+FailureOr<Kernel> kernel(llm::WeightQuantMatmulOp op) {
+  KernelBuilder builder(op);
+  builder.rowsPer(Tokens, op.getInput())
+      .writes(op.getResult())
+      .reads(op.getInput())
+      .readsWeight(op.getWeight(), Packing::Panel32)
+      .readsWeight(op.getWeightScale())
+      .dtype(op.getInput())
+      .set("n", size(op.getWeight(), 0))
+      .set("k", size(op.getWeight(), 1))
+      .set("bias", op.getBias() ? 1 : 0);
+  if (op.getBias())
+    builder.readsWeight(op.getBias());
+  return builder.build();
+}
+
+FailureOr<Kernel> kernel(llm::GroupedWeightQuantMatmulOp op) {
+  KernelBuilder builder(op);
+  return grouped(builder, op)
+      .reads(op.getInput())
+      .reads(op.getRowOf())
+      .reads(op.getExpertOffsets())
+      .readsWeight(op.getWeight(), Packing::Panel32)
+      .readsWeight(op.getWeightScale())
+      .dtype(op.getInput())
+      .build();
+}
+
 } // namespace
 
 FailureOr<Kernel> kernelFor(Operation *op, llm::LimitsAttr limits) {
@@ -673,8 +701,8 @@ FailureOr<Kernel> kernelFor(Operation *op, llm::LimitsAttr limits) {
             llm::PermuteTokensOp, llm::GroupedMatmulOp, llm::GroupedMatmulSwigluOp,
             llm::GroupedMatmulSwigluQuantOp, llm::UnpermuteTokensOp, llm::WeightedSumOp,
             llm::MoeCombineOp, llm::QuantizeOp, llm::DynamicQuantizeOp, llm::QuantMatmulOp,
-            llm::DynamicQuantMatmulOp, llm::GroupedDynamicQuantMatmulOp>(
-          [](auto typed) { return kernel(typed); })
+            llm::DynamicQuantMatmulOp, llm::GroupedDynamicQuantMatmulOp, llm::WeightQuantMatmulOp,
+            llm::GroupedWeightQuantMatmulOp>([](auto typed) { return kernel(typed); })
       .Case<llm::KvAppendOp, llm::AppendQkvOp, llm::AttentionOp>(
           [&](auto typed) { return kernel(typed, limits); })
       .Case<llm::MulOp, llm::SiluOp>([](auto typed) { return kernelPerToken(typed); })

@@ -57,7 +57,7 @@ std::string text(const Spread &spread) {
 /// What is added to a product, once: null if nothing.
 Value addendOf(Operation *op) {
   return llvm::TypeSwitch<Operation *, Value>(op)
-      .Case<llm::MatmulOp, llm::DynamicQuantMatmulOp>(
+      .Case<llm::MatmulOp, llm::DynamicQuantMatmulOp, llm::WeightQuantMatmulOp>(
           [](auto product) { return product.getBias(); })
       .Case([](llm::QuantMatmulOp product) { return product.getQuantBias(); })
       .Default(Value());

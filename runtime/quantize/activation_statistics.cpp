@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <nlohmann/json.hpp>
 
 namespace vinci {
 
@@ -46,6 +47,24 @@ void ActivationStatistics::add(std::span<const double> row) {
     else
       ++histogram_[binOf(value, limit_)];
   }
+}
+
+nlohmann::json ActivationStatistics::toJson() const {
+  return {
+      {"rows", rows_},   {"least", least_},         {"most", most_},  {"channel_max", channelMax_},
+      {"limit", limit_}, {"histogram", histogram_}, {"zeros", zeros_}};
+}
+
+ActivationStatistics ActivationStatistics::fromJson(const nlohmann::json &json) {
+  ActivationStatistics statistics(0);
+  json.at("rows").get_to(statistics.rows_);
+  json.at("least").get_to(statistics.least_);
+  json.at("most").get_to(statistics.most_);
+  json.at("channel_max").get_to(statistics.channelMax_);
+  json.at("limit").get_to(statistics.limit_);
+  json.at("histogram").get_to(statistics.histogram_);
+  json.at("zeros").get_to(statistics.zeros_);
+  return statistics;
 }
 
 /// The value that this share of all is below; the middle of its bin.

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <nlohmann/json_fwd.hpp>
 #include <span>
 #include <string_view>
 #include <vector>
@@ -37,6 +38,11 @@ public:
 
   /// `percentile` is of CalibrationMethod::Percentile: 99.9 leaves a thousandth out at each end.
   StaticScale scale(CalibrationMethod method, double percentile) const;
+
+  /// All of it, exactly, for a later run to go on with.
+  nlohmann::json toJson() const;
+  /// Throws what nlohmann::json throws if `json` is not from toJson().
+  static ActivationStatistics fromJson(const nlohmann::json &json);
 
 private:
   double valueAt(double share) const;

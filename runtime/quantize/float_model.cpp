@@ -63,19 +63,23 @@ static ReferenceConfig untied(ReferenceConfig config, const FloatChanges &change
 FloatModel::FloatModel(ReferenceConfig config, Checkpoint checkpoint, FloatChanges changes)
     : config_(untied(config, changes)), headIsTied_(config.tieWordEmbeddings),
       weights_(config, std::move(checkpoint)), changes_(std::move(changes)) {
-  if (changes_.residual && !changes_.foldNorms)
-    failInternal("the residual stream is to be rotated under norms with weights");
+  if ((changes_.residual || changes_.normWeights) && !changes_.foldNorms)
+    failInternal("the residual stream is to be changed under norms with weights");
 }
 
 /// `weight` takes the norm before it, and the basis of what it reads.
 Matrix FloatModel::readsStream(Matrix weight, const std::string &norm) const {
   const Matrix scale = changes_.foldNorms ? weights_.floats(norm + ".weight") : Matrix();
+  const std::vector<float> given =
+      changes_.normWeights ? changes_.normWeights(norm) : std::vector<float>();
   if (changes_.foldNorms || changes_.residual)
     mapRows(weight, weight.columns, [&](std::span<double> row, uint64_t) {
       for (uint64_t i = 0; i < scale.rows; ++i)
         row[i] *= scale.at(i, 0);
       if (changes_.residual)
         changes_.residual(row);
+      for (uint64_t i = 0; i < given.size(); ++i)
+        row[i] /= given[i];
     });
   return weight;
 }
@@ -118,7 +122,9 @@ Matrix FloatModel::tensor(const std::string &name) const {
     return readsStream(weights_.floats(headIsTied_ ? embedding : name), "model.norm");
   const bool isNorm = name.ends_with("layernorm.weight") || name == "model.norm.weight";
   if (isNorm && changes_.foldNorms)
-    return Matrix(config_.hiddenSize, 1, std::vector<float>(config_.hiddenSize, 1));
+    return Matrix(config_.hiddenSize, 1,
+                  changes_.normWeights ? changes_.normWeights(name.substr(0, name.rfind('.')))
+                                       : std::vector<float>(config_.hiddenSize, 1));
   if (isNorm || !name.starts_with(layers) || name.ends_with("_norm.weight"))
     return weights_.floats(name);
   const size_t dot = name.find('.', layers.size());

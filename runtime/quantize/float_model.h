@@ -27,6 +27,9 @@ struct FloatChanges {
   /// v by a matrix A, and o_proj, for every query head that reads it, by the inverse of A
   /// transposed. Both empty: none.
   HeadMap value, output;
+  /// The weights that a folded norm gets in place of ones, by its name ("model.norm"); what reads
+  /// its output is divided by them. Needs foldNorms. Empty: ones.
+  std::function<std::vector<float>(const std::string &norm)> normWeights = {};
 };
 
 /// QuaRot: norms folded, the residual stream and the values of each head rotated.

@@ -11,7 +11,7 @@
 namespace vinci {
 
 /// Spelled FLOAT, W8A8, W8A8_DYNAMIC and W8A16 in quant_model_description.json. W8A16 has int8
-/// weights and activations as they are; Vinci writes it and does not run it.
+/// weights and activations as they are.
 enum class LinearScheme : uint8_t { Float, W8A8, W8A8Dynamic, W8A16 };
 
 std::string_view descriptionTag(LinearScheme scheme);

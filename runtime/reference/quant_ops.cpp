@@ -62,4 +62,17 @@ Matrix dynamicLinear(const QuantizedRows &x, const IntMatrix &weight, const Matr
   return y;
 }
 
+Matrix weightOnlyLinear(const Matrix &x, const IntMatrix &weight, const Matrix &weightScale,
+                        const Matrix *bias) {
+  Matrix y(x.rows, weight.rows);
+  for (uint64_t t = 0; t < y.rows; ++t)
+    for (uint64_t n = 0; n < weight.rows; ++n) {
+      double sum = 0;
+      for (uint64_t k = 0; k < weight.columns; ++k)
+        sum += double(x.at(t, k)) * weight.at(n, k);
+      y.at(t, n) = float(sum * weightScale.at(n, 0) + (bias ? bias->at(n, 0) : 0));
+    }
+  return y;
+}
+
 } // namespace vinci::ops

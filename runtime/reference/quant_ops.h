@@ -1,4 +1,4 @@
-// The operations of quantised linears: int8 times int8, summed exactly.
+// The operations of quantised linears: int8 times int8, summed exactly, and floats times int8.
 #pragma once
 
 #include "runtime/reference/matrix.h"
@@ -23,5 +23,9 @@ Matrix staticLinear(const IntMatrix &x, const IntMatrix &weight, const IntMatrix
 /// sum_k(x[i, k] * weight[j, k]) * scale[i] * weightScale[j], plus bias[j] if it is not null.
 Matrix dynamicLinear(const QuantizedRows &x, const IntMatrix &weight, const Matrix &weightScale,
                      const Matrix *bias);
+
+/// sum_k(x[i, k] * weight[j, k]) * weightScale[j], plus bias[j] if it is not null.
+Matrix weightOnlyLinear(const Matrix &x, const IntMatrix &weight, const Matrix &weightScale,
+                        const Matrix *bias);
 
 } // namespace vinci::ops

@@ -8,7 +8,7 @@
 namespace vinci {
 
 /// How the linears of a checkpoint are quantised.
-enum class ReferenceScheme : uint8_t { Float, W8A8, W8A8Dynamic };
+enum class ReferenceScheme : uint8_t { Float, W8A8, W8A8Dynamic, W8A16 };
 
 struct ReferenceSchemes {
   ReferenceScheme qkv = ReferenceScheme::Float;

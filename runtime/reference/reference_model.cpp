@@ -58,6 +58,9 @@ private:
     if (scheme == ReferenceScheme::W8A8Dynamic)
       return ops::dynamicLinear(ops::quantizeRows(x), weights_.integers(path + ".weight"),
                                 part("weight_scale"), biasOrNull);
+    if (scheme == ReferenceScheme::W8A16)
+      return ops::weightOnlyLinear(x, weights_.integers(path + ".weight"), part("weight_scale"),
+                                   biasOrNull);
     return ops::linear(x, part("weight"), biasOrNull);
   }
 

@@ -39,7 +39,7 @@ private:
       add(name + ".deq_scale", {out});
       return; // the bias is in quant_bias
     }
-    if (scheme == ReferenceScheme::W8A8Dynamic)
+    if (quantized)
       add(name + ".weight_scale", {out, 1});
     if (bias)
       add(name + ".bias", {out});

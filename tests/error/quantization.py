@@ -11,7 +11,7 @@ from harness import MODELS, VinciTest  # noqa: E402
 from quantise import DYNAMIC, FLOAT, STATIC, as_published  # noqa: E402
 
 DENSE, MOE = MODELS / "austen-qwen3", MODELS / "austen-qwen3-moe"
-SUPPORTED = "FLOAT, W8A8 and W8A8_DYNAMIC are supported"
+SUPPORTED = "FLOAT, W8A8, W8A8_DYNAMIC and W8A16 are supported"
 Q, K, DOWN = (f"model.layers.2.{name}" for name in ("self_attn.q_proj", "self_attn.k_proj", "mlp.down_proj"))
 EXPERT = "model.layers.1.mlp.experts.7."
 DELETE = object()
@@ -41,7 +41,8 @@ GENERAL_CASES = [
 ]
 
 DENSE_CASES = [
-    ({f"{DOWN}.weight": "W8A16"}, [f"{DOWN}.weight is \"W8A16\"", SUPPORTED]),
+    ({f"{DOWN}.weight": "W8A16"}, [f"{DOWN}.weight_scale is W8A8_DYNAMIC, but its linear is W8A16; they must be equal"]),
+    ({f"{DOWN}.weight": "W4A16"}, [f"{DOWN}.weight is \"W4A16\"", SUPPORTED]),
     ({f"{DOWN}.weight": "W4A8_DYNAMIC"}, [f"{DOWN}.weight is \"W4A8_DYNAMIC\"", SUPPORTED]),
     ({f"{DOWN}.weight": "W8A8S"}, [f"{DOWN}.weight is \"W8A8S\"", SUPPORTED]),
     ({f"{DOWN}.weight": "W8A8_MIX"}, [f"{DOWN}.weight is \"W8A8_MIX\"", SUPPORTED]),
@@ -76,7 +77,7 @@ MOE_CASES = [
       "all experts must have one scheme"]),
     (of_linear(f"{EXPERT}up_proj", FLOAT),
      [f"{EXPERT}up_proj.weight is FLOAT, but model.layers.1.mlp.experts.0.gate_proj.weight is W8A8_DYNAMIC ("]),
-    (of_linear(f"{EXPERT}gate_proj", STATIC), [f"{EXPERT}gate_proj.weight is W8A8; experts may be FLOAT and W8A8_DYNAMIC"]),
+    (of_linear(f"{EXPERT}gate_proj", STATIC), [f"{EXPERT}gate_proj.weight is W8A8; experts may be FLOAT, W8A8_DYNAMIC and W8A16"]),
 ]
 
 # (whole text, words)

@@ -3,6 +3,7 @@
 Losses are over TOKENS tokens of the validation text, calibration reads others of it. How much is lost was measured for
 docs/user-guide.md. With outliers of scale 64 static W8A8 lost 0.07 over 600 tokens, of scale 256 it lost 3.7, and rotated 0.03.
 """
+import array
 import json
 import pathlib
 import resource
@@ -17,12 +18,12 @@ from quantise import read_checkpoint  # noqa: E402
 
 DENSE, MOE, BIASED = (MODELS / name for name in ("austen-qwen3", "austen-qwen3-moe", "austen-qwen2"))
 TOKENS, CALIBRATION = 512, slice(4000, 4256)
-DYNAMIC_LOSS, STATIC_LOSS, OUTLIER_LOSS = 0.02, 0.05, 0.3
+WEIGHTS_LOSS, DYNAMIC_LOSS, STATIC_LOSS, OUTLIER_LOSS = 0.02, 0.02, 0.05, 0.3
 
 
-def run_killed(*arguments):
-    """vinci, ended by the system when it writes a file of more than 64 KiB."""
-    limit = lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (65536, 65536))  # noqa: E731
+def run_killed(*arguments, size=1 << 16):
+    """vinci, ended by the system when it writes a file of more than `size` bytes."""
+    limit = lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (size, size))  # noqa: E731
     return subprocess.run([VINCI, *map(str, arguments)], capture_output=True, text=True, preexec_fn=limit)
 
 
@@ -107,12 +108,13 @@ class Quantize(VinciTest):
     def static(self, source, *options):
         return self.quantized(source, "--scheme", "w8a8-static", *options)
 
-    def with_outliers(self):
-        if "outliers" not in self.made:
-            self.made["outliers"] = self.scratch / "outliers"
+    def with_outliers(self, *options):
+        key = "_".join(["outliers", *map(str, options)])
+        if key not in self.made:
+            self.made[key] = self.scratch / key
             tool = pathlib.Path(VINCI).with_name("inject-outliers")
-            subprocess.run([tool, DENSE, "-o", self.made["outliers"]], check=True)
-        return self.made["outliers"]
+            subprocess.run([tool, DENSE, "-o", self.made[key], *map(str, options)], check=True)
+        return self.made[key]
 
     def loss(self, model, *options):
         key = (model, options)
@@ -145,7 +147,19 @@ class Quantize(VinciTest):
         source = self.with_outliers()
         exact = self.loss(DENSE)
         self.assertGreater(self.loss(self.static(source)), exact + OUTLIER_LOSS)
-        self.assertGreater(self.loss(self.static(source, "--fold-norms")), exact + OUTLIER_LOSS)
+        self.assertAlmostEqual(self.loss(self.static(source, "--rotate", "quarot")), exact, delta=STATIC_LOSS)
+
+    def test_outliers_are_not_in_the_norms(self):
+        """Norms with weights from 1/4 to 4: folding takes them away, and the outliers stay."""
+        source = self.with_outliers("--norm-spread", 4)
+        exact = self.loss(DENSE)
+        self.assert_same_logits(self.logits(source), self.logits(DENSE, "--dtype", "float32"), 1e-3)
+        folded = self.static(source, "--fold-norms")
+        norms = [set(array.array("f", read_checkpoint(model)["model.layers.1.input_layernorm.weight"][2])) for model in (source, folded)]
+        self.assertGreater(max(norms[0]) / min(norms[0]), 8)
+        self.assertEqual(norms[1], {1})
+        self.assertGreater(self.loss(self.static(source)), exact + OUTLIER_LOSS)
+        self.assertGreater(self.loss(folded), exact + OUTLIER_LOSS)
         self.assertAlmostEqual(self.loss(self.static(source, "--rotate", "quarot")), exact, delta=STATIC_LOSS)
 
     def test_rotation_alone_leaves_the_logits(self):
@@ -209,6 +223,18 @@ class Quantize(VinciTest):
         self.assertTrue(first == second)
         self.assertIn("quant_model_weights.safetensors.index.json", first)
 
+    def test_a_calibration_is_not_repeated(self):
+        target = self.scratch / "calibrated"
+        arguments = ("quantize", DENSE, "-o", target, "--calibrate", self.calibration, "--scheme", "w8a8-static")
+        self.assertNotEqual(run_killed(*arguments, size=2 << 20).returncode, 0)  # at the weights
+        state = target / ".unfinished" / "calibration.cbor"
+        kept = state.read_bytes()
+        state.write_bytes(kept[:1000])
+        self.expect_error(arguments, 1, "calibration.cbor", "this is not what a calibration has kept")
+        state.write_bytes(kept)
+        self.succeed(*arguments)
+        self.assertTrue(files_of(target) == files_of(self.static(DENSE)))
+
     def report(self, source, *options):
         file, target = self.scratch / "report.json", self.scratch / f"reported-{source.name}-{len(options)}"
         shown = self.succeed("quantize", source, "-o", target, "--calibrate", self.calibration, "--calibration-tokens", 256,
@@ -242,12 +268,18 @@ class Quantize(VinciTest):
         self.assertGreater(experts["sqnr_db"], 25)
         self.assertGreaterEqual(experts["outlier"], 1)
 
-    def test_weights_alone_are_written_and_not_run(self):
-        target = self.scratch / "w8"
-        result = self.succeed("quantize", DENSE, "-o", target, "--scheme", "w8")
-        self.assertIn("warning: the checkpoint is W8A16", result.stderr)
-        self.assertEqual(read_json(target / "quant_model_description.json")["model.layers.0.mlp.down_proj.weight"], "W8A16")
-        self.expect_error(("inspect", target), 1, "W8A16", "are supported")
+    def test_weights_alone(self):
+        """W8A16: nothing is lost but what rounding weights loses, and ranks compute the same."""
+        for source, degrees in ((DENSE, ("--tp", 2)), (MOE, ("--tp", 2)), (BIASED, ("--tp", 2))):
+            with self.subTest(model=source.name):
+                model = self.quantized(source, "--scheme", "w8")
+                entries = read_json(model / "quant_model_description.json")
+                self.assertEqual(entries["model_quant_type"], "W8A16")
+                self.assertEqual(entries["model.layers.0.self_attn.o_proj.weight"], "W8A16")
+                self.assertAlmostEqual(self.loss(model), self.loss(source), delta=WEIGHTS_LOSS)
+                one, two = self.logits(model, "--dtype", "float32"), self.logits(model, "--dtype", "float32", *degrees)
+                self.assert_same_logits(one, two, 1e-3)
+                self.assertIn("weight_quant_matmul", self.succeed("compile", model, "-o", "-", "--stop-after", "import").stdout)
 
 
 if __name__ == "__main__":

@@ -10,6 +10,8 @@ static ReferenceScheme toScheme(QuantScheme scheme) {
     return ReferenceScheme::W8A8;
   case QuantScheme::W8A8Dynamic:
     return ReferenceScheme::W8A8Dynamic;
+  case QuantScheme::W8A16:
+    return ReferenceScheme::W8A16;
   }
   failInternal("unknown scheme of quantisation");
 }

@@ -7,12 +7,16 @@
 //                         normed stream is largest into one channel
 //   values                in every KV head a channel of v is multiplied by --scale, and what
 //                         o_proj reads of it divided
+//   norms                 with --norm-spread S each channel of a norm gets a weight between 1/S and
+//                         S, and what reads it is divided: something for folding to undo
 //
 // The weights are written in float32.
+#include "runtime/plan/plan_file.h"
 #include "runtime/quantize/quantized_checkpoint.h"
 #include "runtime/reference/reference_model.h"
 #include "runtime/support/error.h"
 #include "runtime/support/json.h"
+#include "runtime/support/philox.h"
 #include "runtime/weights/output_folder.h"
 #include "tools/vinci/compiler_library.h"
 
@@ -91,20 +95,38 @@ HeadMap scaleOf(double factor) {
   };
 }
 
-void inject(const fs::path &folder, const fs::path &target, double scale) {
+/// For each norm its own: S to the power of something between -1 and 1.
+std::vector<float> spreadWeights(const std::string &norm, uint64_t hidden, double spread) {
+  const uint64_t key = hashBytes(std::as_bytes(std::span(norm)));
+  std::vector<float> weights(hidden);
+  for (uint64_t i = 0; i < hidden; ++i) {
+    const uint32_t bits =
+        philox4x32({uint32_t(i), 0, 0, 0}, {uint32_t(key), uint32_t(key >> 32)})[0];
+    weights[i] = float(std::pow(spread, double(bits) / 0x1p31 - 1));
+  }
+  return weights;
+}
+
+void inject(const fs::path &folder, const fs::path &target, double scale, double normSpread) {
   const ReferenceConfig config = compiler().referenceConfig({.files = {folder}});
   if (!config.schemes.empty())
     fail(SourcePosition{folder.string()}, "the model is quantised; a float one is expected");
   if (!(scale > 0))
     fail("--scale {} is not possible; more than 0 is legal", scale);
+  if (!(normSpread >= 1 && normSpread <= 1e6))
+    fail("--norm-spread {} is not possible; 1 to 1e6 are legal", normSpread);
   const ReferenceModel reference(config, Checkpoint::open(folder));
   const ReferencePass pass = reference.forward(firstIds(folder / "validation_ids.json", 128));
-  const FloatChanges changes = {
+  FloatChanges changes = {
       true,
       reflectionOf(largestComponent(secondMoments(pass, config.hiddenSize), config.hiddenSize)),
       scaleOf(scale), scaleOf(1 / scale)};
+  if (normSpread > 1)
+    changes.normWeights = [&](const std::string &norm) {
+      return spreadWeights(norm, config.hiddenSize, normSpread);
+    };
   const FloatModel model(config, Checkpoint::open(folder), changes);
-  OutputFolder output(target, folder, fmt::format("inject-outliers {}\n", scale));
+  OutputFolder output(target, folder, fmt::format("inject-outliers {} {}\n", scale, normSpread));
   QuantizedCheckpoint checkpoint(model, schemesFor(model.config(), LinearScheme::Float, ""),
                                  DType::Float32, {});
   writeCheckpoint(output.path(), checkpoint, "model", uint64_t(4) << 30);
@@ -119,13 +141,15 @@ void inject(const fs::path &folder, const fs::path &target, double scale) {
 int main(int argc, char **argv) {
   CLI::App app("Writes a model that computes what MODEL does, with outliers in its activations.");
   std::string model, output;
-  double scale = 160;
+  double scale = 160, normSpread = 1;
   app.add_option("MODEL", model, "A model's folder, with validation_ids.json")->required();
   app.add_option("-o,--output", output, "The folder to write to")->required();
   app.add_option("--scale", scale, "Of a channel of v in each head (default: 160)");
+  app.add_option("--norm-spread", normSpread,
+                 "Weights of the norms lie between 1/S and S (default: 1, ones)");
   CLI11_PARSE(app, argc, argv);
   try {
-    vinci::inject(model, output, scale);
+    vinci::inject(model, output, scale, normSpread);
     return 0;
   } catch (const std::exception &error) {
     fmt::print(stderr, "{}\n", error.what());

@@ -1,6 +1,8 @@
 #include "tools/vinci/activation_calibration.h"
 
 #include "runtime/exec/whole_tensor.h"
+#include "runtime/plan/atomic_file.h"
+#include "runtime/plan/mapped_file.h"
 #include "runtime/serving/step_batch.h"
 #include "runtime/support/error.h"
 #include "runtime/support/json.h"
@@ -11,6 +13,8 @@
 #include "tools/vinci/resources.h"
 
 #include <algorithm>
+#include <chrono>
+#include <nlohmann/json.hpp>
 #include <numeric>
 
 namespace vinci {
@@ -27,10 +31,11 @@ std::optional<LinearGroup> groupThatReads(const PlanTensor &tensor) {
 
 class Collector {
 public:
-  Collector(const LoadedModel &model, uint64_t tokens)
+  Collector(const LoadedModel &model, uint64_t tokens, ActivationCalibration from)
       : mesh_(*model.plan().root()), stride_(std::max<uint64_t>(tokens / calibrationSamples, 1)),
         tensors_(
-            tensorsOf(*model.plan().root(), *model.plan().entry(toString(EntryKind::Prefill)))) {}
+            tensorsOf(*model.plan().root(), *model.plan().entry(toString(EntryKind::Prefill)))),
+        result_(std::move(from)) {}
 
   void take(const TracedCommand &command) {
     for (const PlanTensor &tensor : tensors_[command.ordinal])
@@ -85,8 +90,47 @@ std::vector<int32_t> calibrationIds(const std::filesystem::path &file,
   return ids;
 }
 
+/// As CBOR, whose numbers are exact.
+static void keep(const ActivationCalibration &calibration, const std::filesystem::path &state) {
+  nlohmann::json inputs = nlohmann::json::array();
+  for (const auto &[key, statistics] : calibration.statistics)
+    inputs.push_back({{"layer", key.first},
+                      {"group", key.second},
+                      {"statistics", statistics.toJson()},
+                      {"samples", calibration.samples.at(key).values}});
+  const nlohmann::json kept = {{"tokens", calibration.tokens}, {"inputs", std::move(inputs)}};
+  const std::vector<uint8_t> bytes = nlohmann::json::to_cbor(kept);
+  writeFileAtomically(state, std::as_bytes(std::span(bytes)));
+}
+
+ActivationCalibration keptCalibration(const std::filesystem::path &state) {
+  ActivationCalibration calibration;
+  if (!std::filesystem::exists(state))
+    return calibration;
+  try {
+    const MappedFile file = MappedFile::open(state);
+    const auto *bytes = reinterpret_cast<const uint8_t *>(file.bytes().data());
+    const nlohmann::json kept = nlohmann::json::from_cbor(bytes, bytes + file.bytes().size());
+    kept.at("tokens").get_to(calibration.tokens);
+    for (const nlohmann::json &input : kept.at("inputs")) {
+      const std::pair key{input.at("layer").get<uint64_t>(), input.at("group").get<LinearGroup>()};
+      const auto found = calibration.statistics.emplace(
+          key, ActivationStatistics::fromJson(input.at("statistics")));
+      const uint64_t columns = found.first->second.channelMax().size();
+      auto values = input.at("samples").get<std::vector<float>>();
+      const uint64_t rows = values.size() / columns;
+      calibration.samples.emplace(key, Matrix(rows, columns, std::move(values)));
+    }
+  } catch (const nlohmann::json::exception &) {
+    fail(SourcePosition{state.string()},
+         "this is not what a calibration has kept; remove the folder and begin anew");
+  }
+  return calibration;
+}
+
 ActivationCalibration calibrateActivations(const std::filesystem::path &folder,
-                                           std::span<const int32_t> ids) {
+                                           std::span<const int32_t> ids, ActivationCalibration from,
+                                           const std::filesystem::path &state) {
   const uint64_t longest = compiler().summarize({.files = {folder}}).maxPositionEmbeddings;
   const uint64_t window = std::min({calibrationWindow, uint64_t(ids.size()), longest});
   CompileFlags flags;
@@ -103,18 +147,26 @@ ActivationCalibration calibrateActivations(const std::filesystem::path &folder,
   std::vector<int32_t> blocks(limits.blocksFor(uint32_t(window)));
   std::iota(blocks.begin(), blocks.end(), 0);
   StepBatch batch(limits);
-  Collector collector(*model, ids.size());
+  const uint64_t begin = from.tokens;
+  Collector collector(*model, ids.size(), std::move(from));
   Progress progress("calibrating");
-  for (uint64_t first = 0; first < ids.size(); first += window) {
+  constexpr std::chrono::seconds betweenKeeps{30}; // what an interruption costs
+  auto lastKept = std::chrono::steady_clock::now();
+  for (uint64_t first = begin; first < ids.size(); first += window) {
     const auto part = ids.subspan(first, std::min<uint64_t>(window, ids.size() - first));
     batch.clear();
     batch.add(part, 0, uint32_t(part.size()), blocks, true);
     model->tracedStep(EntryKind::Prefill, batch.inputs(EntryKind::Prefill),
                       [&](const TracedCommand &command) { collector.take(command); });
+    collector.result().tokens = first + part.size();
     progress.report(first + part.size(), ids.size());
+    if (const auto now = std::chrono::steady_clock::now();
+        now - lastKept >= betweenKeeps || collector.result().tokens == ids.size()) {
+      keep(collector.result(), state);
+      lastKept = now;
+    }
   }
   progress.finish();
-  collector.result().tokens = ids.size();
   return std::move(collector.result());
 }
 

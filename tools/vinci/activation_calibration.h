@@ -31,8 +31,14 @@ std::vector<int32_t> calibrationIds(const std::filesystem::path &file,
                                     uint64_t vocabSize);
 
 /// Compiles the float model in `folder` without fusions, for one device, and runs it in its own
-/// dtype.
+/// dtype, from where `from` has come to. What has been seen is kept in the file `state`, now and
+/// then and at the end.
 ActivationCalibration calibrateActivations(const std::filesystem::path &folder,
-                                           std::span<const int32_t> ids);
+                                           std::span<const int32_t> ids, ActivationCalibration from,
+                                           const std::filesystem::path &state);
+
+/// What a run over the same ids has kept in the file `state`; nothing if there is no such file.
+/// Throws Error if it holds anything else.
+ActivationCalibration keptCalibration(const std::filesystem::path &state);
 
 } // namespace vinci

@@ -119,15 +119,19 @@ ActivationCalibration calibrateChanged(const QuantizeArguments &arguments,
                                        std::span<const int32_t> ids, const fs::path &folder,
                                        const OutputFolder &output, const FloatModel &model,
                                        DType dtype, bool isChanged) {
+  const fs::path state = output.work() / "calibration.cbor";
+  ActivationCalibration kept = keptCalibration(state);
+  if (kept.tokens == ids.size())
+    return kept;
   if (!isChanged)
-    return calibrateActivations(folder, ids);
+    return calibrateActivations(folder, ids, std::move(kept), state);
   const fs::path changed = output.work() / "changed";
   fs::create_directories(changed);
   QuantizedCheckpoint asFloat(model, schemesFor(model.config(), LinearScheme::Float, ""), dtype,
                               {});
   write(changed, asFloat, "model", arguments, "preparing calibration");
   copyConfig(folder, changed, dtype, model.headWasUntied());
-  return calibrateActivations(changed, ids);
+  return calibrateActivations(changed, ids, std::move(kept), state);
 }
 
 StaticScales scalesOf(const ActivationCalibration &calibration,
@@ -205,9 +209,6 @@ static void quantize(const QuantizeArguments &arguments) {
   }
   printReport(arguments.format == ReportFormat::Text ? withoutEmptyLists(report) : report,
               arguments.format);
-  if (settings.scheme == LinearScheme::W8A16)
-    fmt::print(stderr, "warning: the checkpoint is W8A16, int8 weights alone, which Vinci does not "
-                       "run yet\n");
 }
 
 void addQuantizeCommand(CLI::App &app) {
@@ -223,8 +224,8 @@ void addQuantizeCommand(CLI::App &app) {
   command->add_option(
       "--scheme", arguments->scheme,
       "w8a8-dynamic: int8 weights, activations in int8 with a scale per token; "
-      "w8a8-static: with one scale per linear, from calibration; w8: weights alone; "
-      "none (default: w8a8-dynamic)");
+      "w8a8-static: with one scale per linear, from calibration; w8: int8 weights alone "
+      "(W8A16); none (default: w8a8-dynamic)");
   command->add_option("--keep-float", arguments->keepFloat,
                       "Linears that stay float: down_proj,layers.0,layers.2-3.o_proj");
   command->add_option("--rotate", arguments->rotate,

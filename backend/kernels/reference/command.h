@@ -74,6 +74,8 @@ void dynamicQuantize(const Command &c);
 void quantMatmul(const Command &c);
 void dynamicQuantMatmul(const Command &c);
 void groupedDynamicQuantMatmul(const Command &c);
+void weightQuantMatmul(const Command &c);
+void groupedWeightQuantMatmul(const Command &c);
 void groupedMatmulSwigluQuant(const Command &c);
 
 } // namespace vinci::reference

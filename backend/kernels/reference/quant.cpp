@@ -100,24 +100,29 @@ void dynamicQuantMatmul(const Command &c) {
     }
 }
 
-/// Calls body(row, product) for the sorted rows; product(column) is of a weight of `n` columns.
-template <typename Body> static void forExperts(const Command &c, uint64_t n, Body body) {
-  const uint64_t k = c.size("k"), topK = c.size("top_k");
-  const int x = c.index("x"), weight = c.index("w");
-  const float *scale = c.floats(c.index("x_scale")), *weightScale = c.floats(c.index("w_scale"));
+/// Calls body(row, source, expert) for the sorted rows; `source` is the row of x.
+template <typename Body> static void forExpertRows(const Command &c, Body body) {
   const int32_t *rowOf = c.ints(c.index("row_of")), *offsets = c.ints(c.index("expert_offsets"));
   for (uint64_t expert = 0; expert < c.size("num_experts"); ++expert)
     for (auto row = static_cast<uint64_t>(offsets[expert]);
-         row < static_cast<uint64_t>(offsets[expert + 1]); ++row) {
-      const uint64_t source =
-          c.size("gather") != 0 ? static_cast<uint64_t>(rowOf[row]) / topK : row;
-      body(row, [&](uint64_t column) {
-        const auto sum =
-            static_cast<float>(dot(c.bytes(x) + source * k, c.typed(weight, DType::Int8),
-                                   expert * panelElements(n, k, DType::Int8), column, k));
-        return sum * scale[source] * weightScale[expert * n + column];
-      });
-    }
+         row < static_cast<uint64_t>(offsets[expert + 1]); ++row)
+      body(row, c.size("gather") != 0 ? static_cast<uint64_t>(rowOf[row]) / c.size("top_k") : row,
+           expert);
+}
+
+/// Calls body(row, product) for the sorted rows; product(column) is of a weight of `n` columns.
+template <typename Body> static void forExperts(const Command &c, uint64_t n, Body body) {
+  const uint64_t k = c.size("k");
+  const int x = c.index("x"), weight = c.index("w");
+  const float *scale = c.floats(c.index("x_scale")), *weightScale = c.floats(c.index("w_scale"));
+  forExpertRows(c, [&](uint64_t row, uint64_t source, uint64_t expert) {
+    body(row, [&](uint64_t column) {
+      const auto sum =
+          static_cast<float>(dot(c.bytes(x) + source * k, c.typed(weight, DType::Int8),
+                                 expert * panelElements(n, k, DType::Int8), column, k));
+      return sum * scale[source] * weightScale[expert * n + column];
+    });
+  });
 }
 
 void groupedDynamicQuantMatmul(const Command &c) {
@@ -137,6 +142,34 @@ void groupedMatmulSwigluQuant(const Command &c) {
       values.push_back(
           gated(type, roundedTo(type, product(column)), roundedTo(type, product(n + column))));
     c.floats(1)[row] = dynamicQuantizeRow(c.bytes(0) + row * n, stored(type, values));
+  });
+}
+
+/// A row of floats times a column of an int8 weight.
+static double floatDot(const Command &c, uint64_t row, uint64_t base, uint64_t column) {
+  const uint64_t k = c.size("k");
+  const Elements x = c.typed(c.index("x")), weights = c.typed(c.index("w"), DType::Int8);
+  double sum = 0;
+  for (uint64_t i = 0; i < k; ++i)
+    sum += x.get(row * k + i) * weights.get(base + panelIndex(column, i, k, DType::Int8));
+  return sum;
+}
+
+void weightQuantMatmul(const Command &c) {
+  const uint64_t n = c.size("n");
+  for (uint64_t row = 0; row < c.tokens(); ++row)
+    for (uint64_t column = 0; column < n; ++column)
+      c.typed(0).set(row * n + column, floatDot(c, row, 0, column) * double{c.floats(3)[column]} +
+                                           (c.size("bias") != 0 ? c.typed(4).get(column) : 0.0));
+}
+
+void groupedWeightQuantMatmul(const Command &c) {
+  const uint64_t n = c.size("n"), slice = panelElements(n, c.size("k"), DType::Int8);
+  const float *scale = c.floats(c.index("w_scale"));
+  forExpertRows(c, [&](uint64_t row, uint64_t source, uint64_t expert) {
+    for (uint64_t column = 0; column < n; ++column)
+      c.typed(0).set(row * n + column, floatDot(c, source, expert * slice, column) *
+                                           double{scale[expert * n + column]});
   });
 }
 

@@ -54,6 +54,8 @@ void runReference(const KernelSpec &spec, void *const *buffers, const uint64_t *
       {"dynamic_quant_matmul", reference::dynamicQuantMatmul},
       {"grouped_dynamic_quant_matmul", reference::groupedDynamicQuantMatmul},
       {"grouped_matmul_swiglu_quant", reference::groupedMatmulSwigluQuant},
+      {"weight_quant_matmul", reference::weightQuantMatmul},
+      {"grouped_weight_quant_matmul", reference::groupedWeightQuantMatmul},
   };
   validate(spec);
   const auto kernel = kernels.find(spec.op);

@@ -66,5 +66,6 @@ int main(int argc, char **argv) {
   benchmark::Initialize(&argc, argv);
   vinci::bench::registerMatmul();
   vinci::bench::registerAttention();
+  vinci::bench::registerInt8();
   benchmark::RunSpecifiedBenchmarks();
 }

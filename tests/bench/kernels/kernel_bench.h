@@ -54,5 +54,6 @@ uint64_t sweep(const std::byte *data, uint64_t bytes);
 
 void registerMatmul();
 void registerAttention();
+void registerInt8();
 
 } // namespace vinci::bench

@@ -25,6 +25,12 @@
 // CHECK-NEXT: npu.launch "dynamic_quantize" {{.*}} {dtype = "bfloat16", n = 12, rows_per_token = 2}
 // CHECK-NEXT: npu.launch "grouped_dynamic_quant_matmul" {{.*}} {dtype = "bfloat16", gather = 0, k = 12, n = 16, num_experts = 8, rows_per_token = 1, top_k = 2}
 
+// CHECK-LABEL: npu.body @layer_w8a16(
+// CHECK-NEXT: npu.launch "weight_quant_matmul" writes(arena @layer_w8a16.proj) reads(arena @hidden{{.*}}, parameter @proj, parameter @proj.weight_scale, parameter @proj.bias) {bias = 1, dtype = "bfloat16", k = 16, n = 16}
+// CHECK-NEXT: npu.launch "weight_quant_matmul" {{.*}} {bias = 0, dtype = "bfloat16", k = 16, n = 16}
+// CHECK: npu.launch "grouped_weight_quant_matmul" writes(arena @layer_w8a16.up_proj) reads(arena @layer_w8a16.proj.1, arena @layer_w8a16.moe_sort.row_of, arena @layer_w8a16.moe_sort.expert_offsets, parameter @up_proj, parameter @up_proj.weight_scale) {dtype = "bfloat16", gather = 1, k = 16, n = 16, num_experts = 8, rows_per_token = 1, top_k = 2}
+// CHECK-NEXT: npu.launch "grouped_weight_quant_matmul" {{.*}} {dtype = "bfloat16", gather = 0, k = 16, n = 16, num_experts = 8, rows_per_token = 1, top_k = 2}
+
 // CHECK-LABEL: npu.entry @decode
 // CHECK-NEXT: npu.call @prologue
 // CHECK-NEXT: npu.call @layer_w8a8 layer 0 (weight @layers.0.proj,

@@ -85,6 +85,20 @@ TEST(Codegen, UsesWideVectorsOnlyWhereTheTargetHasThem) {
   EXPECT_THROW(disassemble({}, "nonsense"), Error);
 }
 
+TEST(Codegen, MultipliesInt8WithWhatTheTargetHas) {
+  const KernelSpec spec =
+      makeSpec("quant_matmul", {{"dtype", "bfloat16"s}, {"n", int64_t{64}}, {"k", int64_t{128}}});
+  for (const std::string_view name : cpuTargetNames()) {
+    const CpuTarget target = resolveCpu(name);
+    const std::string text = disassemble(compileKernels({&spec, 1}, target), symbolName(spec));
+    const bool hasVnni = target.has("avx512vnni");
+    EXPECT_EQ(text.find("vpdpbusd") != std::string::npos, hasVnni) << name;
+    EXPECT_EQ(text.find("vpmaddwd") != std::string::npos, !hasVnni) << name;
+    EXPECT_EQ(text.find("tdpbssd") != std::string::npos, target.has("amx-int8")) << name;
+    EXPECT_EQ(text.find("vpmaddubsw"), std::string::npos) << name << ": it saturates";
+  }
+}
+
 TEST(KernelSpec, HasAReadableSymbol) {
   EXPECT_EQ(symbolName(matmulSpec("bfloat16", 256, 512)), "matmul_bfloat16_n256_k512");
   KernelSpec logits = matmulSpec("bfloat16", 256, 512, 1, "float32");
@@ -198,8 +212,12 @@ TEST(TileRule, GivesManyThreadsWorkWithoutTinyTiles) {
 
 TEST(CpuTarget, IsAListOfFeatures) {
   EXPECT_EQ(resolveCpu("avx2").features, (std::vector<std::string>{"avx2", "f16c", "fma"}));
-  for (const std::string_view name : cpuTargetNames())
-    EXPECT_EQ(resolveCpu(name).name, name);
+  EXPECT_FALSE(resolveCpu("avx512").has("avx512vnni"));
+  for (const std::string_view name : cpuTargetNames()) {
+    const CpuTarget target = resolveCpu(name);
+    EXPECT_EQ(target.name, name);
+    EXPECT_TRUE(std::ranges::is_sorted(target.features)) << name;
+  }
   const CpuTarget native = resolveCpu("native");
   EXPECT_NE(native.name, "native");
   try {

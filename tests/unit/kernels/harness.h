@@ -16,6 +16,8 @@ namespace vinci::test {
 
 /// The targets whose kernels this host can run, avx2 first.
 std::vector<CpuTarget> runnableTargets();
+/// Those of them that give `spec` a kernel unlike that of a weaker one.
+std::vector<CpuTarget> runnableTargets(const KernelSpec &spec);
 
 /// Zeroed memory whose last byte is the last before an inaccessible page. It begins 64-byte aligned
 /// if its size is a multiple of 64, as that of packed weights is; other buffers begin anywhere.

@@ -53,6 +53,7 @@ Shape quantShapeOf(const KernelSpec &s, std::string_view name, uint64_t tokens) 
   const uint64_t n = size(s, "n"), k = s.constants.contains("k") ? size(s, "k") : n;
   const bool grouped = s.op.starts_with("grouped"), matmul = s.op.ends_with("matmul");
   const bool gates = s.op == "grouped_matmul_swiglu_quant"; // the weight has 2n columns
+  const bool floatInput = s.op.find("weight_quant") != std::string::npos;
   const uint64_t slices = grouped ? size(s, "num_experts") : 1;
   if (grouped)
     tokens *= size(s, "rows_per_token");
@@ -63,7 +64,7 @@ Shape quantShapeOf(const KernelSpec &s, std::string_view name, uint64_t tokens) 
   if (name == "out")
     return {matmul ? s.dtype() : DType::Int8, outRows * n};
   if (name == "x")
-    return {matmul || gates ? DType::Int8 : s.dtype(), inRows * k};
+    return {(matmul || gates) && !floatInput ? DType::Int8 : s.dtype(), inRows * k};
   if (name == "w")
     return {DType::Int8, slices * reference::panelElements(gates ? 2 * n : n, k, DType::Int8)};
   if (name == "quant_bias")
@@ -282,8 +283,10 @@ void fillInput(Random &random, const KernelSpec &s, std::string_view name, const
     buffer.floats()[0] = -7;
   else if (shape.type != DType::Int32)
     random.fill(buffer.elements(shape.type), shape.count);
-  // Gates of a few units, for which the activation is neither zero nor the gate itself.
-  if (s.op == "grouped_matmul_swiglu_quant" && name.ends_with("_scale"))
+  // Gates of a few units, for which the activation is neither zero nor the gate itself; weights
+  // that are at most about one.
+  if ((s.op == "grouped_matmul_swiglu_quant" || s.op.find("weight_quant") != std::string::npos) &&
+      name.ends_with("_scale"))
     for (uint64_t i = 0; i < shape.count; ++i)
       buffer.floats()[i] *= 0.01f;
 }
@@ -469,17 +472,18 @@ std::vector<KernelSpec> allSpecs() {
                              {"dynamic", dynamic}});
     for (const auto &[n, k] : {std::pair{300, 176}, {80, 64}, {1, 5}, {33, 131}}) {
       add("quant_matmul", {{"dtype", dtype}, {"n", i(n)}, {"k", i(k)}});
-      add("dynamic_quant_matmul",
-          {{"dtype", dtype}, {"n", i(n)}, {"k", i(k)}, {"bias", i(n == 80)}});
+      for (const char *op : {"dynamic_quant_matmul", "weight_quant_matmul"})
+        add(op, {{"dtype", dtype}, {"n", i(n)}, {"k", i(k)}, {"bias", i(n == 80)}});
     }
-    for (const int64_t gather : {0, 1})
-      add("grouped_dynamic_quant_matmul", {{"dtype", dtype},
-                                           {"rows_per_token", i(1 + gather)},
-                                           {"n", i(176)},
-                                           {"k", i(81)},
-                                           {"num_experts", i(12)},
-                                           {"top_k", i(3)},
-                                           {"gather", gather}});
+    for (const char *op : {"grouped_dynamic_quant_matmul", "grouped_weight_quant_matmul"})
+      for (const int64_t gather : {0, 1})
+        add(op, {{"dtype", dtype},
+                 {"rows_per_token", i(1 + gather)},
+                 {"n", i(176)},
+                 {"k", i(81)},
+                 {"num_experts", i(12)},
+                 {"top_k", i(3)},
+                 {"gather", gather}});
     for (const char *op : {"grouped_matmul_swiglu", "grouped_matmul_swiglu_quant"})
       for (const int64_t gather : {0, 1}) // one panel and a pair; pairs alone
         add(op, {{"dtype", dtype},
@@ -489,6 +493,14 @@ std::vector<KernelSpec> allSpecs() {
                  {"num_experts", i(12)},
                  {"top_k", i(3)},
                  {"gather", gather}});
+    // So many rows that tiles of few are joined.
+    add("grouped_matmul_swiglu_quant", {{"dtype", dtype},
+                                        {"rows_per_token", i(20)},
+                                        {"n", i(32)},
+                                        {"k", i(33)},
+                                        {"num_experts", i(12)},
+                                        {"top_k", i(3)},
+                                        {"gather", i(1)}});
     addQkvSpecs(specs, dtype);
     addRegionSpecs(specs, dtype, "float32");
     if (dtype != "float32")

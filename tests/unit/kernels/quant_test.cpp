@@ -50,6 +50,34 @@ TEST(QuantMatmul, SumsAreExactUpToTheLargestDepth) {
   }
 }
 
+/// With a scale of one and no bias the results are the sums, small enough for a float32. The depths
+/// end within a word of four values, a tile of 64 and a chunk of 512; the rows within any block.
+TEST(QuantMatmul, SumsAreThoseOfTheReferenceForAnyNumberOfRows) {
+  for (const auto &[n, k] : {std::pair{1, 3}, {33, 131}, {77, 515}, {129, 1000}, {32, 64}}) {
+    const KernelSpec spec =
+        makeSpec("quant_matmul", {{"dtype", "float32"s}, {"n", int64_t{n}}, {"k", int64_t{k}}});
+    for (const uint64_t rows : {1, 2, 5, 17, 33, 100}) {
+      std::vector<Buffer> buffers = {Buffer(rows * n * 4), Buffer(rows * k),
+                                     Buffer(reference::panelElements(n, k, DType::Int8)),
+                                     Buffer(n * 4), Buffer(n * 4)};
+      Random random(rows);
+      random.fill(buffers[1].elements(DType::Int8), rows * k);
+      for (int row = 0; row < n; ++row)
+        for (int column = 0; column < k; ++column)
+          bytes(buffers[2])[reference::panelIndex(row, column, k, DType::Int8)] =
+              static_cast<int8_t>(random.integer(-128, 128));
+      std::fill_n(buffers[4].floats(), n, 1.0f);
+      std::vector<Buffer> expected = buffers;
+      runReference(spec, expected, makeDims(rows));
+      for (const CpuTarget &target : runnableTargets()) {
+        CompiledKernel(spec, target).run(buffers, makeDims(rows));
+        EXPECT_TRUE(buffers[0] == expected[0])
+            << target.name << ", " << rows << " x " << n << " x " << k;
+      }
+    }
+  }
+}
+
 /// Weights and activations of every pair of signs and extremes next to each other: pairwise
 /// products that are added in 16 bits overflow.
 TEST(DynamicQuantMatmul, NeighbouringProductsDoNotSaturate) {

@@ -5,6 +5,7 @@
 #include <cmath>
 #include <gtest/gtest.h>
 #include <limits>
+#include <nlohmann/json.hpp>
 
 namespace vinci {
 namespace {
@@ -85,6 +86,22 @@ TEST(ActivationStatistics, TheOrderOfMagnitudesDoesNotMatter) {
   for (CalibrationMethod method : {Percentile, Mse}) {
     EXPECT_EQ(statisticsOf(up).scale(method, 75).scale, statisticsOf(down).scale(method, 75).scale);
   }
+}
+
+TEST(ActivationStatistics, GoesOnFromWhatWasKept) {
+  ActivationStatistics whole(2), first(2);
+  const std::vector<double> rows[] = {{0, 0}, {0.1, -3}, {1e-30, 70}, {-200.5, 1.0 / 3}};
+  for (const std::vector<double> &row : rows)
+    whole.add(row);
+  for (const std::vector<double> &row : std::span(rows).first(2))
+    first.add(row);
+  const auto bytes = nlohmann::json::to_cbor(first.toJson());
+  ActivationStatistics second = ActivationStatistics::fromJson(nlohmann::json::from_cbor(bytes));
+  EXPECT_EQ(second.toJson(), first.toJson());
+  for (const std::vector<double> &row : std::span(rows).last(2))
+    second.add(row);
+  EXPECT_EQ(second.toJson(), whole.toJson());
+  EXPECT_THROW(ActivationStatistics::fromJson({{"rows", 1}}), nlohmann::json::exception);
 }
 
 TEST(ActivationStatistics, RefusesWhatIsNoNumber) {

@@ -53,6 +53,23 @@ TEST_F(FloatModels, FoldedNormsAreOnesAndUntieTheHead) {
             model("qwen2-prime").tensor("model.embed_tokens.weight"));
 }
 
+/// A norm's weight moves out of what reads it, and folding moves it back.
+TEST_F(FloatModels, NormsCanBeGivenWeights) {
+  const ReferenceConfig config = configOf("qwen2-prime");
+  FloatChanges changes{.foldNorms = true};
+  changes.normWeights = [&](const std::string &norm) {
+    std::vector<float> weights(config.hiddenSize);
+    for (size_t i = 0; i < weights.size(); ++i)
+      weights[i] = float(1 + i) / float(norm.size());
+    return weights;
+  };
+  const FloatModel changed = model("qwen2-prime", changes);
+  EXPECT_EQ(changed.tensor("model.norm.weight").at(9, 0), 1.0f);
+  const Matrix expected = logits(model("qwen2-prime"), ids), found = logits(changed, ids);
+  for (size_t i = 0; i < found.values.size(); ++i)
+    EXPECT_NEAR(found.values[i], expected.values[i], 1e-3) << i;
+}
+
 TEST_F(FloatModels, RotationsSpreadAnOutlier) {
   const std::string embedding = "model.embed_tokens.weight",
                     v = "model.layers.0.self_attn.v_proj.weight";

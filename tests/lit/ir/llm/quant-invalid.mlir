@@ -381,3 +381,49 @@ llm.body @b(%x: tensor<?x131072xi8, #tokens>, %xs: tensor<?xf32, #tokens>, %w: t
   %0 = llm.grouped_dynamic_quant_matmul %x scale %xs, %w scale %ws rows %r offsets %o gather : (tensor<?x131072xi8, #tokens>, tensor<?xf32, #tokens>, tensor<8x6x131072xi8>, tensor<8x6x1xf32>, tensor<?xi32, #x2_tokens>, tensor<9xi32>) -> tensor<?x6xbf16, #x2_tokens>
   llm.return
 }
+
+// -----
+
+#tokens = #llm.dims<["tokens"]>
+llm.body @b(%x: tensor<?x8xbf16, #tokens>, %w: tensor<6x4xi8>, %ws: tensor<6x1xf32>) {
+  // expected-error@+1 {{weight has k = 4, but input has 8; they must be equal}}
+  %0 = llm.weight_quant_matmul %x, %w scale %ws : (tensor<?x8xbf16, #tokens>, tensor<6x4xi8>, tensor<6x1xf32>) -> tensor<?x6xbf16, #tokens>
+  llm.return
+}
+
+// -----
+
+#tokens = #llm.dims<["tokens"]>
+llm.body @b(%x: tensor<?x8xbf16, #tokens>, %w: tensor<6x8xi8>, %ws: tensor<6x2xf32>) {
+  // expected-error@+1 {{weight_scale has columns = 2, it must be 1, one scale per channel}}
+  %0 = llm.weight_quant_matmul %x, %w scale %ws : (tensor<?x8xbf16, #tokens>, tensor<6x8xi8>, tensor<6x2xf32>) -> tensor<?x6xbf16, #tokens>
+  llm.return
+}
+
+// -----
+
+#tokens = #llm.dims<["tokens"]>
+llm.body @b(%x: tensor<?x8xbf16, #tokens>, %w: tensor<6x8xi8>, %ws: tensor<6x1xf32>) {
+  // expected-error@+1 {{input has elements of type 'bf16', but result of type 'f32'; they must be equal}}
+  %0 = llm.weight_quant_matmul %x, %w scale %ws : (tensor<?x8xbf16, #tokens>, tensor<6x8xi8>, tensor<6x1xf32>) -> tensor<?x6xf32, #tokens>
+  llm.return
+}
+
+// -----
+
+#tokens = #llm.dims<["tokens"]>
+llm.body @b(%x: tensor<?x8xi8, #tokens>, %w: tensor<6x8xi8>, %ws: tensor<6x1xf32>) {
+  // expected-error@+1 {{operand #0 must be}}
+  %0 = llm.weight_quant_matmul %x, %w scale %ws : (tensor<?x8xi8, #tokens>, tensor<6x8xi8>, tensor<6x1xf32>) -> tensor<?x6xbf16, #tokens>
+  llm.return
+}
+
+// -----
+
+#tokens = #llm.dims<["tokens"]>
+#x2_tokens = #llm.dims<["tokens*2"]>
+llm.body @b(%x: tensor<?x4xbf16, #tokens>, %w: tensor<8x6x4xi8>, %ws: tensor<7x6x1xf32>, %r: tensor<?xi32, #x2_tokens>, %o: tensor<9xi32>) {
+  // expected-error@+1 {{weight_scale has num_experts = 7, but weight has 8; they must be equal}}
+  %0 = llm.grouped_weight_quant_matmul %x, %w scale %ws rows %r offsets %o gather : (tensor<?x4xbf16, #tokens>, tensor<8x6x4xi8>, tensor<7x6x1xf32>, tensor<?xi32, #x2_tokens>, tensor<9xi32>) -> tensor<?x6xbf16, #x2_tokens>
+  llm.return
+}

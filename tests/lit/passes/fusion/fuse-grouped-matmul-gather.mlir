@@ -2,7 +2,7 @@
 
 #tokens = #llm.dims<["tokens"]>
 #x2_tokens = #llm.dims<["tokens*2"]>
-// expected-remark@+1 {{fused 2 of permute_tokens with its products}}
+// expected-remark@+1 {{fused 3 of permute_tokens with its products}}
 module {
 // Tokens are read by each product, in the order of its rows.
 // CHECK-LABEL: llm.body @fused
@@ -34,6 +34,17 @@ llm.body @quantised(%x: tensor<?x32xbf16, #tokens>, %row_of: tensor<?xi32, #x2_t
   %1 = llm.grouped_dynamic_quant_matmul %q scale %s, %gate scale %gates rows %row_of offsets %offsets : (tensor<?x32xi8, #x2_tokens>, tensor<?xf32, #x2_tokens>, tensor<3x48x32xi8>, tensor<3x48x1xf32>, tensor<?xi32, #x2_tokens>, tensor<4xi32>) -> tensor<?x48xbf16, #x2_tokens>
   %2 = llm.grouped_dynamic_quant_matmul %q scale %s, %gate scale %gates rows %row_of offsets %offsets : (tensor<?x32xi8, #x2_tokens>, tensor<?xf32, #x2_tokens>, tensor<3x48x32xi8>, tensor<3x48x1xf32>, tensor<?xi32, #x2_tokens>, tensor<4xi32>) -> tensor<?x48xbf16, #x2_tokens>
   llm.return %1, %2 : tensor<?x48xbf16, #x2_tokens>, tensor<?x48xbf16, #x2_tokens>
+}
+
+// CHECK-LABEL: llm.body @weights_alone
+// CHECK-NOT: llm.permute_tokens
+// CHECK: llm.grouped_weight_quant_matmul %x, %gate_proj scale %gate_proj.weight_scale rows %row_of offsets %offsets gather : (tensor<?x32xbf16, #tokens>,
+llm.body @weights_alone(%x: tensor<?x32xbf16, #tokens>, %row_of: tensor<?xi32, #x2_tokens>, %offsets: tensor<4xi32>) -> tensor<?x48xbf16, #x2_tokens> {
+  %gate = llm.weight @gate_proj from "{layer}.{}.g" stack 3 : tensor<3x48x32xi8>
+  %gates = llm.weight @gate_proj.weight_scale from "{layer}.{}.gs" stack 3 : tensor<3x48x1xf32>
+  %rows = llm.permute_tokens %x by %row_of : (tensor<?x32xbf16, #tokens>, tensor<?xi32, #x2_tokens>) -> tensor<?x32xbf16, #x2_tokens>
+  %1 = llm.grouped_weight_quant_matmul %rows, %gate scale %gates rows %row_of offsets %offsets : (tensor<?x32xbf16, #x2_tokens>, tensor<3x48x32xi8>, tensor<3x48x1xf32>, tensor<?xi32, #x2_tokens>, tensor<4xi32>) -> tensor<?x48xbf16, #x2_tokens>
+  llm.return %1 : tensor<?x48xbf16, #x2_tokens>
 }
 }
 
