@@ -51,6 +51,11 @@ double prefetchOf(const fb::Body &body, const fb::Command &command, CostClass ki
   return 0;
 }
 
+/// The vendor's npu_grouped_matmul_swiglu_quant, and its like without a quantisation.
+bool fusesExperts(const fb::Kernel &kernel) {
+  return kernel.op()->string_view().starts_with("grouped_matmul_swiglu");
+}
+
 /// The devices of the ranks that rank 0 meets along `axes`.
 std::vector<uint32_t> groupAlong(const Mesh &mesh, MeshAxes axes,
                                  const std::vector<uint32_t> &devices) {
@@ -109,6 +114,7 @@ PlanClock::PlanClock(const Plan &plan, const CostModel &model, ClockOptions opti
         timed.prefetch = prefetchOf(*table, *command, timed.cost.kind, options.prefetch);
         body.isMoe |= timed.cost.kind == CostClass::GroupedMatmul;
       }
+        timed.context.inFractals = options.fractals || fusesExperts(*kernel);
       body.commands.push_back(std::move(timed));
     }
     bodies_.push_back(std::move(body));

@@ -30,6 +30,9 @@ struct PrefetchShares {
 struct ClockOptions {
   Expansion expansion = Expansion::Host;
   PrefetchShares prefetch = {};
+  /// Weights in the cube's fractals (NZ) instead of rows (ND). A kernel that fuses the experts'
+  /// gate, up and activation takes fractals only, and has them whatever this says.
+  bool fractals = true;
   /// Where a step does not say which experts were hit.
   Routing routing = {};
   /// The device of each rank in a machine that is filled from 0 on; empty: rank r on device r.

@@ -17,8 +17,9 @@ OpTime CostModel::groupedMatmul(const GroupedMatmulWork &work, LaunchMode mode) 
   const Quantity &fixed =
       cost::fixedTime(spec_, mode, isInt8 ? LaunchedGroupedInt8 : LaunchedGroupedFloat);
   const Quantity &cubeShare = spec_[isInt8 ? CubeGroupedShareInt8 : CubeGroupedShareFloat];
-  const Quantity &memoryShare =
-      spec_[work.weights == DType::Int8 ? MemoryShareGroupedInt8 : MemoryShareGroupedFloat];
+  const Quantity &memoryShare = spec_[work.weights != DType::Int8 ? MemoryShareGroupedFloat
+                                      : work.inFractals           ? MemoryShareGroupedInt8
+                                                                  : MemoryShareGroupedInt8Nd];
   const double compute =
       2 * work.rows * work.n * work.k / (cost::cubeRate(spec_, type) * spec_[CubeCores].value);
   const double weights = work.hit * work.expertBytes;

@@ -102,6 +102,8 @@ ClockOptions clockOptionsOf(const DeploymentSpec &deployment, uint32_t ranks,
   const DeploymentSpec::Execution &execution = deployment.execution;
   options.prefetch = {execution.prefetchQkv.valueOr(0), execution.prefetchO.valueOr(0),
                       execution.prefetchGateUp.valueOr(0)};
+  // vllm-ascend's default, and that of recipes, is fractals for what is quantised.
+  options.fractals = deployment.weights.nzLayout.valueOr(true);
   if (routing)
     options.routing = *routing;
   else if (execution.balancedExperts.valueOr(false))

@@ -23,8 +23,8 @@ StackProfile stackFor(const DeploymentSpec &deployment, const std::string &name)
 
 /// Who issues collectives: what the deployment says; else the vector cores for a recipe, and the
 /// host for other stacks. On which devices the ranks are: those of the deployment's mask, if it has
-/// as many. What is prefetched. `routing` if there is one, else balanced where the deployment
-/// forces that.
+/// as many. What is prefetched. Whether weights are in fractals, as they are where the deployment
+/// says nothing. `routing` if there is one, else balanced where the deployment forces that.
 ClockOptions clockOptionsOf(const DeploymentSpec &deployment, uint32_t ranks,
                             const std::optional<Routing> &routing = {});
 
