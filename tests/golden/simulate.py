@@ -227,12 +227,40 @@ class Simulate(VinciTest):
         self.assertGreater(result.stdout.count("<rect"), 10)
         self.assertGreater(result.stdout.count("<circle"), 8)
 
-    def test_one_data_parallel_group(self):
+    def test_data_parallel_groups(self):
         recipe = MODELS / "qwen3-235b-a3" / "qwen3_235b_1tp_16ep.yaml"  # a batch of 16 over 16 groups
-        result = self.succeed("simulate", recipe, "--target", "a3", "--input-len", "fixed:256", "--output-len", "fixed:8",
-                              "--requests", 3, "--concurrency", 3, "--format", "json")
-        self.assertIn("warning: one of 16 data-parallel groups is simulated: the load and the rates are those of one", result.stderr)
-        self.assertEqual(json.loads(result.stdout)["decode_step"]["sequences"], 1)
+        load = ("simulate", recipe, "--target", "a3", "--input-len", "fixed:256", "--output-len", "fixed:8", "--format", "json")
+        runs = []
+        for name in ("a.json", "b.json"):
+            trace = self.scratch / name
+            out = self.succeed(*load, "--requests", 48, "--concurrency", 24, "--trace", trace, "--trace-steps", 1).stdout
+            runs.append((out, trace.read_bytes()))
+        self.assertEqual(*runs)
+        report, events = json.loads(runs[0][0]), json.loads(runs[0][1])["traceEvents"]
+        self.assertEqual(report["data_parallel_groups"], 16)
+        self.assertEqual(report["decode_step"]["sequences"], 1)  # of a group
+        self.assertEqual(report["step_batch"], 16)
+        self.assertEqual(report["counters"]["most_running"], 16)  # a recipe's batch: the other clients wait
+        self.assertEqual(report["counters"]["finished"], 48)
+        names = {event["args"]["name"] for event in events if event["name"] == "process_name"}
+        self.assertEqual(names, {"requests"} | {f"rank {rank}, group {rank}" for rank in range(16)})
+        groups = [event["args"]["group"] for event in events if event["pid"] == 1 and event["name"] == "decode"]
+        self.assertEqual({groups.count(group) for group in range(16)}, {3})
+        # All ranks step together, and every group counts its own blocks.
+        steps = {}
+        for event in events:
+            if event["ph"] == "X" and event["pid"] > 1 and event["tid"] == 0:
+                steps.setdefault(event["pid"], []).append((event["ts"], event["dur"]))
+        self.assertEqual(len(steps), 16)
+        self.assertTrue(all(own == steps[2] for own in steps.values()))
+        counters = {event["pid"] for event in events if event["ph"] == "C" and event["name"] == "KV blocks"}
+        self.assertEqual(counters, set(steps))
+
+        # One request: fifteen groups run on padding, and the step is no shorter than with one for each.
+        alone = self.succeed(*load, "--requests", 1, "--concurrency", 1, "--trace", trace).stdout
+        padded = [event for event in json.loads(trace.read_text())["traceEvents"] if event["name"] == "padding"]
+        self.assertEqual(len(padded), 15 * 8)
+        self.within(json.loads(alone)["step_ms"], report["step_ms"], 0.02)
 
     def test_same_input_same_bytes(self):
         runs = []
@@ -242,15 +270,36 @@ class Simulate(VinciTest):
             runs.append((out, trace.read_bytes()))
         self.assertEqual(*runs)
         events = json.loads(runs[0][1])["traceEvents"]
-        kernels = [event for event in events if event["pid"] == 1 and event.get("tid", 0) > 0 and event["ph"] == "X"]
-        steps = [event for event in events if event["pid"] == 1 and event.get("tid") == 0 and event["ph"] == "X"]
-        self.assertGreater(len(kernels), 1000)
-        # The kernels of a step fill the device's time of it.
-        first = steps[0]
-        inside = [event for event in kernels if first["ts"] <= event["ts"] < first["ts"] + first["args"]["device_us"]]
-        self.assertAlmostEqual(sum(event["dur"] for event in inside), first["args"]["device_us"], delta=1)
-        requests = [event for event in events if event["pid"] == 3 and event["name"] == "first token"]
+        self.assertEqual({event["args"]["name"] for event in events if event["name"] == "process_name"},
+                         {"requests", "rank 0", "rank 1", "rank 2", "rank 3"})
+        for pid in range(2, 6):
+            slices = [event for event in events if event["pid"] == pid and event["ph"] == "X"]
+            kernels = [event for event in slices if 0 < event["tid"] < 1000]
+            steps = [event for event in slices if event["tid"] == 0]
+            self.assertGreater(len(kernels), 1000)
+            # The kernels of a step fill the device's time of it.
+            first = steps[0]
+            inside = [event for event in kernels if first["ts"] <= event["ts"] < first["ts"] + first["args"]["device_us"]]
+            self.assertAlmostEqual(sum(event["dur"] for event in inside), first["args"]["device_us"], delta=1)
+        report = json.loads(runs[0][0])
+        blocks = [event["args"]["in_use"] for event in events if event["ph"] == "C" and event["name"] == "KV blocks"]
+        self.assertEqual(max(blocks), report["counters"]["most_kv_blocks"])
+        requests = [event for event in events if event["pid"] == 1 and event["name"] == "first token"]
         self.assertEqual(len(requests), 20)
+
+    def test_counters_of_l2(self):
+        trace = self.scratch / "trace.json"
+        report = json.loads(self.succeed("simulate", W8A8, "--requests", 4, "--concurrency", 4, "--input-len", "fixed:64", "--output-len",
+                                         "fixed:4", "--trace", trace, "--trace-steps", 100, "--format", "json").stdout)
+        events = json.loads(trace.read_text())["traceEvents"]
+        counters = [event for event in events if event["ph"] == "C" and event["name"] == "L2 bytes" and event["pid"] == 2]
+        self.assertTrue(all(event["args"]["prefetched_weights"] + event["args"]["activations"] <= 192 << 20 for event in counters))
+        # What a step's kernels find prefetched is what the report says of such a step.
+        steps = [event for event in events if event["ph"] == "X" and event["pid"] == 2 and event["tid"] == 0 and event["name"] == "decode"
+                 and event["args"]["decodes"] == 4]
+        begin, end = steps[-1]["ts"], steps[-1]["ts"] + steps[-1]["args"]["device_us"] - 1e-3
+        found = sum(event["args"]["prefetched_weights"] for event in counters if begin <= event["ts"] < end)
+        self.within(found, report["decode_step"]["prefetched_bytes"], 0.001)
 
     def test_text_has_the_benchmarks_tables(self):
         text = self.succeed("simulate", MINDIE, "--requests", 20).stdout

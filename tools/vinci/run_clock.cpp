@@ -118,12 +118,7 @@ void RunClock::writeTrace(const std::string &path, uint32_t kernelSteps,
     events.slice("launch", Host, 0, start, times.hostUs, {{"step", i}});
     events.slice(std::string(toString(step.entry)), Here, 0, step.startUs, step.measuredUs, shape);
     if (i < kernelSteps)
-      clock_.trace(
-          step.entry, recorder_->recordOf(i, policy_),
-          [&](const fb::Kernel &kernel, int32_t layer, uint32_t stream, double begin, double end) {
-            events.slice(kernel.op()->str(), Device, 1 + stream, start + begin, end - begin,
-                         {{"kernel", kernel.symbol()->str()}, {"layer", layer}});
-          });
+      events.kernels(clock_, step.entry, recorder_->recordOf(i, policy_), Device, start);
   }
   for (size_t i = 0; i < results.size(); ++i) {
     const RequestSteps &steps = results[i].steps;
@@ -137,6 +132,8 @@ void RunClock::writeTrace(const std::string &path, uint32_t kernelSteps,
   events.nameProcess(Requests, "requests, virtual");
   events.nameProcess(Here, "this machine, measured");
   events.nameThread(Device, 0, "steps");
+  for (uint32_t stream = 0; stream < clock_.streams(); ++stream)
+    events.nameThread(Device, 1 + stream, fmt::format("stream {}", stream));
   events.write(path);
 }
 

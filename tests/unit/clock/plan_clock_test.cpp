@@ -101,11 +101,11 @@ TEST(PlanClock, TheTraceIsTheStep) {
   double busy = 0, last = 0, previous = 0;
   uint64_t count = 0;
   clock.trace(EntryKind::Prefill, decodeOf(3),
-              [&](const fb::Kernel &, int32_t, uint32_t stream, double start, double end) {
-                EXPECT_EQ(stream, 0u);
-                EXPECT_GE(start, previous - 1e-9); // time is conserved on a stream
-                busy += end - start;
-                previous = last = end;
+              [&](const PlacedCommand &command) {
+                EXPECT_EQ(command.stream, 0u);
+                EXPECT_GE(command.startUs, previous - 1e-9); // time is conserved on a stream
+                busy += command.endUs - command.startUs;
+                previous = last = command.endUs;
                 ++count;
               });
   const StepTimes times = clock.time(EntryKind::Prefill, decodeOf(3));
