@@ -106,6 +106,29 @@ class Simulate(VinciTest):
         off, on = (self.report(*load, "--set", f"execution.async_scheduling={value}")["step_ms"] for value in ("false", "true"))
         self.within(on / off - 1, 41.73 / 44.20 - 1, 0.3)
 
+    def test_figures_that_nothing_was_fitted_to(self):
+        # docs/cost-model.md has the sources. Settings are what those releases do by themselves.
+        captured = ("--target", "910b3", "--set", "execution.graph_mode=full-decode-only", "--set", "execution.collective_engine=aiv",
+                    "--set", "execution.async_scheduling=true")
+        dense = self.report(MODELS / "qwen3-32b", *captured, "--world", 8, "--attn-tp", 4, "--input-len", "fixed:16384", "--output-len",
+                            "fixed:2048", "--requests", 16, "--concurrency", 16)
+        self.within(dense["tpot_ms"]["mean"], 34.20, 0.1)
+        self.within(dense["output_tokens_per_s"], 416.8, 0.1)
+        experts = self.report(MODELS / "qwen3-30b-a3b", *captured, "--world", 4, "--attn-tp", 2, "--ep", 4, "--input-len", "fixed:4096",
+                              "--output-len", "fixed:2048", "--requests", 50, "--concurrency", 32)
+        self.within(experts["tpot_ms"]["mean"], 24.96, 0.1)
+        self.within(experts["output_tokens_per_s"], 1006.8, 0.1)
+        for clients, published in ((1, 7.9), (2, 9.4), (16, 13.6)):
+            report = self.report(MODELS / "qwen3-30b-a3b", *captured, "--tp", 8, "--input-len", "fixed:4096", "--output-len", "fixed:1024",
+                                 "--requests", clients, "--concurrency", clients)
+            self.within(report["tpot_ms"]["mean"], published, 0.15)
+        # A model without a deployment has vLLM's limits and captured graphs.
+        burst = self.report(MODELS / "qwen2.5-7b", "--target", "910b3", "--input-len", "fixed:218", "--output-len", "uniform:20-427",
+                            "--requests", 200, "--concurrency", 200)
+        self.within(burst["tpot_ms"]["p50"], 30.75, 0.1)
+        self.within(burst["inter_token_ms"]["p50"], 28.15, 0.1)
+        self.assertEqual(burst["counters"]["most_running"], 200)
+
     def test_the_experts_fused_kernel(self):
         # Published: -21.54 % a token at batch 16 on eight devices with every expert divided, -17.38 % with whole ones. The change also
         # cast the experts' weights into the cube's fractals, which the kernel asks for; docs/cost-model.md has the sources.

@@ -112,7 +112,7 @@ void Ablation::addFusions(std::vector<Variant> &variants) const {
 
 void Ablation::addSettings(std::vector<Variant> &variants) const {
   const DeploymentSpec::Execution &base = base_.deployment.execution;
-  const std::string mode = base.graphMode.valueOr("none");
+  const std::string mode = graphModeOf(base_.deployment, stack_);
   for (const char *other : {"none", "full-decode-only", "full"})
     if (mode != other)
       variants.push_back({"graph_mode", mode, other, "", [other](DeploymentSpec &deployment) {

@@ -1,6 +1,7 @@
 #include "tools/vinci/served_plan.h"
 
 #include "runtime/device/platform_ini.h"
+#include "runtime/serving/scheduler_vllm.h"
 #include "runtime/support/error.h"
 #include "tools/vinci/compiler_library.h"
 #include "tools/vinci/model_source.h"
@@ -13,6 +14,27 @@ namespace vinci {
 
 double round6(double value) {
   return std::round(value * 1e6) / 1e6;
+}
+
+/// Limits that nobody gave are those of a server, not the small ones that a run on this machine
+/// has. True if there are any.
+static bool limitAsServed(CompileOptions &options, const DeploymentSpec &deployment) {
+  const DeploymentSpec::Scheduler &scheduler = deployment.scheduler;
+  if (const std::string policy = scheduler.policy.valueOr("vllm"); !policy.starts_with("vllm"))
+    return false;
+  const VllmSettings defaults;
+  const bool batch = !options.maxBatch && !scheduler.maxNumSeqs;
+  const bool tokens = !options.maxTokensPerStep && !scheduler.maxNumBatchedTokens;
+  if (batch)
+    options.maxBatch =
+        std::min(defaults.maxNumSeqs,
+                 options.maxTokensPerStep.value_or(
+                     scheduler.maxNumBatchedTokens.valueOr(defaults.maxNumBatchedTokens)));
+  if (tokens)
+    options.maxTokensPerStep =
+        std::max(defaults.maxNumBatchedTokens,
+                 options.maxBatch.value_or(scheduler.maxNumSeqs.valueOr(defaults.maxNumSeqs)));
+  return batch || tokens;
 }
 
 Subject subjectOf(const std::string &model, const CompileFlags &flags, bool quiet) {
@@ -30,6 +52,8 @@ Subject subjectOf(const std::string &model, const CompileFlags &flags, bool quie
   CompileOptions options = toCompileOptions(flags);
   options.kernels = false;
   CompileResult result = compiler().compile(request, options);
+  if (limitAsServed(options, result.deployment))
+    result = compiler().compile(request, options);
   if (!quiet)
     for (const std::string &warning : result.warnings)
       fmt::print(stderr, "{}\n", warning);

@@ -21,7 +21,8 @@ struct Subject {
   Plan plan;
 };
 
-/// A plan as it is, or a model or deployment compiled without kernels. Warnings of the compiler go
+/// A plan as it is, or a model or deployment compiled without kernels. Behind vLLM a
+/// model has vLLM's limits, 256 sequences and 8192 tokens a step, where flags and deployment give none. Warnings of the compiler go
 /// to stderr unless `quiet`. Throws Error for IR, and for compile options that come with a plan.
 Subject subjectOf(const std::string &model, const CompileFlags &flags, bool quiet = false);
 

@@ -96,6 +96,11 @@ StackProfile stackFor(const DeploymentSpec &deployment, const std::string &name)
   return stackProfile(deployment.memory.nonKvGib ? "vllm-mindspore" : "vllm-ascend-0.11");
 }
 
+std::string graphModeOf(const DeploymentSpec &deployment, const StackProfile &stack) {
+  const bool captures = stack.capturesDecode.value != 0 && policyOf(deployment) != "recipe";
+  return deployment.execution.graphMode.valueOr(captures ? "piecewise" : "none");
+}
+
 ClockOptions clockOptionsOf(const DeploymentSpec &deployment, uint32_t ranks,
                             const std::optional<Routing> &routing) {
   ClockOptions options;
@@ -122,7 +127,7 @@ ClockOptions clockOptionsOf(const DeploymentSpec &deployment, uint32_t ranks,
 LaunchPolicy launchPolicyOf(const DeploymentSpec &deployment, const StackProfile &stack,
                             Estimate estimate) {
   LaunchPolicy policy;
-  const std::string mode = deployment.execution.graphMode.valueOr("none");
+  const std::string mode = graphModeOf(deployment, stack);
   // MindSpore's graph mode launches the kernels of a compiled graph one by one.
   const bool byKernel = mode == "full" && stack.prefillHostBound.value != 0;
   policy.decode = mode == "none" ? LaunchMode::Eager : LaunchMode::Graph;

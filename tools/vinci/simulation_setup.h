@@ -28,6 +28,10 @@ StackProfile stackFor(const DeploymentSpec &deployment, const std::string &name)
 ClockOptions clockOptionsOf(const DeploymentSpec &deployment, uint32_t ranks,
                             const std::optional<Routing> &routing = {});
 
+/// What is captured: what the deployment says, else what the stack does by itself; a recipe that
+/// says nothing captures nothing.
+std::string graphModeOf(const DeploymentSpec &deployment, const StackProfile &stack);
+
 /// How kernels are launched: by the deployment's graph mode, batch sizes and threads, and the
 /// stack.
 LaunchPolicy launchPolicyOf(const DeploymentSpec &deployment, const StackProfile &stack,
