@@ -39,7 +39,7 @@ class Simulate(VinciTest):
         report = self.report(MINDIE)
         self.within(report["output_tokens_per_s"], 327.3, 0.08)
         self.within(report["inter_token_ms"]["mean"], 29.1, 0.08)
-        self.within(report["ttft_ms"]["mean"], 97.1, 0.25)
+        self.within(report["ttft_ms"]["mean"], 97.1, 0.08)
 
     def test_mindie_that_cannot_batch(self):
         report = self.report(MINDIE, *NO_BATCHES)
