@@ -51,6 +51,11 @@ double prefetchOf(const fb::Body &body, const fb::Command &command, CostClass ki
   return 0;
 }
 
+/// The vendor's npu_grouped_matmul_swiglu_quant, and its like without a quantisation.
+bool fusesExperts(const fb::Kernel &kernel) {
+  return kernel.op()->string_view().starts_with("grouped_matmul_swiglu");
+}
+
 /// The devices of the ranks that rank 0 meets along `axes`.
 std::vector<uint32_t> groupAlong(const Mesh &mesh, MeshAxes axes,
                                  const std::vector<uint32_t> &devices) {
@@ -93,6 +98,7 @@ PlanClock::PlanClock(const Plan &plan, const CostModel &model, ClockOptions opti
     Body body;
     for (const fb::Command *command : *table->commands()) {
       body.isOneStream &= command->stream() == 0;
+      streams_ = std::max(streams_, command->stream() + 1);
       const fb::Kernel *kernel = plan.root()->kernels()->Get(command->kernel());
       TimedCommand timed;
       if (const fb::Collective *collective = kernel->collective()) {
@@ -108,6 +114,7 @@ PlanClock::PlanClock(const Plan &plan, const CostModel &model, ClockOptions opti
         timed.cost = toCost(plan, *kernel);
         timed.prefetch = prefetchOf(*table, *command, timed.cost.kind, options.prefetch);
         body.isMoe |= timed.cost.kind == CostClass::GroupedMatmul;
+        timed.context.inFractals = options.fractals || fusesExperts(*kernel);
       }
       body.commands.push_back(std::move(timed));
     }
@@ -177,6 +184,7 @@ PlanClock::BodyTime PlanClock::timeOf(size_t index, const StepRecord &step, uint
     CommandContext context = contextOf(command, step, moeLayer);
     context.cachedBytes = prefetchedBytes(command, step, window);
     result.prefetchedBytes += context.cachedBytes;
+    result.cachedBytes.push_back(context.cachedBytes);
     const OpTime &time = result.commands.emplace_back(
         timeOf(command, step, context, memo ? &memo->bodies_[index][i] : nullptr));
     const bool isQuiet = (command.cost.kind == CostClass::Vector && time.bound != Bound::Hbm) ||
@@ -257,15 +265,25 @@ std::vector<CommandTime> PlanClock::commands(EntryKind entry, const StepRecord &
   return rows;
 }
 
-void PlanClock::trace(EntryKind entry, const StepRecord &step, const Trace &visit) const {
+void PlanClock::trace(EntryKind entry, const StepRecord &step,
+                      const std::function<void(const PlacedCommand &)> &visit) const {
   double begin = 0;
+  StepRecord shared = step;
+  shared.tokenShares = plan_.root()->limits()->token_shares();
   forEachCall(entry, step, nullptr, [&](const fb::Call &call, const BodyTime &time) {
     const fb::Body *table = plan_.root()->bodies()->Get(call.body());
     const std::vector<double> ends = endsOf(*table, time.commands, &OpTime::us);
     for (uint32_t i = 0; i < ends.size(); ++i) {
       const fb::Command *command = table->commands()->Get(i);
-      visit(*plan_.root()->kernels()->Get(command->kernel()), call.layer(), command->stream(),
-            begin + ends[i] - time.commands[i].us, begin + ends[i]);
+      const Cost &cost = bodies_[call.body()].commands[i].cost;
+      const double written = double(shared.count(cost.rows)) * double(cost.rowBytes);
+      visit({.kernel = plan_.root()->kernels()->Get(command->kernel()),
+             .layer = call.layer(),
+             .stream = command->stream(),
+             .startUs = begin + ends[i] - time.commands[i].us,
+             .endUs = begin + ends[i],
+             .l2WeightBytes = time.cachedBytes[i],
+             .l2ActivationBytes = model_.residentShare(written) * written});
     }
     begin += time.us;
   });

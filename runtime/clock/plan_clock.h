@@ -30,6 +30,9 @@ struct PrefetchShares {
 struct ClockOptions {
   Expansion expansion = Expansion::Host;
   PrefetchShares prefetch = {};
+  /// Weights in the cube's fractals (NZ) instead of rows (ND). A kernel that fuses the experts'
+  /// gate, up and activation takes fractals only, and has them whatever this says.
+  bool fractals = true;
   /// Where a step does not say which experts were hit.
   Routing routing = {};
   /// The device of each rank in a machine that is filled from 0 on; empty: rank r on device r.
@@ -43,6 +46,16 @@ struct CommandTime {
   uint32_t command = 0; ///< in the body
   uint64_t calls = 0;   ///< in the step
   OpTime time;          ///< of one call; the mean if calls differ, as by experts hit
+};
+
+/// A command of a step where it runs. Times in microseconds from the step's start.
+struct PlacedCommand {
+  const fb::Kernel *kernel = nullptr;
+  int32_t layer = 0;
+  uint32_t stream = 0;
+  double startUs = 0, endUs = 0;
+  // What of its operands lies in L2 when it starts: prefetched weights, and what was just written.
+  double l2WeightBytes = 0, l2ActivationBytes = 0;
 };
 
 struct StepTimes {
@@ -83,10 +96,11 @@ public:
   /// The same by command, in the order of first calls.
   std::vector<CommandTime> commands(EntryKind entry, const StepRecord &step) const;
 
-  /// Called for each command of the step with its start and end in microseconds from the step's.
-  using Trace = std::function<void(const fb::Kernel &kernel, int32_t layer, uint32_t stream,
-                                   double startUs, double endUs)>;
-  void trace(EntryKind entry, const StepRecord &step, const Trace &visit) const;
+  /// Each command of the step, by call and in the order of its body.
+  void trace(EntryKind entry, const StepRecord &step,
+             const std::function<void(const PlacedCommand &)> &visit) const;
+  /// That commands of bodies name, at least one.
+  uint32_t streams() const { return streams_; }
 
   const Plan &plan() const { return plan_; }
   const CostModel &model() const { return model_; }
@@ -106,6 +120,7 @@ private:
   struct BodyTime {
     double us = 0, p10 = 0, p90 = 0, prefetchedBytes = 0;
     std::vector<OpTime> commands;
+    std::vector<double> cachedBytes; ///< of their weights
   };
 
   BodyTime timeOf(size_t body, const StepRecord &step, uint32_t moeLayer, TimeMemo *memo) const;
@@ -126,6 +141,7 @@ private:
   const CostModel &model_;
   const Routing routing_;
   std::vector<Body> bodies_;
+  uint32_t streams_ = 1;
 };
 
 } // namespace vinci

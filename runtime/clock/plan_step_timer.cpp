@@ -27,6 +27,9 @@ StepRecord PlanStepTimer::recordOf(const StepShape &shape) const {
     record.addSequence(part.tokens, part.first);
   for (uint32_t context : shape.decodeContexts)
     record.addSequence(1, context - 1);
+  record.tokens = std::max<uint64_t>(record.tokens, shape.leastTokens);
+  record.sequences = std::max<uint64_t>(record.sequences, shape.leastSequences);
+  record.logitRows = std::max<uint64_t>(record.logitRows, shape.leastSequences);
   record.mode = policy_.modeOf(shape.mode == StepMode::Decode, record.sequences);
   return record;
 }

@@ -67,20 +67,23 @@ StepRecord StepRecorder::recordOf(size_t index, const LaunchPolicy &policy) cons
   return record;
 }
 
+/// A stack that plans ahead plans step i while step i - 1 runs, when it knows the tokens of step
+/// i - 2.
 VirtualRun::VirtualRun(const StepRecorder &recorder, const PlanClock &clock,
-                       const LaunchPolicy &policy) {
+                       const LaunchPolicy &policy, const ServingGap &gap) {
   TimeMemo memo;
-  double now = 0;
+  const size_t ahead = gap.plansAhead ? 2 : 1;
   for (size_t i = 0; i < recorder.steps().size(); ++i) {
-    begins_.push_back(now);
     const EntryKind entry = recorder.steps()[i].entry;
     const StepRecord record = recorder.recordOf(i, policy);
     StepTimes &times = times_.emplace_back(clock.time(entry, record, &memo));
     times.hostUs =
         policy.hostUs(times.launches, times.hostUs, record.mode, entry == EntryKind::Decode);
-    now += times.us();
+    const double free = i == 0 ? 0 : ends_.back();
+    begins_.push_back(std::max(free, i < ahead ? 0 : known_[i - ahead]));
+    ends_.push_back(begins_.back() + std::max(times.deviceUs + policy.idleUs, times.hostUs));
+    known_.push_back(std::max(i == 0 ? 0 : known_.back(), ends_.back()) + gap.us);
   }
-  begins_.push_back(now);
 }
 
 } // namespace vinci

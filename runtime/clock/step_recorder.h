@@ -41,20 +41,32 @@ private:
   std::vector<uint32_t> hits_;
 };
 
-/// What the recorded steps take on the clock's device, back to back.
+/// What a serving stack does between steps: sampling, copies, bookkeeping.
+struct ServingGap {
+  double us = 0;
+  bool plansAhead = false; ///< it passes beside the next step, which starts when the device is free
+};
+
+/// What the recorded steps take on the clock's device behind a serving stack, as a simulation of
+/// the same steps has it (runtime/serving/simulation.h): a step's tokens are known when the gap
+/// after it has passed.
 class VirtualRun {
 public:
   /// Throws Error if the device cannot run a command.
-  VirtualRun(const StepRecorder &recorder, const PlanClock &clock, const LaunchPolicy &policy);
+  VirtualRun(const StepRecorder &recorder, const PlanClock &clock, const LaunchPolicy &policy,
+             const ServingGap &gap = {});
 
   size_t size() const { return times_.size(); }
   const StepTimes &step(size_t index) const { return times_[index]; }
-  /// When step `index` begins, and with their number, when the last one has ended; microseconds.
+  /// When step `index` begins and ends on the device, microseconds.
   double begin(size_t index) const { return begins_[index]; }
+  double end(size_t index) const { return ends_[index]; }
+  /// When the tokens of the first `steps` steps are known; 0: when the run begins.
+  double known(size_t steps) const { return steps == 0 ? 0 : known_[steps - 1]; }
 
 private:
   std::vector<StepTimes> times_;
-  std::vector<double> begins_;
+  std::vector<double> begins_, ends_, known_;
 };
 
 } // namespace vinci

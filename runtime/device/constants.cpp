@@ -35,6 +35,7 @@ constexpr ConstantRow rows[] = {
     {MemoryShareMatmulInt8, "memory.share.matmul_int8", Share},
     {MemoryShareGroupedFloat, "memory.share.grouped_float", Share},
     {MemoryShareGroupedInt8, "memory.share.grouped_int8", Share},
+    {MemoryShareGroupedInt8Nd, "memory.share.grouped_int8_nd", Share},
     {MemoryShareVector, "memory.share.vector", Share},
     {L2Capacity, "l2.capacity", Bytes},
     {L2Bandwidth, "l2.bandwidth", Bandwidth},

@@ -27,12 +27,18 @@ struct Cube {
   double bytes = 0; ///< that all cores read from L2
 };
 
+/// ceil(count / cores). Processors divide 32 bits several times as fast as 64.
+uint64_t wavesOf(uint64_t count, uint32_t cores) {
+  return count <= UINT32_MAX - cores ? (uint32_t(count) + cores - 1) / cores
+                                     : (count + cores - 1) / cores;
+}
+
 /// The tiling with the least of `time(flops, bytes)`.
 template <typename Time>
 Cube tile(double rows, double n, double k, double elementBytes, const DeviceSpec &spec,
           Time &&time) {
   const auto m = uint64_t(std::max(rows, 1.0)), columns = uint64_t(n);
-  const auto cores = uint64_t(spec[CubeCores].value);
+  const auto cores = uint32_t(spec[CubeCores].value);
   const auto elements = uint64_t(spec[CubeL0c].value / 4); // sums are float32 or int32
   Cube best;
   double bestTime = 0;
@@ -49,8 +55,8 @@ Cube tile(double rows, double n, double k, double elementBytes, const DeviceSpec
     for (uint64_t split = 1; count * split <= cores || split == 1; split *= 2) {
       if (split > 1 && k < leastDepth * double(split))
         break;
-      // A single wave needs no division, which is half of what this costs.
-      const uint64_t waves = count * split <= cores ? 1 : (count + cores - 1) / cores;
+      // A single wave needs no division.
+      const uint64_t waves = count * split <= cores ? 1 : wavesOf(count, cores);
       Cube cube;
       cube.flops = double(waves) * 2 * area * k / double(split);
       // Partial sums are written and read again in float32.
@@ -99,18 +105,19 @@ OpTime CostModel::matmul(const MatmulWork &work, LaunchMode mode) const {
                          });
   const double compute = cube.flops / rate, reuse = cube.bytes / spec_[L2Bandwidth].value;
   const double ideal = 2 * work.rows * work.n * work.k / (rate * spec_[CubeCores].value);
+  const double hbmIdeal = bytes.hbmTime(spec_, 1), l2Ideal = bytes.l2Time(spec_, 1);
   return cost::evaluate(
-      std::array{&fixed, &cubeShare, &memoryShare, &spec_[L2StreamShare], &spec_[CubeOverlapLoss],
-                 &spec_[L2ReuseShare]},
-      [&](const std::array<double, 6> &c, cost::Part *largest) {
-        const double cubeTime = compute / c[1], hbm = bytes.hbmTime(spec_, c[2]);
-        const double l2 = bytes.l2Time(spec_, c[3]), reuseTime = reuse / c[5];
-        cost::report(largest, {{Bound::Fixed, c[0], 0, &fixed},
+      std::array{cost::Term{&fixed}, cost::Term{&cubeShare, compute},
+                 cost::Term{&memoryShare, hbmIdeal}, cost::Term{&spec_[L2StreamShare], l2Ideal},
+                 cost::Term{&spec_[CubeOverlapLoss]}, cost::Term{&spec_[L2ReuseShare], reuse}},
+      [&](const std::array<double, 6> &times, cost::Part *largest) {
+        const auto [start, cubeTime, hbm, l2, loss, reuseTime] = times;
+        cost::report(largest, {{Bound::Fixed, start, 0, &fixed},
                                {Bound::Compute, cubeTime, ideal, &cubeShare},
-                               {Bound::Hbm, hbm, bytes.hbmTime(spec_, 1), &memoryShare},
-                               {Bound::L2, l2, bytes.l2Time(spec_, 1), &spec_[L2StreamShare]},
+                               {Bound::Hbm, hbm, hbmIdeal, &memoryShare},
+                               {Bound::L2, l2, l2Ideal, &spec_[L2StreamShare]},
                                {Bound::L2, reuseTime, reuse, &spec_[L2ReuseShare]}});
-        return c[0] + spent(cubeTime, reuseTime, std::max(hbm, l2), c[4]);
+        return start + spent(cubeTime, reuseTime, std::max(hbm, l2), loss);
       });
 }
 

@@ -60,7 +60,8 @@ OpTime CostModel::time(const Cost &cost, const StepRecord &step,
                                   : rows * double(cost.topK) * cost.groups / cost.experts;
     return groupedMatmul({cost.weights, cost.activations, hit, expertRows, double(cost.n),
                           double(cost.k), fixedBytes / cost.groups,
-                          expertRows * double(cost.rowBytes), context.cachedBytes},
+                          expertRows * double(cost.rowBytes), context.cachedBytes,
+                          context.inFractals},
                          step.mode);
   }
   case CostClass::Attention:

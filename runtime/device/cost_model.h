@@ -53,6 +53,7 @@ struct GroupedMatmulWork {
   double expertBytes = 0; ///< weights of one
   double activationBytes = 0;
   double cachedBytes = 0; ///< of the weights that lie in L2
+  bool inFractals = true; ///< int8 weights are stored as the cube takes them (NZ), not by rows (ND)
 };
 
 struct AttentionWork {
@@ -88,6 +89,7 @@ struct CommandContext {
   double expertsHit = 0;  ///< of a grouped matmul, where the step does not count them; 0: expected
                           ///< from uniform routing
   double expertRows = 0;  ///< tokens at all experts of the rank; 0: its share of them
+  bool inFractals = true; ///< a grouped matmul's weights, see GroupedMatmulWork
   CollectiveKind collective = CollectiveKind::AllReduce;
   Expansion expansion = Expansion::Host;
   GroupShape group = {};

@@ -17,8 +17,9 @@ OpTime CostModel::groupedMatmul(const GroupedMatmulWork &work, LaunchMode mode) 
   const Quantity &fixed =
       cost::fixedTime(spec_, mode, isInt8 ? LaunchedGroupedInt8 : LaunchedGroupedFloat);
   const Quantity &cubeShare = spec_[isInt8 ? CubeGroupedShareInt8 : CubeGroupedShareFloat];
-  const Quantity &memoryShare =
-      spec_[work.weights == DType::Int8 ? MemoryShareGroupedInt8 : MemoryShareGroupedFloat];
+  const Quantity &memoryShare = spec_[work.weights != DType::Int8 ? MemoryShareGroupedFloat
+                                      : work.inFractals           ? MemoryShareGroupedInt8
+                                                                  : MemoryShareGroupedInt8Nd];
   const double compute =
       2 * work.rows * work.n * work.k / (cost::cubeRate(spec_, type) * spec_[CubeCores].value);
   const double weights = work.hit * work.expertBytes;
@@ -26,16 +27,18 @@ OpTime CostModel::groupedMatmul(const GroupedMatmulWork &work, LaunchMode mode) 
   const double cached = std::min(work.cachedBytes, weights);
   const cost::Streams bytes = {weights - cached + work.activationBytes - warm,
                                weights + work.activationBytes};
+  const double hbmIdeal = bytes.hbmTime(spec_, 1), l2Ideal = bytes.l2Time(spec_, 1);
   return cost::evaluate(
-      std::array{&fixed, &cubeShare, &memoryShare, &spec_[L2StreamShare], &spec_[CubeOverlapLoss]},
-      [&](const std::array<double, 5> &c, cost::Part *largest) {
-        const double cubeTime = compute / c[1], hbm = bytes.hbmTime(spec_, c[2]);
-        const double l2 = bytes.l2Time(spec_, c[3]);
-        cost::report(largest, {{Bound::Fixed, c[0], 0, &fixed},
+      std::array{cost::Term{&fixed}, cost::Term{&cubeShare, compute},
+                 cost::Term{&memoryShare, hbmIdeal}, cost::Term{&spec_[L2StreamShare], l2Ideal},
+                 cost::Term{&spec_[CubeOverlapLoss]}},
+      [&](const std::array<double, 5> &times, cost::Part *largest) {
+        const auto [start, cubeTime, hbm, l2, loss] = times;
+        cost::report(largest, {{Bound::Fixed, start, 0, &fixed},
                                {Bound::Compute, cubeTime, compute, &cubeShare},
-                               {Bound::Hbm, hbm, bytes.hbmTime(spec_, 1), &memoryShare},
-                               {Bound::L2, l2, bytes.l2Time(spec_, 1), &spec_[L2StreamShare]}});
-        return c[0] + cost::overlapped(cubeTime, std::max(hbm, l2), c[4]);
+                               {Bound::Hbm, hbm, hbmIdeal, &memoryShare},
+                               {Bound::L2, l2, l2Ideal, &spec_[L2StreamShare]}});
+        return start + cost::overlapped(cubeTime, std::max(hbm, l2), loss);
       });
 }
 

@@ -18,29 +18,39 @@ struct Part {
   const Quantity *constant;
 };
 
-/// `time` takes the values of `constants`, in their order, to microseconds and gives its largest
-/// part by the second argument (nullptr: not wanted).
+/// A constant of a formula, and what the formula takes of it: the constant itself, or the time of
+/// what would take `ideal` at the peak, of which the constant is the share that is reached.
+struct Term {
+  const Quantity *constant;
+  double ideal = -1; ///< negative: the constant itself
+
+  double at(double value) const { return ideal < 0 ? value : ideal / value; }
+};
+
+/// `time` takes the terms, in their order, to microseconds and gives its largest part by the second
+/// argument (nullptr: not wanted).
 ///
 /// The range: the time with each constant alone at its bounds, the differences added as squares, as
 /// constants are independent of each other. Where a constant is certain that costs nothing.
 template <size_t count, typename Time>
-OpTime evaluate(const std::array<const Quantity *, count> &constants, Time &&time) {
+OpTime evaluate(const std::array<Term, count> &terms, Time &&time) {
   std::array<double, count> values;
   for (size_t i = 0; i < count; ++i)
-    values[i] = constants[i]->value;
+    values[i] = terms[i].at(terms[i].constant->value);
   OpTime result;
   Part largest = {};
   result.us = time(values, &largest);
   double below = 0, above = 0;
   for (size_t i = 0; i < count; ++i) {
-    const Quantity &constant = *constants[i];
+    const Quantity &constant = *terms[i].constant;
     if (constant.low == constant.high)
       continue;
-    values[i] = constant.low;
+    const double value = values[i];
+    values[i] = terms[i].at(constant.low);
     const double atLow = time(values, nullptr) - result.us;
-    values[i] = constant.high;
+    values[i] = terms[i].at(constant.high);
     const double atHigh = time(values, nullptr) - result.us;
-    values[i] = constant.value;
+    values[i] = value;
     const double least = std::min({atLow, atHigh, 0.0}), most = std::max({atLow, atHigh, 0.0});
     below += least * least;
     above += most * most;
@@ -52,6 +62,14 @@ OpTime evaluate(const std::array<const Quantity *, count> &constants, Time &&tim
   result.tag = largest.constant->tag;
   result.constant = largest.constant->name;
   return result;
+}
+
+template <size_t count, typename Time>
+OpTime evaluate(const std::array<const Quantity *, count> &constants, Time &&time) {
+  std::array<Term, count> terms;
+  for (size_t i = 0; i < count; ++i)
+    terms[i] = {constants[i]};
+  return evaluate(terms, time);
 }
 
 /// Gives the largest of `parts` where that is wanted.

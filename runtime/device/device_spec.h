@@ -49,6 +49,7 @@ enum class Constant : uint8_t {
   MemoryShareMatmulInt8,
   MemoryShareGroupedFloat,
   MemoryShareGroupedInt8,
+  MemoryShareGroupedInt8Nd,
   MemoryShareVector,
   L2Capacity,
   L2Bandwidth,

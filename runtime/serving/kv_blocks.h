@@ -22,6 +22,8 @@ public:
   /// Blocks that allocate() can give: free ones and kept ones.
   uint32_t available() const { return uint32_t(free_.size()) + keptCount_; }
 
+  uint32_t inUse() const { return total() - available(); }
+
   /// Appends `count` blocks to `blocks`, each with one reference; kept ones lose their contents,
   /// the longest unused first, once no free one is left. False, and nothing taken, if there are not
   /// so many. The same calls always give the same blocks.

@@ -20,6 +20,24 @@ std::string_view toString(SchedulerEventKind kind) {
   return names[size_t(kind)];
 }
 
+SchedulerCounters &SchedulerCounters::operator+=(const SchedulerCounters &other) {
+  submitted += other.submitted;
+  refused += other.refused;
+  truncated += other.truncated;
+  finished += other.finished;
+  waitedForBlocks += other.waitedForBlocks;
+  stalls += other.stalls;
+  recomputed += other.recomputed;
+  recomputedTokens += other.recomputedTokens;
+  swappedOut += other.swappedOut;
+  swappedIn += other.swappedIn;
+  prefixTokensAsked += other.prefixTokensAsked;
+  prefixTokensFound += other.prefixTokensFound;
+  wastedTokens += other.wastedTokens;
+  mostRunning += other.mostRunning;
+  return *this;
+}
+
 Scheduler::Scheduler(uint32_t deviceBlocks, uint32_t hostBlocks, uint32_t blockSize)
     : device_(deviceBlocks), host_(hostBlocks), blockSize_(blockSize) {}
 

@@ -101,6 +101,9 @@ struct SchedulerCounters {
   uint64_t prefixTokensAsked = 0, prefixTokensFound = 0;
   uint64_t wastedTokens = 0; ///< computed for requests that had ended
   uint32_t mostRunning = 0;
+
+  /// Of several schedulers together; mostRunning as if all had it at once.
+  SchedulerCounters &operator+=(const SchedulerCounters &other);
 };
 
 class Scheduler {

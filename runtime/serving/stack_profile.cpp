@@ -24,6 +24,7 @@ constexpr Rule rules[] = {
     {"tokenizer_processes", &StackProfile::tokenizerProcesses, "processes", 1, 1024, true},
     {"detokenizer_per_token", &StackProfile::detokenizerUsPerToken, "us", 0, 1e6, false},
     {"prefill_host_bound", &StackProfile::prefillHostBound, "", 0, 1, true},
+    {"captures_decode", &StackProfile::capturesDecode, "", 0, 1, true},
     {"async", &StackProfile::async, "", 0, 1, true},
     {"async_hides", &StackProfile::asyncHidesUs, "us", 0, 1e6, false},
     {"group_handover", &StackProfile::groupHandoverUs, "us", 0, 1e4, false},

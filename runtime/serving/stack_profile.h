@@ -38,6 +38,7 @@ struct StackProfile {
   StackValue tokenizerProcesses;
   StackValue detokenizerUsPerToken;
   StackValue prefillHostBound; ///< flag: prefill is launched operation by operation
+  StackValue capturesDecode;   ///< flag: steps of decoding are captured graphs, if nobody says
   StackValue async;            ///< flag: can plan a step ahead
   StackValue asyncHidesUs;     ///< of the gap, what planning ahead hides; at most the gap
   StackValue groupHandoverUs;  ///< of a group of kernels to another thread that launches

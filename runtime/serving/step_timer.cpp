@@ -11,10 +11,40 @@ const char *toString(StepMode mode) {
   return mode == StepMode::Prefill ? "prefill" : mode == StepMode::Decode ? "decode" : "mixed";
 }
 
-StepMode modeOf(const ScheduledStep &step) {
-  return step.prefills.empty()  ? StepMode::Decode
-         : step.decodes.empty() ? StepMode::Prefill
-                                : StepMode::Mixed;
+StepMode modeOf(std::span<const ScheduledStep> groups) {
+  const auto any = [&](auto ScheduledStep::*part) {
+    return std::ranges::any_of(groups, [&](const auto &step) { return !(step.*part).empty(); });
+  };
+  return !any(&ScheduledStep::prefills)  ? StepMode::Decode
+         : !any(&ScheduledStep::decodes) ? StepMode::Prefill
+                                         : StepMode::Mixed;
+}
+
+static uint64_t attendedTokens(const ScheduledStep &step) {
+  uint64_t sum = 0;
+  for (const DecodeToken &token : step.decodes)
+    sum += token.context;
+  for (const PrefillChunk &chunk : step.prefills)
+    sum += uint64_t(chunk.tokens) * chunk.first + uint64_t(chunk.tokens) * (chunk.tokens + 1) / 2;
+  return sum;
+}
+
+size_t busiestGroup(std::span<const ScheduledStep> groups) {
+  if (groups.size() == 1)
+    return 0;
+  return size_t(std::ranges::max_element(groups, {}, attendedTokens) - groups.begin());
+}
+
+StepRows mostRows(std::span<const ScheduledStep> groups) {
+  StepRows most;
+  for (const ScheduledStep &step : groups) {
+    uint64_t tokens = step.decodes.size();
+    for (const PrefillChunk &chunk : step.prefills)
+      tokens += chunk.tokens;
+    most.tokens = std::max(most.tokens, uint32_t(tokens));
+    most.sequences = std::max(most.sequences, uint32_t(step.decodes.size() + step.prefills.size()));
+  }
+  return most;
 }
 
 namespace {
@@ -56,7 +86,10 @@ size_t StepTimeCache::size() const {
   return table_->times.size();
 }
 
-StepTime StepTimeCache::time(const ScheduledStep &step) {
+StepTime StepTimeCache::time(std::span<const ScheduledStep> groups) {
+  const ScheduledStep &step = groups[busiestGroup(groups)];
+  const StepRows most = groups.size() == 1 ? StepRows() : mostRows(groups);
+  const StepMode mode = modeOf(groups);
   const auto decodes = uint32_t(step.decodes.size());
   uint32_t context = 0;
   if (decodes > 0) {
@@ -66,7 +99,12 @@ StepTime StepTimeCache::time(const ScheduledStep &step) {
     const uint64_t bucket = uint64_t(contextBucket_) * decodes;
     context = uint32_t((sum + bucket - 1) / bucket) * contextBucket_;
   }
-  key_.assign({decodes, context, step.swappedOutBlocks, step.swappedInBlocks});
+  uint32_t swappedOut = 0, swappedIn = 0; // every group moves its own
+  for (const ScheduledStep &group : groups) {
+    swappedOut = std::max(swappedOut, group.swappedOutBlocks);
+    swappedIn = std::max(swappedIn, group.swappedInBlocks);
+  }
+  key_.assign({uint32_t(mode), decodes, context, swappedOut, swappedIn, most.tokens, most.sequences});
   for (const PrefillChunk &chunk : step.prefills)
     key_.insert(key_.end(), {chunk.first, chunk.tokens});
   const auto found = table_->times.find(std::span<const uint32_t>(key_));
@@ -77,8 +115,8 @@ StepTime StepTimeCache::time(const ScheduledStep &step) {
   parts_.clear();
   for (const PrefillChunk &chunk : step.prefills)
     parts_.push_back({chunk.first, chunk.tokens});
-  const StepTime time =
-      timer_.time({modeOf(step), parts_, contexts_, step.swappedOutBlocks, step.swappedInBlocks});
+  const StepTime time = timer_.time(
+      {mode, parts_, contexts_, swappedOut, swappedIn, most.tokens, most.sequences});
   if (time.deviceNs < 0 || time.hostNs < 0 || time.ns() == 0)
     failInternal("a step takes {} ns on the device and {} ns on the host", time.deviceNs,
                  time.hostNs);

@@ -28,6 +28,8 @@ struct StepShape {
   std::span<const Part> prefills;
   std::span<const uint32_t> decodeContexts;           ///< tokens in the cache after the step
   uint32_t swappedOutBlocks = 0, swappedInBlocks = 0; ///< moved to and from the host before it
+  /// Rows that the step is padded to, if it has fewer: those of another data-parallel group.
+  uint32_t leastTokens = 0, leastSequences = 0;
 };
 
 /// The step takes the longer of the two; what the host does between steps is not in it.
@@ -49,13 +51,18 @@ public:
 /// Asks a timer once for each kind of step: decodes are told apart by their number and their mean
 /// context, rounded up to a multiple of `contextBucket`, and the timer sees them all at that
 /// context; prefills are told apart exactly.
+///
+/// Data-parallel groups meet at every collective, so that they step together: the timer sees the
+/// group that attends to the most, padded to the rows of the one with the most, and a step with a
+/// prompt in any group is none of decoding.
 class StepTimeCache {
 public:
   /// `timer` must outlive it.
   explicit StepTimeCache(StepTimer &timer, uint32_t contextBucket = 32);
   ~StepTimeCache();
 
-  StepTime time(const ScheduledStep &step);
+  StepTime time(std::span<const ScheduledStep> groups);
+  StepTime time(const ScheduledStep &step) { return time(std::span(&step, 1)); }
   /// Steps that the timer was asked for.
   size_t size() const;
 
@@ -69,7 +76,18 @@ private:
   std::vector<StepShape::Part> parts_;
 };
 
-/// What a step consists of.
-StepMode modeOf(const ScheduledStep &step);
+/// What a step consists of; of several groups, what all of them together do.
+StepMode modeOf(std::span<const ScheduledStep> groups);
+inline StepMode modeOf(const ScheduledStep &step) {
+  return modeOf(std::span(&step, 1));
+}
+
+/// The group whose step takes the longest: that with the most tokens to attend to.
+size_t busiestGroup(std::span<const ScheduledStep> groups);
+/// Over all groups, the most tokens and the most sequences that one has.
+struct StepRows {
+  uint32_t tokens = 0, sequences = 0;
+};
+StepRows mostRows(std::span<const ScheduledStep> groups);
 
 } // namespace vinci

@@ -22,13 +22,16 @@ class Clock(VinciTest):
         report = self.run_json(DENSE, "--target", "910b3")
         self.assertEqual(list(report["virtual_timing"]), ["prefill_ms", "decode_ms", "tokens_per_s"])
         clock = report["clock"]
-        self.assertEqual(list(clock), ["device", "steps", "virtual_ms", "device_ms", "host_ms", "measured_ms"])
+        self.assertEqual(list(clock), ["device", "stack", "steps", "virtual_ms", "steps_ms", "device_ms", "host_ms", "measured_ms"])
         self.assertEqual(clock["device"], "910b3")
         self.assertEqual(clock["steps"], 8)  # one prefill and seven decodes
         total = report["virtual_timing"]["prefill_ms"] + report["virtual_timing"]["decode_ms"]
         self.assertAlmostEqual(total, clock["virtual_ms"], 2)
         self.assertAlmostEqual(report["virtual_timing"]["tokens_per_s"], 7e3 / report["virtual_timing"]["decode_ms"], 0)
         self.assertGreater(clock["measured_ms"], 0)
+        # vllm-ascend's gap of 4.07 ms comes after each step.
+        self.assertEqual(clock["stack"], "vllm-ascend-0.11")
+        self.assertAlmostEqual(clock["virtual_ms"] - clock["steps_ms"], 8 * 4.07, 2)
 
     def test_virtual_time_is_the_same_every_time(self):
         # The second run finds the plan in the cache, the others have other threads or none of it.
@@ -55,7 +58,8 @@ class Clock(VinciTest):
 
     def test_as_text_on_stderr(self):
         result = self.succeed("run", DENSE, "--prompt-ids", IDS, "--max-tokens", 4, "--ignore-eos", "--target", "910b3")
-        self.assertRegex(result.stderr, r"4 steps take [0-9.]+ ms on 910b3 \(device [0-9.]+, host beside it [0-9.]+\); here [0-9.]+ ms")
+        self.assertRegex(result.stderr, r"4 steps take [0-9.]+ ms on 910b3 \(device [0-9.]+, host beside it [0-9.]+\), [0-9.]+ ms behind "
+                                       r"vllm-ascend-0\.11; here [0-9.]+ ms")
 
     def test_as_simulated(self):
         # One request, the same lengths: what `simulate` says of a step is what `run` says of it.
@@ -63,8 +67,9 @@ class Clock(VinciTest):
         simulated = json.loads(self.succeed(
             "simulate", DENSE, "--target", "910b3", "--input-len", "fixed:8", "--output-len", "fixed:8", "--concurrency", 1,
             "--format", "json").stdout)
-        step = max(simulated["decode_step"]["device_ms"], simulated["decode_step"]["host_ms"])
-        self.assertAlmostEqual(run["virtual_timing"]["decode_ms"] / 7 / step, 1, 2)
+        self.assertAlmostEqual(run["virtual_timing"]["decode_ms"] / 7 / simulated["tpot_ms"]["mean"], 1, 3)
+        tokenizer = 3
+        self.assertAlmostEqual(run["virtual_timing"]["prefill_ms"] + tokenizer, simulated["ttft_ms"]["mean"], 2)
 
     def test_experts_that_were_really_hit(self):
         trace = self.scratch / "moe.json"

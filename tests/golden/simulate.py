@@ -39,7 +39,7 @@ class Simulate(VinciTest):
         report = self.report(MINDIE)
         self.within(report["output_tokens_per_s"], 327.3, 0.08)
         self.within(report["inter_token_ms"]["mean"], 29.1, 0.08)
-        self.within(report["ttft_ms"]["mean"], 97.1, 0.25)
+        self.within(report["ttft_ms"]["mean"], 97.1, 0.08)
 
     def test_mindie_that_cannot_batch(self):
         report = self.report(MINDIE, *NO_BATCHES)
@@ -106,22 +106,53 @@ class Simulate(VinciTest):
         off, on = (self.report(*load, "--set", f"execution.async_scheduling={value}")["step_ms"] for value in ("false", "true"))
         self.within(on / off - 1, 41.73 / 44.20 - 1, 0.3)
 
+    def test_figures_that_nothing_was_fitted_to(self):
+        # docs/cost-model.md has the sources. Settings are what those releases do by themselves.
+        captured = ("--target", "910b3", "--set", "execution.graph_mode=full-decode-only", "--set", "execution.collective_engine=aiv",
+                    "--set", "execution.async_scheduling=true")
+        dense = self.report(MODELS / "qwen3-32b", *captured, "--world", 8, "--attn-tp", 4, "--input-len", "fixed:16384", "--output-len",
+                            "fixed:2048", "--requests", 16, "--concurrency", 16)
+        self.within(dense["tpot_ms"]["mean"], 34.20, 0.1)
+        self.within(dense["output_tokens_per_s"], 416.8, 0.1)
+        experts = self.report(MODELS / "qwen3-30b-a3b", *captured, "--world", 4, "--attn-tp", 2, "--ep", 4, "--input-len", "fixed:4096",
+                              "--output-len", "fixed:2048", "--requests", 50, "--concurrency", 32)
+        self.within(experts["tpot_ms"]["mean"], 24.96, 0.1)
+        self.within(experts["output_tokens_per_s"], 1006.8, 0.1)
+        for clients, published in ((1, 7.9), (2, 9.4), (16, 13.6)):
+            report = self.report(MODELS / "qwen3-30b-a3b", *captured, "--tp", 8, "--input-len", "fixed:4096", "--output-len", "fixed:1024",
+                                 "--requests", clients, "--concurrency", clients)
+            self.within(report["tpot_ms"]["mean"], published, 0.15)
+        # A model without a deployment has vLLM's limits and captured graphs.
+        burst = self.report(MODELS / "qwen2.5-7b", "--target", "910b3", "--input-len", "fixed:218", "--output-len", "uniform:20-427",
+                            "--requests", 200, "--concurrency", 200)
+        self.within(burst["tpot_ms"]["p50"], 30.75, 0.1)
+        self.within(burst["inter_token_ms"]["p50"], 28.15, 0.1)
+        self.assertEqual(burst["counters"]["most_running"], 200)
+
     def test_the_experts_fused_kernel(self):
-        # Published: -21.54 % a token at batch 16 on eight devices, every expert divided. The model knows of two launches a layer, which
-        # is half of that where the host launches (docs/cost-model.md), and of little in a captured graph.
-        load = (W8A8, "--requests", 16, "--concurrency", 16, "--input-len", "fixed:1024", "--output-len", "fixed:64",
-                "--set")
-        passes = ("-fuse-grouped-matmul-swiglu,-fuse-swiglu-quant", "+fuse-grouped-matmul-swiglu")
-        off, on = (self.report(*load, "execution.graph_mode=none", f"--passes={names}")["step_ms"] for names in passes)
-        self.within(on / off - 1, -0.105, 0.05)
-        off, on = (self.report(*load, "execution.graph_mode=full-decode-only", f"--passes={names}")["step_ms"] for names in passes)
-        self.assertLess(on, 0.98 * off)
+        # Published: -21.54 % a token at batch 16 on eight devices with every expert divided, -17.38 % with whole ones. The change also
+        # cast the experts' weights into the cube's fractals, which the kernel asks for; docs/cost-model.md has the sources.
+        load = (W8A8, "--requests", 16, "--concurrency", 16, "--input-len", "fixed:256", "--output-len", "fixed:64",)
+        apart = ("--passes=-fuse-grouped-matmul-swiglu,-fuse-swiglu-quant",)
+
+        def worth(before, after):
+            return self.report(*load, *after)["tpot_ms"]["mean"] / self.report(*load, *before)["tpot_ms"]["mean"] - 1
+
+        rows = ("--set", "weights.nz_layout=false")
+        self.within(worth((*apart, *rows), ()), -0.2154, 0.3)
+        self.within(worth((*apart, *rows, "--ep", 8), ("--ep", 8)), -0.1738, 0.3)
+        # Of that, the fractals of gate and up are worth most, and the kernel alone little, but where the host launches.
+        self.within(worth((*apart, *rows), rows), -0.15, 0.02)
+        self.within(worth(apart, ()), -0.024, 0.1)
+        eager = ("--set", "execution.graph_mode=none")
+        self.within(worth((*apart, *eager), eager), -0.105, 0.05)
 
     def test_the_ladder_of_system_003(self):
         # Each thing that the system does, taken away alone, is never better; those that are published are worse.
         ablation = self.report(W8A8, "--requests", 32, "--output-len", "fixed:64", "--ablate")
         rows = {(row["what"], row["to"]): row for row in ablation["ablation"]}
-        for key in (("fuse-qk-rms-norm", "off"), ("fuse-grouped-matmul-swiglu", "off"), ("async_scheduling", "off"), ("graph_mode", "none"),
+        for key in (("fuse-qk-rms-norm", "off"), ("fuse-grouped-matmul-swiglu", "off"), ("nz_layout", "off"),
+                    ("fuse-grouped-matmul-swiglu and nz_layout", "off"), ("async_scheduling", "off"), ("graph_mode", "none"),
                     ("prefetch", "off"), ("collective_engine", "host"), ("all fusions", "off"),
                     ("everything", "off")):
             with self.subTest(key=key):
@@ -219,12 +250,40 @@ class Simulate(VinciTest):
         self.assertGreater(result.stdout.count("<rect"), 10)
         self.assertGreater(result.stdout.count("<circle"), 8)
 
-    def test_one_data_parallel_group(self):
+    def test_data_parallel_groups(self):
         recipe = MODELS / "qwen3-235b-a3" / "qwen3_235b_1tp_16ep.yaml"  # a batch of 16 over 16 groups
-        result = self.succeed("simulate", recipe, "--target", "a3", "--input-len", "fixed:256", "--output-len", "fixed:8",
-                              "--requests", 3, "--concurrency", 3, "--format", "json")
-        self.assertIn("warning: one of 16 data-parallel groups is simulated: the load and the rates are those of one", result.stderr)
-        self.assertEqual(json.loads(result.stdout)["decode_step"]["sequences"], 1)
+        load = ("simulate", recipe, "--target", "a3", "--input-len", "fixed:256", "--output-len", "fixed:8", "--format", "json")
+        runs = []
+        for name in ("a.json", "b.json"):
+            trace = self.scratch / name
+            out = self.succeed(*load, "--requests", 48, "--concurrency", 24, "--trace", trace, "--trace-steps", 1).stdout
+            runs.append((out, trace.read_bytes()))
+        self.assertEqual(*runs)
+        report, events = json.loads(runs[0][0]), json.loads(runs[0][1])["traceEvents"]
+        self.assertEqual(report["data_parallel_groups"], 16)
+        self.assertEqual(report["decode_step"]["sequences"], 1)  # of a group
+        self.assertEqual(report["step_batch"], 16)
+        self.assertEqual(report["counters"]["most_running"], 16)  # a recipe's batch: the other clients wait
+        self.assertEqual(report["counters"]["finished"], 48)
+        names = {event["args"]["name"] for event in events if event["name"] == "process_name"}
+        self.assertEqual(names, {"requests"} | {f"rank {rank}, group {rank}" for rank in range(16)})
+        groups = [event["args"]["group"] for event in events if event["pid"] == 1 and event["name"] == "decode"]
+        self.assertEqual({groups.count(group) for group in range(16)}, {3})
+        # All ranks step together, and every group counts its own blocks.
+        steps = {}
+        for event in events:
+            if event["ph"] == "X" and event["pid"] > 1 and event["tid"] == 0:
+                steps.setdefault(event["pid"], []).append((event["ts"], event["dur"]))
+        self.assertEqual(len(steps), 16)
+        self.assertTrue(all(own == steps[2] for own in steps.values()))
+        counters = {event["pid"] for event in events if event["ph"] == "C" and event["name"] == "KV blocks"}
+        self.assertEqual(counters, set(steps))
+
+        # One request: fifteen groups run on padding, and the step is no shorter than with one for each.
+        alone = self.succeed(*load, "--requests", 1, "--concurrency", 1, "--trace", trace).stdout
+        padded = [event for event in json.loads(trace.read_text())["traceEvents"] if event["name"] == "padding"]
+        self.assertEqual(len(padded), 15 * 8)
+        self.within(json.loads(alone)["step_ms"], report["step_ms"], 0.02)
 
     def test_same_input_same_bytes(self):
         runs = []
@@ -234,15 +293,36 @@ class Simulate(VinciTest):
             runs.append((out, trace.read_bytes()))
         self.assertEqual(*runs)
         events = json.loads(runs[0][1])["traceEvents"]
-        kernels = [event for event in events if event["pid"] == 1 and event.get("tid", 0) > 0 and event["ph"] == "X"]
-        steps = [event for event in events if event["pid"] == 1 and event.get("tid") == 0 and event["ph"] == "X"]
-        self.assertGreater(len(kernels), 1000)
-        # The kernels of a step fill the device's time of it.
-        first = steps[0]
-        inside = [event for event in kernels if first["ts"] <= event["ts"] < first["ts"] + first["args"]["device_us"]]
-        self.assertAlmostEqual(sum(event["dur"] for event in inside), first["args"]["device_us"], delta=1)
-        requests = [event for event in events if event["pid"] == 3 and event["name"] == "first token"]
+        self.assertEqual({event["args"]["name"] for event in events if event["name"] == "process_name"},
+                         {"requests", "rank 0", "rank 1", "rank 2", "rank 3"})
+        for pid in range(2, 6):
+            slices = [event for event in events if event["pid"] == pid and event["ph"] == "X"]
+            kernels = [event for event in slices if 0 < event["tid"] < 1000]
+            steps = [event for event in slices if event["tid"] == 0]
+            self.assertGreater(len(kernels), 1000)
+            # The kernels of a step fill the device's time of it.
+            first = steps[0]
+            inside = [event for event in kernels if first["ts"] <= event["ts"] < first["ts"] + first["args"]["device_us"]]
+            self.assertAlmostEqual(sum(event["dur"] for event in inside), first["args"]["device_us"], delta=1)
+        report = json.loads(runs[0][0])
+        blocks = [event["args"]["in_use"] for event in events if event["ph"] == "C" and event["name"] == "KV blocks"]
+        self.assertEqual(max(blocks), report["counters"]["most_kv_blocks"])
+        requests = [event for event in events if event["pid"] == 1 and event["name"] == "first token"]
         self.assertEqual(len(requests), 20)
+
+    def test_counters_of_l2(self):
+        trace = self.scratch / "trace.json"
+        report = json.loads(self.succeed("simulate", W8A8, "--requests", 4, "--concurrency", 4, "--input-len", "fixed:64", "--output-len",
+                                         "fixed:4", "--trace", trace, "--trace-steps", 100, "--format", "json").stdout)
+        events = json.loads(trace.read_text())["traceEvents"]
+        counters = [event for event in events if event["ph"] == "C" and event["name"] == "L2 bytes" and event["pid"] == 2]
+        self.assertTrue(all(event["args"]["prefetched_weights"] + event["args"]["activations"] <= 192 << 20 for event in counters))
+        # What a step's kernels find prefetched is what the report says of such a step.
+        steps = [event for event in events if event["ph"] == "X" and event["pid"] == 2 and event["tid"] == 0 and event["name"] == "decode"
+                 and event["args"]["decodes"] == 4]
+        begin, end = steps[-1]["ts"], steps[-1]["ts"] + steps[-1]["args"]["device_us"] - 1e-3
+        found = sum(event["args"]["prefetched_weights"] for event in counters if begin <= event["ts"] < end)
+        self.within(found, report["decode_step"]["prefetched_bytes"], 0.001)
 
     def test_text_has_the_benchmarks_tables(self):
         text = self.succeed("simulate", MINDIE, "--requests", 20).stdout

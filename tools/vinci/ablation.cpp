@@ -43,6 +43,9 @@ bool has(const DeviceSpec &device, Expansion expansion) {
                                                     : Constant::CollectiveAivRanks2);
 }
 
+/// Passes without which gate, up, SwiGLU and quantisation of experts are kernels of their own.
+constexpr const char *unfusedExperts = "-fuse-grouped-matmul-swiglu,-fuse-swiglu-quant";
+
 constexpr std::pair<const char *, Expansion> engines[] = {
     {"host", Expansion::Host}, {"ai_cpu", Expansion::AiCpu}, {"aiv", Expansion::Aiv}};
 
@@ -109,7 +112,7 @@ void Ablation::addFusions(std::vector<Variant> &variants) const {
 
 void Ablation::addSettings(std::vector<Variant> &variants) const {
   const DeploymentSpec::Execution &base = base_.deployment.execution;
-  const std::string mode = base.graphMode.valueOr("none");
+  const std::string mode = graphModeOf(base_.deployment, stack_);
   for (const char *other : {"none", "full-decode-only", "full"})
     if (mode != other)
       variants.push_back({"graph_mode", mode, other, "", [other](DeploymentSpec &deployment) {
@@ -130,6 +133,15 @@ void Ablation::addSettings(std::vector<Variant> &variants) const {
   variants.push_back(
       {"prefetch", onOff(prefetch), onOff(!prefetch), "",
        [prefetch](DeploymentSpec &deployment) { setPrefetch(deployment.execution, !prefetch); }});
+  const bool fractals = base_.deployment.weights.nzLayout.valueOr(true);
+  variants.push_back(
+      {"nz_layout", onOff(fractals), onOff(!fractals), "",
+       [fractals](DeploymentSpec &deployment) { deployment.weights.nzLayout.value = !fractals; }});
+  // vllm-ascend cast the experts' weights into fractals for the sake of the fused kernel.
+  if (fractals)
+    variants.push_back(
+        {"fuse-grouped-matmul-swiglu and nz_layout", "on", "off", unfusedExperts,
+         [](DeploymentSpec &deployment) { deployment.weights.nzLayout.value = false; }});
   if (stack_.async.value != 0) {
     const bool async = base.asyncScheduling.valueOr(false);
     variants.push_back(

@@ -53,7 +53,8 @@ std::optional<DeviceSpec> clockDevice(const ClockFlags &flags, const DeploymentS
 
 RunClock::RunClock(const Plan &plan, const DeviceSpec &device, const DeploymentSpec &deployment)
     : costs_(device), clock_(plan, costs_, clockOptionsOf(deployment, Mesh(*plan.root()).ranks())),
-      policy_(launchPolicyOf(deployment, stackFor(deployment, ""))) {
+      stack_(stackFor(deployment, "")), policy_(launchPolicyOf(deployment, stack_)),
+      gap_{stack_.servingGapUs.value, stepFillingOf(deployment, stack_).plansAhead} {
   // What the device cannot run is said before the model runs.
   StepRecord step;
   step.addSequence(1, 0);
@@ -62,17 +63,22 @@ RunClock::RunClock(const Plan &plan, const DeviceSpec &device, const DeploymentS
 
 void RunClock::finish(const StepRecorder &recorder) {
   recorder_ = &recorder;
-  run_.emplace(recorder, clock_, policy_);
+  run_.emplace(recorder, clock_, policy_, gap_);
 }
 
 static double milliseconds(double us) {
   return std::round(us) / 1e3;
 }
 
+/// When the first step that the request could be in begins; the run's end if there was none.
+double RunClock::admittedAt(const RequestSteps &steps) const {
+  return steps.admitted < run_->size() ? run_->begin(steps.admitted) : run_->known(run_->size());
+}
+
 Report RunClock::timing(const Result &result) const {
-  const double admitted = run_->begin(result.steps.admitted);
-  const double first = run_->begin(result.steps.firstToken);
-  const double decodeUs = run_->begin(result.steps.finished) - first;
+  const double admitted = admittedAt(result.steps);
+  const double first = run_->known(result.steps.firstToken);
+  const double decodeUs = run_->known(result.steps.finished) - first;
   const double gaps = result.outputIds.empty() ? 0 : double(result.outputIds.size() - 1);
   return {{"prefill_ms", milliseconds(first - admitted)},
           {"decode_ms", milliseconds(decodeUs)},
@@ -80,25 +86,27 @@ Report RunClock::timing(const Result &result) const {
 }
 
 Report RunClock::summary() const {
-  double device = 0, host = 0, measured = 0;
+  double steps = 0, device = 0, host = 0, measured = 0;
   for (size_t i = 0; i < run_->size(); ++i) {
+    steps += run_->step(i).us();
     device += run_->step(i).deviceUs;
     host += run_->step(i).hostUs;
     measured += recorder_->steps()[i].measuredUs;
   }
-  return {{"device", costs_.spec().name},
-          {"steps", run_->size()},
-          {"virtual_ms", milliseconds(run_->begin(run_->size()))},
-          {"device_ms", milliseconds(device)},
-          {"host_ms", milliseconds(host)},
-          {"measured_ms", milliseconds(measured)}};
+  return {
+      {"device", costs_.spec().name},    {"stack", stack_.name},
+      {"steps", run_->size()},           {"virtual_ms", milliseconds(run_->known(run_->size()))},
+      {"steps_ms", milliseconds(steps)}, {"device_ms", milliseconds(device)},
+      {"host_ms", milliseconds(host)},   {"measured_ms", milliseconds(measured)}};
 }
 
 void RunClock::print() const {
   const Report all = summary();
-  fmt::print(stderr, "{} steps take {} ms on {} (device {}, host beside it {}); here {} ms\n",
-             all["steps"].dump(), all["virtual_ms"].dump(), costs_.spec().name,
-             all["device_ms"].dump(), all["host_ms"].dump(), all["measured_ms"].dump());
+  fmt::print(
+      stderr,
+      "{} steps take {} ms on {} (device {}, host beside it {}), {} ms behind {}; here {} ms\n",
+      all["steps"].dump(), all["steps_ms"].dump(), costs_.spec().name, all["device_ms"].dump(),
+      all["host_ms"].dump(), all["virtual_ms"].dump(), stack_.name, all["measured_ms"].dump());
 }
 
 void RunClock::writeTrace(const std::string &path, uint32_t kernelSteps,
@@ -116,20 +124,18 @@ void RunClock::writeTrace(const std::string &path, uint32_t kernelSteps,
                                      {"measured_us", step.measuredUs}};
     events.slice(std::string(toString(step.entry)), Device, 0, start, times.us(), shape);
     events.slice("launch", Host, 0, start, times.hostUs, {{"step", i}});
+    if (gap_.us > 0)
+      events.slice("between steps", Host, 1, run_->end(i), gap_.us, {{"step", i}});
     events.slice(std::string(toString(step.entry)), Here, 0, step.startUs, step.measuredUs, shape);
     if (i < kernelSteps)
-      clock_.trace(
-          step.entry, recorder_->recordOf(i, policy_),
-          [&](const fb::Kernel &kernel, int32_t layer, uint32_t stream, double begin, double end) {
-            events.slice(kernel.op()->str(), Device, 1 + stream, start + begin, end - begin,
-                         {{"kernel", kernel.symbol()->str()}, {"layer", layer}});
-          });
+      events.kernels(clock_, step.entry, recorder_->recordOf(i, policy_), Device, start);
   }
   for (size_t i = 0; i < results.size(); ++i) {
     const RequestSteps &steps = results[i].steps;
-    const double admitted = run_->begin(steps.admitted), first = run_->begin(steps.firstToken);
+    const double first = run_->known(steps.firstToken);
+    const double admitted = std::min(first, admittedAt(steps));
     events.slice("first token", Requests, i, admitted, first - admitted, {{"request", i}});
-    events.slice("decode", Requests, i, first, run_->begin(steps.finished) - first,
+    events.slice("decode", Requests, i, first, run_->known(steps.finished) - first,
                  {{"output_tokens", results[i].outputIds.size()}});
   }
   events.nameProcess(Device, costs_.spec().name + ", virtual");
@@ -137,6 +143,8 @@ void RunClock::writeTrace(const std::string &path, uint32_t kernelSteps,
   events.nameProcess(Requests, "requests, virtual");
   events.nameProcess(Here, "this machine, measured");
   events.nameThread(Device, 0, "steps");
+  for (uint32_t stream = 0; stream < clock_.streams(); ++stream)
+    events.nameThread(Device, 1 + stream, fmt::format("stream {}", stream));
   events.write(path);
 }
 

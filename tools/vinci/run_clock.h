@@ -35,10 +35,11 @@ public:
   /// Times what was recorded, once the run is over.
   void finish(const StepRecorder &recorder);
 
-  /// prefill_ms, decode_ms, tokens_per_s: as `timing` has them, by the virtual clock. No gap
-  /// between steps is in it: that is the serving stack's.
+  /// prefill_ms, decode_ms, tokens_per_s: as `timing` has them, by the virtual clock; what the
+  /// serving stack does between steps is in it, as in `vinci simulate`.
   Report timing(const Result &result) const;
-  /// Of the whole run: device, steps, device and host time of it, measured time of the same steps.
+  /// Of the whole run: device, stack, steps, virtual time with the stack's gaps and without, device
+  /// and host time, measured time of the same steps.
   Report summary() const;
   /// That as a line on stderr.
   void print() const;
@@ -47,9 +48,13 @@ public:
                   std::span<const Result> results) const;
 
 private:
+  double admittedAt(const RequestSteps &steps) const;
+
   const CostModel costs_;
   const PlanClock clock_;
+  const StackProfile stack_;
   const LaunchPolicy policy_;
+  const ServingGap gap_;
   const StepRecorder *recorder_ = nullptr;
   std::optional<VirtualRun> run_;
 };

@@ -1,7 +1,7 @@
 #include "tools/vinci/served_plan.h"
 
 #include "runtime/device/platform_ini.h"
-#include "runtime/plan/mesh.h"
+#include "runtime/serving/scheduler_vllm.h"
 #include "runtime/support/error.h"
 #include "tools/vinci/compiler_library.h"
 #include "tools/vinci/model_source.h"
@@ -14,6 +14,27 @@ namespace vinci {
 
 double round6(double value) {
   return std::round(value * 1e6) / 1e6;
+}
+
+/// Limits that nobody gave are those of a server, not the small ones that a run on this machine
+/// has. True if there are any.
+static bool limitAsServed(CompileOptions &options, const DeploymentSpec &deployment) {
+  const DeploymentSpec::Scheduler &scheduler = deployment.scheduler;
+  if (const std::string policy = scheduler.policy.valueOr("vllm"); !policy.starts_with("vllm"))
+    return false;
+  const VllmSettings defaults;
+  const bool batch = !options.maxBatch && !scheduler.maxNumSeqs;
+  const bool tokens = !options.maxTokensPerStep && !scheduler.maxNumBatchedTokens;
+  if (batch)
+    options.maxBatch =
+        std::min(defaults.maxNumSeqs,
+                 options.maxTokensPerStep.value_or(
+                     scheduler.maxNumBatchedTokens.valueOr(defaults.maxNumBatchedTokens)));
+  if (tokens)
+    options.maxTokensPerStep =
+        std::max(defaults.maxNumBatchedTokens,
+                 options.maxBatch.value_or(scheduler.maxNumSeqs.valueOr(defaults.maxNumSeqs)));
+  return batch || tokens;
 }
 
 Subject subjectOf(const std::string &model, const CompileFlags &flags, bool quiet) {
@@ -31,6 +52,8 @@ Subject subjectOf(const std::string &model, const CompileFlags &flags, bool quie
   CompileOptions options = toCompileOptions(flags);
   options.kernels = false;
   CompileResult result = compiler().compile(request, options);
+  if (limitAsServed(options, result.deployment))
+    result = compiler().compile(request, options);
   if (!quiet)
     for (const std::string &warning : result.warnings)
       fmt::print(stderr, "{}\n", warning);
@@ -52,8 +75,9 @@ DeviceSpec deviceFor(const DeploymentSpec &deployment, const std::string &name) 
   return isIni ? readPlatformIni(name, device) : device;
 }
 
-void DecodeSteps::add(const ScheduledStep &step) {
-  if (!step.prefills.empty() || step.decodes.empty())
+void DecodeSteps::add(std::span<const ScheduledStep> groups) {
+  const ScheduledStep &step = groups[busiestGroup(groups)];
+  if (modeOf(groups) != StepMode::Decode)
     return;
   uint64_t tokens = 0;
   for (const DecodeToken &token : step.decodes)
@@ -77,29 +101,28 @@ ServedPlan::ServedPlan(const DeploymentSpec &deployment, const Plan &plan, Stack
       ranks_(Mesh(*plan.root()).ranks()),
       clock_(plan, costs, clockOptionsOf(deployment, ranks_, routing)),
       timer_(clock_, launchPolicyOf(deployment, stack_)),
-      memory_(memoryBudgetOf(deployment, plan, costs.spec(), warning_)) {
-  if (const uint32_t groups = dataGroupsOf(*plan.root()); groups > 1)
-    warning_ += fmt::format("{}one of {} data-parallel groups is simulated: the load and the rates "
-                            "are those of one",
-                            warning_.empty() ? "" : "; ", groups);
-}
+      memory_(memoryBudgetOf(deployment, plan, costs.spec(), warning_)) {}
 
 Served ServedPlan::serve(const LoadSettings &load,
                          const std::function<void(const SimulatedStep &)> &onStep,
                          Estimate estimate) const {
-  const auto scheduler = schedulerOf(deployment_, stack_, plan_, memory_);
+  std::vector<std::unique_ptr<Scheduler>> schedulers;
+  std::vector<Scheduler *> groups;
+  for (uint32_t i = 0; i < this->groups(); ++i)
+    groups.push_back(
+        schedulers.emplace_back(schedulerOf(deployment_, stack_, plan_, memory_)).get());
   Load requests = loadOf(deployment_, load);
   SimulationOptions options = simulationOptionsOf(deployment_, stack_, ranks_, load.seed, estimate);
   DecodeSteps decodes;
   options.onStep = [&](const SimulatedStep &step) {
-    decodes.add(step.step);
+    decodes.add(step.groups);
     if (onStep)
       onStep(step);
   };
   PlanStepTimer timer(clock_, launchPolicyOf(deployment_, stack_, estimate), estimate);
   Served served;
   served.concurrency = requests.concurrency();
-  served.result = simulate(*scheduler, requests, timer, options);
+  served.result = simulate(groups, requests, timer, options);
   served.metrics = measure(served.result);
   served.typical = decodes.typical();
   return served;
@@ -151,7 +174,8 @@ Report opRows(const PlanClock &clock, const StepRecord &step) {
 
 Report stepReport(const ServedPlan &served, const TypicalStep &typical) {
   const StepTimes times = served.clock().time(EntryKind::Decode, served.recordOf(typical));
-  return {{"sequences", typical.batch},
+  return {{"groups", served.groups()},
+          {"sequences", typical.batch},
           {"context", typical.context},
           {"launches", times.launches},
           {"device_ms", round6(times.deviceUs / 1e3)},

@@ -2,6 +2,7 @@
 // compiled plan, how it is served, and the figures of a load.
 #pragma once
 
+#include "runtime/plan/mesh.h"
 #include "runtime/serving/metrics.h"
 #include "tools/vinci/compile_options.h"
 #include "tools/vinci/report.h"
@@ -20,7 +21,8 @@ struct Subject {
   Plan plan;
 };
 
-/// A plan as it is, or a model or deployment compiled without kernels. Warnings of the compiler go
+/// A plan as it is, or a model or deployment compiled without kernels. Behind vLLM a
+/// model has vLLM's limits, 256 sequences and 8192 tokens a step, where flags and deployment give none. Warnings of the compiler go
 /// to stderr unless `quiet`. Throws Error for IR, and for compile options that come with a plan.
 Subject subjectOf(const std::string &model, const CompileFlags &flags, bool quiet = false);
 
@@ -28,16 +30,16 @@ Subject subjectOf(const std::string &model, const CompileFlags &flags, bool quie
 /// target's, or, if it is empty, the target's. Throws a usage Error if neither names an NPU.
 DeviceSpec deviceFor(const DeploymentSpec &deployment, const std::string &name);
 
-/// A step of decoding as it is in the middle of the run.
+/// A step of decoding as it is in the middle of the run, on a rank of the busiest group.
 struct TypicalStep {
   uint32_t batch = 0;
   uint32_t context = 0;
 };
 
-/// The steps that only decode, by batch.
+/// The steps that only decode, by the batch of the busiest data-parallel group.
 class DecodeSteps {
 public:
-  void add(const ScheduledStep &step);
+  void add(std::span<const ScheduledStep> groups);
   /// The commonest batch, at its mean context; nullopt if there was none.
   std::optional<TypicalStep> typical() const;
 
@@ -75,6 +77,8 @@ public:
   const PlanStepTimer &timer() const { return timer_; }
   const MemoryBudget &memory() const { return memory_; }
   uint32_t ranks() const { return ranks_; }
+  /// Of ranks that have the same tokens, each with a scheduler and a KV cache of its own.
+  uint32_t groups() const { return dataGroupsOf(*plan_.root()); }
   /// What is odd about the memory's settings; empty: nothing.
   const std::string &warning() const { return warning_; }
   StepRecord recordOf(const TypicalStep &typical) const;

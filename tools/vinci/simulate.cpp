@@ -82,6 +82,7 @@ static void simulate(const SimulateArguments &arguments) {
   report["range"] = rangeReport(plan, arguments.load);
   report["device"] = costs.spec().name;
   report["ranks"] = plan.ranks();
+  report["data_parallel_groups"] = plan.groups();
   report["stack"] = plan.stack().name;
   report["memory"] = memoryReport(plan.memory());
   if (served.typical) {

@@ -96,12 +96,19 @@ StackProfile stackFor(const DeploymentSpec &deployment, const std::string &name)
   return stackProfile(deployment.memory.nonKvGib ? "vllm-mindspore" : "vllm-ascend-0.11");
 }
 
+std::string graphModeOf(const DeploymentSpec &deployment, const StackProfile &stack) {
+  const bool captures = stack.capturesDecode.value != 0 && policyOf(deployment) != "recipe";
+  return deployment.execution.graphMode.valueOr(captures ? "piecewise" : "none");
+}
+
 ClockOptions clockOptionsOf(const DeploymentSpec &deployment, uint32_t ranks,
                             const std::optional<Routing> &routing) {
   ClockOptions options;
   const DeploymentSpec::Execution &execution = deployment.execution;
   options.prefetch = {execution.prefetchQkv.valueOr(0), execution.prefetchO.valueOr(0),
                       execution.prefetchGateUp.valueOr(0)};
+  // vllm-ascend's default, and that of recipes, is fractals for what is quantised.
+  options.fractals = deployment.weights.nzLayout.valueOr(true);
   if (routing)
     options.routing = *routing;
   else if (execution.balancedExperts.valueOr(false))
@@ -120,7 +127,7 @@ ClockOptions clockOptionsOf(const DeploymentSpec &deployment, uint32_t ranks,
 LaunchPolicy launchPolicyOf(const DeploymentSpec &deployment, const StackProfile &stack,
                             Estimate estimate) {
   LaunchPolicy policy;
-  const std::string mode = deployment.execution.graphMode.valueOr("none");
+  const std::string mode = graphModeOf(deployment, stack);
   // MindSpore's graph mode launches the kernels of a compiled graph one by one.
   const bool byKernel = mode == "full" && stack.prefillHostBound.value != 0;
   policy.decode = mode == "none" ? LaunchMode::Eager : LaunchMode::Graph;

@@ -23,10 +23,14 @@ StackProfile stackFor(const DeploymentSpec &deployment, const std::string &name)
 
 /// Who issues collectives: what the deployment says; else the vector cores for a recipe, and the
 /// host for other stacks. On which devices the ranks are: those of the deployment's mask, if it has
-/// as many. What is prefetched. `routing` if there is one, else balanced where the deployment
-/// forces that.
+/// as many. What is prefetched. Whether weights are in fractals, as they are where the deployment
+/// says nothing. `routing` if there is one, else balanced where the deployment forces that.
 ClockOptions clockOptionsOf(const DeploymentSpec &deployment, uint32_t ranks,
                             const std::optional<Routing> &routing = {});
+
+/// What is captured: what the deployment says, else what the stack does by itself; a recipe that
+/// says nothing captures nothing.
+std::string graphModeOf(const DeploymentSpec &deployment, const StackProfile &stack);
 
 /// How kernels are launched: by the deployment's graph mode, batch sizes and threads, and the
 /// stack.

@@ -100,14 +100,13 @@ TEST(PlanClock, TheTraceIsTheStep) {
   const PlanClock clock(plan, npu());
   double busy = 0, last = 0, previous = 0;
   uint64_t count = 0;
-  clock.trace(EntryKind::Prefill, decodeOf(3),
-              [&](const fb::Kernel &, int32_t, uint32_t stream, double start, double end) {
-                EXPECT_EQ(stream, 0u);
-                EXPECT_GE(start, previous - 1e-9); // time is conserved on a stream
-                busy += end - start;
-                previous = last = end;
-                ++count;
-              });
+  clock.trace(EntryKind::Prefill, decodeOf(3), [&](const PlacedCommand &command) {
+    EXPECT_EQ(command.stream, 0u);
+    EXPECT_GE(command.startUs, previous - 1e-9); // time is conserved on a stream
+    busy += command.endUs - command.startUs;
+    previous = last = command.endUs;
+    ++count;
+  });
   const StepTimes times = clock.time(EntryKind::Prefill, decodeOf(3));
   EXPECT_NEAR(last, times.deviceUs, 1e-9 * last);
   EXPECT_NEAR(busy, times.deviceUs, 1e-9 * last);
@@ -383,11 +382,8 @@ TEST(StepRecorder, OfGroupsTheOneThatAttendsToTheMost) {
   EXPECT_EQ(record.decodeKvTokens, 100u);
 }
 
-TEST(VirtualRun, IsTheClocksStepsOneAfterAnother) {
-  const Plan plan = samplePlan();
-  const PlanClock clock(plan, npu());
-  Recorded model;
-  StepRecorder recorder(model);
+/// Three steps of two sequences.
+void recordDecodes(StepRecorder &recorder) {
   const std::vector<int32_t> ids(2), starts = {0, 1, 2};
   for (int32_t length : {10, 20, 30}) {
     const std::vector<int32_t> lengths = {length, 2 * length};
@@ -399,9 +395,18 @@ TEST(VirtualRun, IsTheClocksStepsOneAfterAnother) {
                                       .blockTables = {},
                                       .logitIndices = {}});
   }
+}
+
+TEST(VirtualRun, IsTheClocksStepsOneAfterAnother) {
+  const Plan plan = samplePlan();
+  const PlanClock clock(plan, npu());
+  Recorded model;
+  StepRecorder recorder(model);
+  recordDecodes(recorder);
   const VirtualRun run(recorder, clock, {});
   ASSERT_EQ(run.size(), 3u);
   double now = 0;
+  EXPECT_EQ(run.known(0), 0);
   for (size_t i = 0; i < 3; ++i) {
     EXPECT_EQ(run.begin(i), now);
     StepRecord record;
@@ -409,8 +414,32 @@ TEST(VirtualRun, IsTheClocksStepsOneAfterAnother) {
     record.addSequence(1, 20 * (i + 1) - 1);
     EXPECT_EQ(run.step(i).deviceUs, clock.time(EntryKind::Decode, record).deviceUs);
     now += run.step(i).us();
+    EXPECT_EQ(run.end(i), now);
+    EXPECT_EQ(run.known(i + 1), now);
   }
-  EXPECT_EQ(run.begin(3), now);
+}
+
+TEST(VirtualRun, BehindAStackStepsWaitForItsGap) {
+  const Plan plan = samplePlan();
+  const PlanClock clock(plan, npu());
+  Recorded model;
+  StepRecorder recorder(model);
+  recordDecodes(recorder);
+  const VirtualRun alone(recorder, clock, {});
+  const double whole = alone.end(2), first = alone.end(0);
+  const VirtualRun behind(recorder, clock, {}, {.us = 7});
+  EXPECT_DOUBLE_EQ(behind.begin(1), first + 7);
+  EXPECT_DOUBLE_EQ(behind.known(3), whole + 3 * 7);
+  // A stack that plans ahead hides the gap, but for what is left idle, and waits for the last one.
+  const VirtualRun ahead(recorder, clock, {.idleUs = 2}, {.us = 7, .plansAhead = true});
+  const double idle = alone.step(0).hostUs < alone.step(0).deviceUs ? 2 : 0;
+  EXPECT_DOUBLE_EQ(ahead.begin(1), first + idle);
+  EXPECT_DOUBLE_EQ(ahead.known(3), ahead.end(2) + 7);
+  // One that takes longer than the device paces the steps.
+  const VirtualRun paced(recorder, clock, {}, {.us = 1e6, .plansAhead = true});
+  EXPECT_DOUBLE_EQ(paced.begin(1), first);
+  EXPECT_DOUBLE_EQ(paced.begin(2), first + 1e6);
+  EXPECT_DOUBLE_EQ(paced.known(3), first + 3e6);
 }
 
 TEST(PlanStepTimer, SwappingTakesTime) {

@@ -105,6 +105,29 @@ TEST(CostExperts, TableByTokens) {
   }
 }
 
+// vllm-ascend PR 3446: 5 ms a step less with gate and up of DeepSeek-R1 in fractals, 28 sequences
+// on each of 32 ranks, which have 8 experts each in 58 layers.
+TEST(CostExperts, FractalsAreWorthWhatWasPublished) {
+  for (const char *device : {"910b3", "a3"}) {
+    const CostModel model(*findDeviceSpec(device));
+    GroupedMatmulWork work = {.weights = DType::Int8,
+                              .activations = DType::Int8,
+                              .hit = 8,
+                              .rows = 28 * 8,
+                              .n = 2 * 2048,
+                              .k = 7168,
+                              .expertBytes = 2 * 2048 * 7168};
+    const double fractals = model.groupedMatmul(work, LaunchMode::Graph).us;
+    work.inFractals = false;
+    const double rows = model.groupedMatmul(work, LaunchMode::Graph).us;
+    EXPECT_TRUE(isWithin(58 * (rows - fractals), 5000, 0.05)) << device;
+    work.weights = work.activations = DType::BFloat16; // of which nothing is known
+    const double inFloat = model.groupedMatmul(work, LaunchMode::Graph).us;
+    work.inFractals = true;
+    EXPECT_EQ(model.groupedMatmul(work, LaunchMode::Graph).us, inFloat);
+  }
+}
+
 TEST(CostExperts, ExpectedHits) {
   for (auto [tokens, published] :
        {std::pair{1.0, 8.0}, {8.0, 51.6}, {16.0, 82.4}, {32.0, 111.8}, {64.0, 125.9}})

@@ -106,7 +106,7 @@ struct Checks {
   int64_t lastStart = 0, lastEnd = 0;
 
   void operator()(const SimulatedStep &simulated) {
-    const ScheduledStep &step = simulated.step;
+    const ScheduledStep &step = simulated.groups.front();
     ASSERT_GE(simulated.startNs, std::max(simulated.plannedNs, lastEnd)) << "one step at a time";
     ASSERT_GT(simulated.endNs, simulated.startNs);
     lastStart = simulated.startNs;

@@ -198,6 +198,43 @@ TEST(Simulation, SharedPrefixesAreFound) {
   EXPECT_EQ(result.counters.prefixTokensAsked, 3000u);
 }
 
+TEST(Simulation, GroupsShareTheRequestsAndStepTogether) {
+  std::vector<MindieScheduler> schedulers(3, MindieScheduler(settings(), {1000, 0}));
+  std::vector<Scheduler *> groups;
+  for (MindieScheduler &scheduler : schedulers)
+    groups.push_back(&scheduler);
+  TwoTimes timer({50 * ms, 0}, {20 * ms, 0});
+  // Three at once, and a fourth while they decode.
+  const TraceRequest request = {0, 10, 3, 3, 5, 0, 0}, later = {60 * ms, 10, 3, 3, 5, 0, 0};
+  Load load = Load::trace({request, request, request, later});
+  SimulationOptions options;
+  options.keepTokens = true;
+  std::vector<std::string> steps;
+  options.onStep = [&](const SimulatedStep &step) {
+    std::string text;
+    for (const ScheduledStep &group : step.groups)
+      text += fmt::format("{}+{} ", group.prefills.size(), group.decodes.size());
+    for (const Scheduler *scheduler : step.schedulers)
+      text += fmt::format("{} ", scheduler->deviceBlocks().inUse());
+    steps.push_back(text);
+  };
+  const SimulationResult result = simulate(groups, load, timer, options);
+  EXPECT_EQ(steps, (std::vector<std::string>{"1+0 1+0 1+0 2 2 2 ", "0+1 0+1 0+1 2 2 2 ",
+                                             "1+0 0+1 0+1 4 2 2 ", "0+2 0+0 0+0 4 0 0 ",
+                                             "0+1 0+0 0+0 2 0 0 "}));
+  for (size_t i = 0; i < 4; ++i)
+    EXPECT_EQ(result.requests[i].group, i % 3) << "the one with the least to do";
+  EXPECT_EQ(result.requests[1].tokenNs, (Times{50 * ms, 70 * ms, 120 * ms}))
+      << "waits for the prompt of another group";
+  EXPECT_EQ(result.requests[0].tokenNs, (Times{50 * ms, 70 * ms, 140 * ms}));
+  EXPECT_EQ(result.counters.finished, 4u);
+  EXPECT_EQ(result.counters.mostRunning, 4u);
+  EXPECT_EQ(result.blocks.mostInUse, 4u);
+  EXPECT_EQ(result.steps, 5u);
+  EXPECT_EQ(messageOf([&] { simulate(std::span<Scheduler *const>(), load, timer, options); }),
+            "a simulation of no data-parallel group; at least one is expected");
+}
+
 TEST(Simulation, RefusesImpossibleOptions) {
   MindieScheduler scheduler(settings(), {1000, 0});
   TwoTimes timer({50 * ms, 0}, {20 * ms, 0});

@@ -15,6 +15,7 @@ tokenizer: {value: 3000, unit: us, tag: estimate, source: here}
 tokenizer_processes: {value: 2, unit: processes, tag: documented, source: here}
 detokenizer_per_token: {value: 2.4, unit: us, tag: estimate, source: here}
 prefill_host_bound: {value: true, tag: estimate, source: here}
+captures_decode: {value: false, tag: documented, source: here}
 async: {value: false, tag: documented, source: here}
 async_hides: {value: 600, unit: us, tag: fitted, source: here}
 group_handover: {value: 5, unit: us, tag: estimate, source: here}
@@ -79,10 +80,11 @@ TEST(StackProfile, EveryMistakeHasItsPlace) {
   EXPECT_EQ(errorWith("name: test", "title: test"),
             "s.yaml:1:1: error: unknown key \"title\" in a stack profile; legal are name, "
             "description, scheduler, serving_gap, launch_per_op, tokenizer, tokenizer_processes, "
-            "detokenizer_per_token, prefill_host_bound, async, async_hides, group_handover, "
+            "detokenizer_per_token, prefill_host_bound, captures_decode, async, async_hides, "
+            "group_handover, "
             "jitter_bound, jitter_unbound, prefill_batch_bound, decode_batch_bound");
   EXPECT_EQ(errorWith("value: 600,", "value: 1700,"),
-            "s.yaml:11:14: error: async_hides is 1700, more than serving_gap, 1600, which it is a "
+            "s.yaml:12:14: error: async_hides is 1700, more than serving_gap, 1600, which it is a "
             "part of");
   EXPECT_EQ(errorWith("description: for tests\n", ""),
             "s.yaml:1:1: error: the profile has no description");
@@ -98,7 +100,7 @@ TEST(StackProfile, EveryMistakeHasItsPlace) {
   EXPECT_EQ(errorWith("unit: us, low", "low"),
             "s.yaml:4:14: error: serving_gap has no unit; us is expected");
   EXPECT_EQ(errorWith("value: false,", "value: false, unit: us,"),
-            "s.yaml:10:8: error: async has a unit; none is expected");
+            "s.yaml:10:18: error: captures_decode has a unit; none is expected");
   EXPECT_EQ(errorWith("low: 600", "low: 1700"),
             "s.yaml:4:43: error: serving_gap is 1600, which is not from 1700 to 2700, its low and "
             "high");

@@ -15,6 +15,9 @@ public:
     for (uint32_t context : shape.decodeContexts)
       text += fmt::format(" {}", context);
     text += fmt::format(" out {} in {}", shape.swappedOutBlocks, shape.swappedInBlocks);
+    if (shape.leastTokens > 0)
+      text +=
+          fmt::format(" of {} tokens and {} sequences", shape.leastTokens, shape.leastSequences);
     asked.push_back(text);
     return {int64_t(asked.size()), answer};
   }
@@ -59,6 +62,28 @@ TEST(StepTimeCache, TellsPrefillsAndSwapsApartExactly) {
   EXPECT_EQ(recorder.asked,
             (std::vector<std::string>{"prefill 0+61 out 0 in 0", "prefill 0+61 16+5 out 0 in 0",
                                       "mixed 0+61 16+5 32 out 3 in 4"}));
+}
+
+TEST(StepTimeCache, GroupsStepTogether) {
+  Recorder recorder;
+  StepTimeCache cache(recorder, 32);
+  ScheduledStep prompt;
+  prompt.prefills.push_back({0, 0, 0, 40, true});
+  const std::vector<ScheduledStep> decoding = {decodes({10, 20}), {}, decodes({90})};
+  const std::vector<ScheduledStep> mixed = {decodes({10, 20}), prompt, decodes({90})};
+  cache.time(decoding);
+  cache.time(mixed);
+  const std::vector<ScheduledStep> turned = {{}, decodes({90}), decodes({10, 20})};
+  cache.time(turned);
+  // The group that attends to the most, with the rows of the one that has the most; a prompt makes
+  // it a step with prompts for all.
+  EXPECT_EQ(recorder.asked,
+            (std::vector<std::string>{"decode 96 out 0 in 0 of 2 tokens and 2 sequences",
+                                      "mixed 0+40 out 0 in 0 of 40 tokens and 2 sequences"}));
+  prompt.prefills[0].tokens = 5;
+  const std::vector<ScheduledStep> small = {decodes({10, 20}), prompt, decodes({90})};
+  cache.time(small);
+  EXPECT_EQ(recorder.asked.back(), "mixed 96 out 0 in 0 of 5 tokens and 2 sequences");
 }
 
 TEST(StepTimeCache, RefusesTimesThatStandStill) {
