@@ -11,14 +11,11 @@
 namespace vinci {
 namespace {
 
-// `needs` is what the name promises about the host and decides what "native" becomes; `uses` is
-// what kernels make of it, which is what a plan records and what its loader asks for. Processors
-// with AMX multiply pairs of bfloat16 (vdpbf16ps) no faster than they do fused multiply-adds; those
-// of the row above do.
+// Processors with AMX multiply pairs of bfloat16 (vdpbf16ps) no faster than they do fused
+// multiply-adds; those of the row above it do.
 struct TargetRow {
   std::string_view name;
-  std::vector<std::string> needs;
-  std::vector<std::string> uses;
+  std::vector<std::string> features; ///< what the host must have and kernels may use
   unsigned vectorBytes;
 };
 
@@ -39,17 +36,17 @@ const std::vector<std::string> amxFeatures =
 
 const std::array<TargetRow, 5> &targets() {
   static const std::array<TargetRow, 5> rows = {{
-      {"avx2", avx2Features, avx2Features, 32},
-      {"avx512", avx512Features, avx512Features, 64},
-      {"avx512-vnni", vnniFeatures, vnniFeatures, 64},
-      {"avx512-bf16", bf16Features, bf16Features, 64},
-      {"amx", amxFeatures, amxFeatures, 64},
+      {"avx2", avx2Features, 32},
+      {"avx512", avx512Features, 64},
+      {"avx512-vnni", vnniFeatures, 64},
+      {"avx512-bf16", bf16Features, 64},
+      {"amx", amxFeatures, 64},
   }};
   return rows;
 }
 
 CpuTarget toTarget(const TargetRow &row) {
-  return {std::string(row.name), row.uses, row.vectorBytes};
+  return {std::string(row.name), row.features, row.vectorBytes};
 }
 
 } // namespace
@@ -69,7 +66,8 @@ CpuTarget resolveCpu(std::string_view name) {
   if (name == "native") {
     const llvm::StringMap<bool> host = llvm::sys::getHostCPUFeatures();
     auto runsHere = [&](const TargetRow &row) {
-      return std::ranges::all_of(row.needs, [&](const auto &need) { return host.lookup(need); });
+      return std::ranges::all_of(row.features,
+                                 [&](const auto &feature) { return host.lookup(feature); });
     };
     const auto strongest = std::find_if(rows.rbegin(), rows.rend(), runsHere);
     if (strongest == rows.rend())
