@@ -106,8 +106,8 @@ public:
   /// The same; fails if there is none.
   Entry require(const WeightSpec &weight, int64_t layer, int64_t expert);
 
-  /// Warns of entries that nobody has looked for.
-  void warnOfOthers();
+  /// Warns of entries that nobody has looked for. Fails for those that would change the numbers.
+  void checkOthers();
 
 private:
   struct Item {
@@ -179,7 +179,7 @@ Entry Description::require(const WeightSpec &weight, int64_t layer, int64_t expe
        tensorName(weight.source, std::to_string(layer), std::to_string(expert)));
 }
 
-void Description::warnOfOthers() {
+void Description::checkOthers() {
   for (std::string_view key : generalKeys)
     if (auto found = entries_.find(key); found != entries_.end())
       found->second.known = true;
@@ -189,6 +189,12 @@ void Description::warnOfOthers() {
       others.push_back(key);
   if (others.empty())
     return;
+  for (JsonValue other : others)
+    if (other.toText("key").ends_with("norm.bias"))
+      fail(other.position(),
+           "{} is the bias of a norm, as checkpoints have whose outliers were moved into weights "
+           "(anti-outlier): not supported; norms have weights alone",
+           other.describe());
   std::string more;
   if (others.size() > 1)
     more = fmt::format(", and neither do {} further entries", others.size() - 1);
@@ -360,7 +366,7 @@ void resolveQuantDescription(ModelSpec &spec, std::string text, const std::strin
     weightsOf[kind] = layerWeights(spec, kind);
   for (int64_t layer = 0; layer < spec.numHiddenLayers; ++layer)
     checkTensors(description, weightsOf.at(spec.layerKind(layer)), layer);
-  description.warnOfOthers();
+  description.checkOthers();
 }
 
 std::vector<std::string> layerRuns(const QuantSpec &quant) {

@@ -75,7 +75,8 @@ void maddwd256(uint64_t rounds) {
                : VINCI_CLOBBERS);
 }
 
-/// What ldtilecfg reads: eight tiles of 16 rows of 64 bytes.
+/// What ldtilecfg reads: eight tiles of 16 rows of 64 bytes. What is said of other tiles must be
+/// zero.
 struct alignas(64) TileConfiguration {
   uint8_t palette = 1, startRow = 0, reserved[14] = {};
   uint16_t columnBytes[16] = {64, 64, 64, 64, 64, 64, 64, 64};

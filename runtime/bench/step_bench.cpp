@@ -53,8 +53,9 @@ double BenchRun::ofMultiply() const {
 StepBench::StepBench(LoadedModel &model, MachinePeak &peak)
     : model_(model), peak_(peak), floatType_(toDType(model.plan().root()->model()->dtype())),
       batch_(model.limits()) {
-  for (const fb::Weight *weight : *model.plan().root()->weights())
-    hasInt8_ |= toDType(weight->dtype()) == DType::Int8;
+  for (const fb::Kernel *kernel : *model.plan().root()->kernels())
+    if (const fb::Cost *cost = kernel->cost())
+      hasInt8_ |= cost->weights() == fb::DType::Int8 && cost->activations() == fb::DType::Int8;
   model.fillCache(/*seed=*/1);
   const ModelLimits &limits = model.limits();
   ids_.resize(size_t(limits.maxSeqLen) + limits.maxBatch);

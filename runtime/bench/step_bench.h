@@ -83,6 +83,7 @@ public:
   MachinePeak &peak() { return peak_; }
   /// Type of the activations, which floating-point products are of.
   DType floatType() const { return floatType_; }
+  /// Some products are of int8 by int8.
   bool hasInt8() const { return hasInt8_; }
 
 private:

@@ -61,7 +61,8 @@ StepWork workOf(const Cost &cost, const StepRecord &step, uint32_t moeLayer) {
   }
   if (cost.kind != CostClass::Vector)
     work.productFlops = work.flops;
-  if (cost.kind != CostClass::Attention && cost.weights == DType::Int8)
+  if (cost.kind != CostClass::Attention && cost.weights == DType::Int8 &&
+      cost.activations == DType::Int8)
     work.int8Flops = work.productFlops;
   return work;
 }

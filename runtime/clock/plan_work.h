@@ -18,7 +18,7 @@ struct StepWork {
   double weightBytes = 0;  ///< of `hbmBytes`: matrices, of experts those that are hit
   double kvBytes = 0;      ///< of `hbmBytes`: keys and values that are in the cache
   double productFlops = 0; ///< of `flops`: products of matrices, and attention
-  double int8Flops = 0;    ///< of `productFlops`: of int8 weights
+  double int8Flops = 0;    ///< of `productFlops`: of int8 by int8
 
   StepWork &operator+=(const StepWork &other);
 };

@@ -13,16 +13,18 @@
 #include <memory>
 #include <mpi.h>
 #include <mutex>
+#include <sys/prctl.h>
 #include <thread>
 #include <vector>
 
 namespace vinci {
 namespace {
 
-/// How long who waits looks on before the processor is left to others, and then before it sleeps.
-/// Processes may share cores: nobody looks on for long.
-constexpr int looks = 200;
-constexpr std::chrono::milliseconds awake{2};
+/// mpirun gives each process cores of its own, often a single one, or more processes than cores. So
+/// who waits for the thread, or the thread for work, sleeps at once: whoever is waited for may need
+/// the core. For messages, of which MPI tells nobody, the thread looks for a while, and then takes
+/// naps.
+constexpr std::chrono::microseconds lookTime{50}, napTime{20};
 /// Messages are sent in pieces of at most so many bytes: MPI counts in int.
 constexpr uint64_t pieceBytes = 1 << 30;
 
@@ -49,11 +51,9 @@ public:
     outgoing_ = outgoing;
     incoming_ = incoming;
     post(State::Exchange);
-    for (int look = 0; state_.load(std::memory_order_acquire) != State::Idle;)
-      if (++look < looks)
-        _mm_pause();
-      else
-        std::this_thread::yield();
+    std::unique_lock lock(mutex_);
+    changed_.wait(lock, [this] { return state_ != State::Exchange; });
+    lock.unlock();
     if (!problem_.empty())
       fail("messages between processes: {}", problem_);
   }
@@ -69,33 +69,35 @@ public:
 private:
   enum class State : uint8_t { Idle, Exchange, Leave };
 
+  /// Looks on for a while. True as soon as `done` is.
+  template <typename Done> static bool lookFor(const Done &done) {
+    const auto start = std::chrono::steady_clock::now();
+    for (int look = 1; !done(); ++look) {
+      if (look % 16 == 0 && std::chrono::steady_clock::now() - start >= lookTime)
+        return false;
+      _mm_pause();
+    }
+    return true;
+  }
+
+  // Not std::atomic::wait, which yields before it sleeps.
   void post(State state) {
     {
       std::lock_guard lock(mutex_);
-      state_.store(state, std::memory_order_release);
+      state_ = state;
     }
     changed_.notify_all();
   }
 
   /// What the thread is to do next.
   State next() {
-    const auto start = std::chrono::steady_clock::now();
-    for (int look = 0; state_.load(std::memory_order_acquire) == State::Idle; ++look) {
-      if (look < looks) {
-        _mm_pause();
-        continue;
-      }
-      if (std::chrono::steady_clock::now() - start < awake) {
-        std::this_thread::yield();
-        continue;
-      }
-      std::unique_lock lock(mutex_);
-      changed_.wait(lock, [this] { return state_.load() != State::Idle; });
-    }
-    return state_.load(std::memory_order_acquire);
+    std::unique_lock lock(mutex_);
+    changed_.wait(lock, [this] { return state_ != State::Idle; });
+    return state_;
   }
 
   void communicate() {
+    ::prctl(PR_SET_TIMERSLACK, 1000ul); // nanoseconds: naps are as short as they are said to be
     join();
     {
       std::lock_guard lock(mutex_);
@@ -106,9 +108,12 @@ private:
       return;
     while (next() == State::Exchange) {
       run();
-      // An abort may have come meanwhile: it stays.
-      State expected = State::Exchange;
-      state_.compare_exchange_strong(expected, State::Idle, std::memory_order_acq_rel);
+      {
+        std::lock_guard lock(mutex_);
+        if (state_ == State::Exchange) // no abort has come meanwhile
+          state_ = State::Idle;
+      }
+      changed_.notify_all();
     }
     if (abort_.load(std::memory_order_acquire))
       MPI_Abort(MPI_COMM_WORLD, exitCode_);
@@ -174,14 +179,15 @@ private:
                                 return MPI_Isend(data, bytes, MPI_BYTE, int(message.to), 0,
                                                  MPI_COMM_WORLD, request);
                               });
-    for (int done = 0, look = 0; good && !done;) {
-      good =
-          check(MPI_Testall(int(requests_.size()), requests_.data(), &done, MPI_STATUSES_IGNORE));
-      if (abort_.load(std::memory_order_relaxed))
-        return;
-      if (!done && ++look >= looks)
-        std::this_thread::yield();
-    }
+    int done = 0;
+    const auto test = [&] {
+      good = good && check(MPI_Testall(int(requests_.size()), requests_.data(), &done,
+                                       MPI_STATUSES_IGNORE));
+      return !good || done || abort_.load(std::memory_order_relaxed);
+    };
+    if (!lookFor(test))
+      while (!test())
+        std::this_thread::sleep_for(napTime);
   }
 
   uint32_t rank_ = 0, size_ = 1, onThisHost_ = 1;
@@ -192,7 +198,7 @@ private:
   std::mutex mutex_;
   std::condition_variable changed_;
   bool joined_ = false;
-  std::atomic<State> state_{State::Idle};
+  State state_ = State::Idle; ///< guarded by mutex_
   std::atomic<bool> abort_{false};
   int exitCode_ = 1;
   std::thread thread_; ///< last: it uses all of the above

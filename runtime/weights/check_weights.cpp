@@ -8,6 +8,7 @@
 #include "runtime/weights/stack.h"
 
 #include <algorithm>
+#include <cstring>
 #include <set>
 
 namespace vinci {
@@ -278,6 +279,14 @@ static std::vector<std::byte> packed(const fb::Weight &weight, const WeightSourc
   return bytes;
 }
 
+/// A tensor with its value, as those are that a plan reads for another: scales and offsets of
+/// activations.
+static std::string describeScale(std::string_view tensor, const std::vector<std::byte> &bytes) {
+  float value = 0;
+  std::memcpy(&value, bytes.data(), std::min(bytes.size(), sizeof value));
+  return fmt::format("{} ({})", quote(tensor), value);
+}
+
 /// Fails at the first tensor that is not equal to the one that a weight reads in its place.
 static void checkEqual(const fb::Plan &plan, const WeightSources &sources,
                        const Checkpoint &checkpoint) {
@@ -287,11 +296,11 @@ static void checkEqual(const fb::Plan &plan, const WeightSources &sources,
     const std::string first = weight->pieces()->Get(0)->source()->str();
     const std::vector<std::byte> expected = packed(*weight, sources.at(first));
     for (const flatbuffers::String *name : *weight->equal())
-      if (packed(*weight, sources.at(name->str())) != expected)
+      if (const auto found = packed(*weight, sources.at(name->str())); found != expected)
         fail(SourcePosition{checkpoint.name()},
              "the checkpoint does not fit the plan: {} and {} differ, and the plan reads the one "
              "for both; compile it with --passes -merge-quantize",
-             quote(first), quote(name->string_view()));
+             describeScale(first, expected), describeScale(name->string_view(), found));
   }
 }
 

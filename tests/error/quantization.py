@@ -62,6 +62,8 @@ DENSE_CASES = [
     (of_linear("model.layers.0.mlp.up_proj", STATIC),
      ["model.layers.0.mlp.up_proj.weight is W8A8, but model.layers.0.mlp.gate_proj.weight is W8A8_DYNAMIC (",
       "gate and up, of all experts, must have one scheme"]),
+    ({"model.layers.0.input_layernorm.bias": FLOAT},
+     ["\"model.layers.0.input_layernorm.bias\" is the bias of a norm", "not supported"]),
     ({"model.embed_tokens.weight": STATIC}, ["model.embed_tokens.weight is W8A8: not supported yet; it must be FLOAT"]),
     ({"lm_head.weight": DYNAMIC}, ["lm_head.weight is W8A8_DYNAMIC: not supported yet"]),
     ({"model.norm.weight": STATIC}, ["model.norm.weight is W8A8: not supported yet"]),

@@ -279,6 +279,8 @@ class Quantize(VinciTest):
                 self.assertAlmostEqual(self.loss(model), self.loss(source), delta=WEIGHTS_LOSS)
                 one, two = self.logits(model, "--dtype", "float32"), self.logits(model, "--dtype", "float32", *degrees)
                 self.assert_same_logits(one, two, 1e-3)
+                compared = self.succeed("compare", model, "--reference", "--dtype", "float32", "--format", "json").stdout
+                self.assertEqual(json.loads(compared)["beyond_tolerance"], 0)
                 self.assertIn("weight_quant_matmul", self.succeed("compile", model, "-o", "-", "--stop-after", "import").stdout)
 
 

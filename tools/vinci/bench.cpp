@@ -118,8 +118,11 @@ static void bench(const BenchArguments &arguments) {
   const fb::Plan &root = *model->plan().root();
   context.model = root.model()->name()->str();
   context.dtype = toString(bench.floatType());
-  if (bench.hasInt8())
-    context.dtype += " and int8";
+  for (const fb::Weight *weight : *root.weights())
+    if (weight->dtype() == fb::DType::Int8) {
+      context.dtype += " and int8";
+      break;
+    }
   context.cpu = root.cpu()->str();
   context.ranks = model->ranks();
   context.threads = model->threads();
@@ -151,7 +154,7 @@ void addBenchCommand(CLI::App &app) {
                     "Make weights up: a config is enough, no checkpoint is read");
   command->add_option("--quant", arguments->quant,
                       "With --random-weights: the model as if it were quantised so: checkpoint (as "
-                      "it is), float or w8a8-dynamic (default: checkpoint)");
+                      "it is), float, w8a8-dynamic or w8a16 (default: checkpoint)");
   command->add_option("--device", arguments->device,
                       "NPU to predict the times of ops for: a shipped specification, FILE.yaml or "
                       "none (default: the target's, else 910b3)");

@@ -35,19 +35,20 @@ static std::string starred(const std::string &name) {
   return result;
 }
 
-static std::string describe(const fs::path &model) {
+/// All linears as `tag` says.
+static std::string describe(const fs::path &model, const char *tag) {
   nlohmann::ordered_json description = {
-      {"model_quant_type", "W8A8_DYNAMIC"}, {"version", "1.0.0"}, {"group_size", 0}};
+      {"model_quant_type", tag}, {"version", "1.0.0"}, {"group_size", 0}};
   for (const ModelSummary::Tensor &tensor :
        compiler().summarize(toImportRequest(model, {})).tensors) {
     const std::string name = starred(tensor.name);
     if (description.contains(name))
       continue;
     const bool isLinear = name.ends_with("_proj.weight") && tensor.shape.size() == 2;
-    description[name] = isLinear ? "W8A8_DYNAMIC" : "FLOAT";
+    description[name] = isLinear ? tag : "FLOAT";
     if (isLinear)
       for (const char *field : {"_scale", "_offset"})
-        description[name + field] = "W8A8_DYNAMIC";
+        description[name + field] = tag;
   }
   return description.dump(1);
 }
@@ -55,8 +56,8 @@ static std::string describe(const fs::path &model) {
 QuantVariant::QuantVariant(const fs::path &model, const std::string &quant) : path_(model) {
   if (quant == "checkpoint")
     return;
-  if (quant != "float" && quant != "w8a8-dynamic")
-    fail("--quant '{}' is unknown; legal are checkpoint, float and w8a8-dynamic", quant);
+  if (quant != "float" && quant != "w8a8-dynamic" && quant != "w8a16")
+    fail("--quant '{}' is unknown; legal are checkpoint, float, w8a8-dynamic and w8a16", quant);
   std::string place = (fs::temp_directory_path() / "vinci-explore-XXXXXX").string();
   if (!mkdtemp(place.data()))
     fail(SourcePosition{place}, "cannot create a folder: {}", strerror(errno));
@@ -73,7 +74,7 @@ QuantVariant::QuantVariant(const fs::path &model, const std::string &quant) : pa
   path_ = fs::is_directory(model) ? folder : folder / model.filename();
   if (quant == "float")
     return;
-  const std::string text = describe(path_);
+  const std::string text = describe(path_, quant == "w8a16" ? "W8A16" : "W8A8_DYNAMIC");
   writeFile(folder / descriptionName, std::as_bytes(std::span(text)));
 }
 

@@ -44,14 +44,17 @@ TEST(StepWork, AMatmulMultipliesEachRow) {
 }
 
 TEST(StepWork, ProductsOfInt8AreCountedApart) {
-  const Cost cost{.kind = CostClass::Matmul,
-                  .weights = DType::Int8,
-                  .rows = {VINCI_DIM_TOKENS, 1},
-                  .n = 32,
-                  .k = 16};
+  Cost cost{.kind = CostClass::Matmul,
+            .weights = DType::Int8,
+            .activations = DType::Int8,
+            .rows = {VINCI_DIM_TOKENS, 1},
+            .n = 32,
+            .k = 16};
   const StepWork work = workOf(cost, decodeOf(4, 50));
   EXPECT_EQ(work.int8Flops, 2 * 4 * 32 * 16);
   EXPECT_EQ(work.productFlops, work.int8Flops);
+  cost.activations = DType::BFloat16; // the weights are widened
+  EXPECT_EQ(workOf(cost, decodeOf(4, 50)).int8Flops, 0);
 }
 
 TEST(StepWork, ExpertsThatWereRecordedAreThoseThatAreRead) {

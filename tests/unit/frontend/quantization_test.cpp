@@ -28,7 +28,7 @@ public:
     if (scheme == W8A8)
       for (const char *part : {".input_scale", ".input_offset", ".quant_bias", ".deq_scale"})
         add(name + part, scheme);
-    if (scheme == W8A8Dynamic)
+    if (scheme == W8A8Dynamic || scheme == W8A16)
       for (const char *part : {".weight_scale", ".weight_offset"})
         add(name + part, scheme);
     return *this;
@@ -76,6 +76,7 @@ TEST(Quantization, SchemesAreNamedAsShortAsTheyCanBe) {
        "_attention_w8a8_mlp_w8a8_dynamic"},
       {{Float, Float, W8A8, W8A8}, "attention FLOAT, mlp W8A8", "_mlp_w8a8"},
       {{W8A8, Float, Float, Float}, "qkv W8A8, o_proj FLOAT, mlp FLOAT", "_qkv_w8a8"},
+      {{W8A16, W8A16, W8A16, W8A16}, "W8A16", "_w8a16"},
       {{W8A8, W8A8, W8A8, W8A8Dynamic},
        "attention W8A8, gate_up W8A8, down_proj W8A8_DYNAMIC",
        "_attention_w8a8_gate_up_w8a8_down_proj_w8a8_dynamic"},
@@ -89,12 +90,12 @@ TEST(Quantization, SchemesAreNamedAsShortAsTheyCanBe) {
 TEST(Quantization, DifferentKindsOfLayersHaveDifferentNames) {
   std::set<std::string> names;
   for (bool sparse : {false, true})
-    for (QuantScheme qkv : {Float, W8A8, W8A8Dynamic})
-      for (QuantScheme output : {Float, W8A8, W8A8Dynamic})
-        for (QuantScheme gateUp : {Float, W8A8, W8A8Dynamic})
-          for (QuantScheme down : {Float, W8A8, W8A8Dynamic})
+    for (QuantScheme qkv : quantSchemes)
+      for (QuantScheme output : quantSchemes)
+        for (QuantScheme gateUp : quantSchemes)
+          for (QuantScheme down : quantSchemes)
             names.insert(toString(LayerKind{sparse, {qkv, output, gateUp, down}}));
-  EXPECT_EQ(names.size(), 2u * 81);
+  EXPECT_EQ(names.size(), 2u * 256);
 }
 
 TEST(Quantization, LayersHaveTheSchemesOfTheirEntries) {
@@ -149,10 +150,11 @@ TEST(Quantization, WithoutADescriptionNothingIsQuantised) {
 
 TEST(Quantization, ListsTheTensorsOfQuantisedLinears) {
   ModelSpec spec = parse(test::llamaConfig().set("num_hidden_layers", "1").set("mlp_bias", "true"),
-                         DescriptionText().floats().layer("*", {W8A8, Float, W8A8Dynamic, W8A8}));
+                         DescriptionText().floats().layer("*", {W8A8, Float, W8A8Dynamic, W8A16}));
   std::vector<std::string> lines;
   for (const ExpectedTensor &tensor : expectedTensors(spec))
-    for (const char *linear : {"self_attn.q_proj", "self_attn.o_proj", "mlp.up_proj"})
+    for (const char *linear :
+         {"self_attn.q_proj", "self_attn.o_proj", "mlp.up_proj", "mlp.down_proj"})
       if (size_t at = tensor.name.find(linear); at != std::string::npos)
         lines.push_back(fmt::format("{} [{}]{}{}{}", tensor.name.substr(at),
                                     fmt::join(tensor.shape, ", "), tensor.dtype ? " " : "",
@@ -169,6 +171,10 @@ TEST(Quantization, ListsTheTensorsOfQuantisedLinears) {
                        "mlp.up_proj.weight_scale [96, 1] float32",
                        "mlp.up_proj.weight_offset [96, 1] float32, unread",
                        "mlp.up_proj.bias [96]",
+                       "mlp.down_proj.weight [64, 96] int8",
+                       "mlp.down_proj.weight_scale [64, 1] float32",
+                       "mlp.down_proj.weight_offset [64, 1] float32, unread",
+                       "mlp.down_proj.bias [64]",
                    }));
 }
 

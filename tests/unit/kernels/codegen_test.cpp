@@ -224,8 +224,8 @@ TEST(CpuTarget, IsAListOfFeatures) {
     resolveCpu("znver5");
     FAIL();
   } catch (const Error &error) {
-    EXPECT_EQ(error.message(),
-              "unknown cpu target \"znver5\"; legal are native, avx2, avx512, avx512-vnni, avx512-bf16, amx");
+    EXPECT_EQ(error.message(), "unknown cpu target \"znver5\"; legal are native, avx2, avx512, "
+                               "avx512-vnni, avx512-bf16, amx");
   }
 }
 

@@ -58,5 +58,12 @@ TEST(ReferenceQuantOps, DynamicLinearScalesRowsAndColumns) {
   EXPECT_EQ(ops::dynamicLinear(x, weight, scales, &bias), Matrix(2, 2, {16, 152, 141, 1002}));
 }
 
+TEST(ReferenceQuantOps, WeightOnlyLinearScalesColumns) {
+  const Matrix x(2, 2, {0.5f, 2, -1, 3}), scales(2, 1, {10, 100}), bias(2, 1, {1, 2});
+  const IntMatrix weight(2, 2, {1, 1, -1, 2});
+  EXPECT_EQ(ops::weightOnlyLinear(x, weight, scales, nullptr), Matrix(2, 2, {25, 350, 20, 700}));
+  EXPECT_EQ(ops::weightOnlyLinear(x, weight, scales, &bias), Matrix(2, 2, {26, 352, 21, 702}));
+}
+
 } // namespace
 } // namespace vinci

@@ -308,11 +308,12 @@ TEST_F(Packs, TensorsThatMustBeEqual) {
     return messageOf([&] { pack(); });
   };
   EXPECT_EQ(packedWith(0.5f), "");
-  EXPECT_EQ(packedWith(0.25f),
-            folder.string() +
-                ": error: the checkpoint does not fit the plan: \"q.input_scale\" and "
-                "\"v.input_scale\" differ, and the plan reads the one for both; compile it with "
-                "--passes -merge-quantize");
+  EXPECT_EQ(
+      packedWith(0.25f),
+      folder.string() +
+          ": error: the checkpoint does not fit the plan: \"q.input_scale\" (0.5) and "
+          "\"v.input_scale\" (0.25) differ, and the plan reads the one for both; compile it with "
+          "--passes -merge-quantize");
   // They are required like any other, and packs of plans that differ in them are not exchanged.
   write("model.safetensors", safetensors({{"q.input_scale", "F32", {1}, std::string(4, 0)}}));
   EXPECT_CONTAINS(messageOf([&] { pack(); }), "\"k.input_scale\"");
