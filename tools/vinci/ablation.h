@@ -1,11 +1,13 @@
-// What each fusion and each setting of a deployment is worth: the same load, one thing changed.
+// `simulate --ablate`: a model compiled without each fusion, its tokens where the weights are, and
+// the report of runtime/prediction/ablation.h.
 #pragma once
 
-#include "tools/vinci/served_plan.h"
+#include "tools/vinci/report.h"
+#include "tools/vinci/subject.h"
 
 namespace vinci {
 
-struct AblationRequest {
+struct AblationArguments {
   std::string model;
   CompileFlags compile;
   std::string device, stack;
@@ -14,13 +16,12 @@ struct AblationRequest {
   bool tokens = true; ///< run the model, if its weights are there, and compare what it generates
 };
 
-/// baseline: the figures as asked for. ablation: a row for each fusion, graph mode, collective
-/// engine, prefetch, asynchronous scheduling and binding, turned the other way, and for all of them
-/// off and on; figures, and differences to the baseline in percent. A row `tokens` says whether
-/// the model generated the same ids ("16 of 16 the same"), that the plan is the same, or why
-/// it was not run. without_effect: what changed no byte of the plan, or no figure.
-/// `progress(done, total)` is called before each row.
-Report ablate(const AblationRequest &request,
-              const std::function<void(uint64_t, uint64_t)> &progress);
+/// baseline: the figures as asked for. ablation: a row for each change, with figures and
+/// differences to the baseline in percent. A row's `tokens` says whether the model generated the
+/// same ids ("16 of 16 the same"), that the plan is the same, or why it was not run.
+/// without_effect: what changed no byte of the plan, or no figure. `progress(done, total)` is
+/// called before each row.
+Report ablationReport(const AblationArguments &arguments,
+                      const std::function<void(uint64_t, uint64_t)> &progress);
 
 } // namespace vinci

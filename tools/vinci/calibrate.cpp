@@ -1,8 +1,10 @@
 // `vinci calibrate`: a serving stack's free constants from the table of a run that was measured.
+#include "runtime/prediction/calibration.h"
 #include "runtime/support/error.h"
-#include "tools/vinci/calibration.h"
 #include "tools/vinci/plan_cache.h"
 #include "tools/vinci/progress.h"
+#include "tools/vinci/served_report.h"
+#include "tools/vinci/subject.h"
 
 #include <cmath>
 
@@ -57,8 +59,9 @@ static void calibrate(const CalibrateArguments &arguments) {
   const CostModel costs(deviceFor(subject.deployment, arguments.device));
   const StackProfile stack = stackFor(subject.deployment, arguments.stack);
   Progress progress("simulating");
+  const ServedPlan served = servedPlanOf(subject, stack, costs);
   const Calibration calibration =
-      calibrate(subject, costs, stack, runs,
+      calibrate(served.settings(), subject.plan, costs, stack, runs,
                 [&](uint64_t done, uint64_t total) { progress.report(done, total); });
   progress.finish();
   if (!arguments.output.empty()) {

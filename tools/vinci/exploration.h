@@ -1,17 +1,13 @@
-// The search of `vinci explore`: every combination of degrees, quantisation, batch, chunk and graph
-// mode for one model on one kind of device.
-//
-// Each distinct program (degrees, quantisation) is compiled once, without kernels. What is left are
-// knobs of serving: each combination is estimated in closed form (runtime/serving/steady_state.h);
-// those that end up on the front are simulated request by request.
+// `explore`: the programs that a search is over, compiled, and the report of
+// runtime/prediction/exploration.h.
 #pragma once
 
-#include "runtime/serving/steady_state.h"
-#include "tools/vinci/served_plan.h"
+#include "tools/vinci/report.h"
+#include "tools/vinci/subject.h"
 
 namespace vinci {
 
-/// What is combined. Empty lists are filled in by `explore`.
+/// What is combined. Empty lists are filled in.
 struct SearchSpace {
   std::vector<int64_t> tp; ///< ranks, all of which divide attention
   std::vector<int64_t> ep; ///< of them, among how many whole experts are distributed
@@ -33,26 +29,11 @@ struct ExploreRequest {
   uint64_t rows = 20; ///< of the front, at most
 };
 
-/// One combination and what it comes to.
-struct Candidate {
-  int64_t tp = 1, ep = 1, batch = 1, chunk = 1;
-  std::string quant, graphMode;
-  size_t program = 0;
-  uint32_t clients = 0; ///< that the batch and the KV cache hold; 0: not even one
-  SteadyState estimate = {};
-
-  double tokensPerSPerDevice() const { return estimate.outputTokensPerS / double(tp); }
-};
-
-/// Those of `candidates` that no other beats in time per token and in tokens per second and device,
-/// by rising time per token. Of equals, the first.
-std::vector<Candidate> paretoFront(std::vector<Candidate> candidates);
-
-/// configurations, programs, refused (by reason), fit, within_slo; front: rows with estimate and
-/// simulation; recommended, if a rate is asked for. Throws Error if the request is not legal or
-/// nothing fits.
-Report
-explore(const ExploreRequest &request,
-        const std::function<void(const char *what, uint64_t done, uint64_t total)> &progress);
+/// configurations, programs, refused (by reason), fit, within_objectives; front: rows with estimate
+/// and simulation; recommended, if a rate is asked for. Each distinct program is compiled once,
+/// without kernels. Throws Error if the request is not legal or nothing fits.
+Report explorationReport(
+    const ExploreRequest &request,
+    const std::function<void(const char *what, uint64_t done, uint64_t total)> &progress);
 
 } // namespace vinci

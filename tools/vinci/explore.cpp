@@ -58,7 +58,7 @@ static void explore(const ExploreArguments &arguments) {
     throw Error(ErrorKind::Usage, {}, "--rate goes with --recommend");
   std::string what;
   std::optional<Progress> progress;
-  const Report report = explore(request, [&](const char *phase, uint64_t done, uint64_t total) {
+  const Report report = explorationReport(request, [&](const char *phase, uint64_t done, uint64_t total) {
     if (what != phase) {
       if (progress)
         progress->finish();

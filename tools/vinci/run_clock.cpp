@@ -54,7 +54,8 @@ std::optional<DeviceSpec> clockDevice(const ClockFlags &flags, const DeploymentS
 RunClock::RunClock(const Plan &plan, const DeviceSpec &device, const DeploymentSpec &deployment)
     : costs_(device), clock_(plan, costs_, clockOptionsOf(deployment, Mesh(*plan.root()).ranks())),
       stack_(stackFor(deployment, "")), policy_(launchPolicyOf(deployment, stack_)),
-      gap_{stack_.servingGapUs.value, stepFillingOf(deployment, stack_).plansAhead} {
+      gap_{stack_.servingGapUs.value,
+           plansAhead(servingSettingsOf(deployment, stack_, plan), stack_)} {
   // What the device cannot run is said before the model runs.
   StepRecord step;
   step.addSequence(1, 0);

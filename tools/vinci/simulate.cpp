@@ -21,11 +21,12 @@ struct SimulateArguments {
 
 } // namespace
 
-static void printMindieTables(const ServedPlan &plan, const Served &served) {
+static void printMindieTables(const DeploymentSpec &deployment, const ServedPlan &plan,
+                              const Served &served) {
   MindieTableOptions options;
   options.concurrency = served.concurrency;
   options.modelName = plan.plan().root()->model()->name()->str();
-  options.dataSource = plan.deployment().workload.dataset.valueOr("/");
+  options.dataSource = deployment.workload.dataset.valueOr("/");
   options.tokenizerMs = plan.stack().tokenizerUs.value / 1e3;
   options.detokenizerMsPerToken = plan.stack().detokenizerUsPerToken.value / 1e3;
   fmt::print("{}\n{}\n", render(mindieTable(served.result, options)),
@@ -40,23 +41,30 @@ static std::optional<Routing> routingOf(const SimulateArguments &arguments) {
 
 static Report ablation(const SimulateArguments &arguments, bool tokens) {
   Progress progress("simulating");
-  Report report = ablate({.model = arguments.model,
-                          .compile = arguments.compile,
-                          .device = arguments.device,
-                          .stack = arguments.stack,
-                          .load = arguments.load,
-                          .routing = routingOf(arguments),
-                          .tokens = tokens},
-                         [&](uint64_t done, uint64_t total) { progress.report(done, total); });
+  Report report =
+      ablationReport({.model = arguments.model,
+                      .compile = arguments.compile,
+                      .device = arguments.device,
+                      .stack = arguments.stack,
+                      .load = arguments.load,
+                      .routing = routingOf(arguments),
+                      .tokens = tokens},
+                     [&](uint64_t done, uint64_t total) { progress.report(done, total); });
   progress.finish();
   return report;
 }
 
-static void printPage(const SimulateArguments &arguments, const ServedPlan &plan,
-                      const Served &served) {
+static void printPage(const SimulateArguments &arguments, const DeploymentSpec &deployment,
+                      const ServedPlan &plan, const Served &served) {
   const bool isPlan = findSource(arguments.model).kind == SourceKind::Plan;
   const Report rows = isPlan ? Report::object() : ablation(arguments, /*tokens=*/false);
-  fmt::print("{}", simulationPage(plan, served, arguments.load, rows));
+  const auto load = [&](uint64_t clients, uint64_t requests) {
+    LoadSettings with = arguments.load;
+    with.concurrency = clients;
+    with.requests = requests;
+    return loadOf(deployment, with);
+  };
+  fmt::print("{}", simulationPage(plan, served, load, rows));
 }
 
 static void simulate(const SimulateArguments &arguments) {
@@ -64,12 +72,11 @@ static void simulate(const SimulateArguments &arguments) {
     return printReport(ablation(arguments, /*tokens=*/true), arguments.format);
   const Subject subject = subjectOf(arguments.model, arguments.compile);
   const CostModel costs(deviceFor(subject.deployment, arguments.device));
-  const ServedPlan plan(subject.deployment, subject.plan,
-                        stackFor(subject.deployment, arguments.stack), costs, routingOf(arguments));
-  if (!plan.warning().empty())
-    fmt::print(stderr, "warning: {}\n", plan.warning());
+  const ServedPlan plan = servedPlanOf(subject, stackFor(subject.deployment, arguments.stack),
+                                       costs, routingOf(arguments));
+  const ServedLoad load = loadOf(subject.deployment, arguments.load);
   SimulationTrace trace(plan.clock(), plan.timer(), arguments.traceSteps);
-  const Served served = plan.serve(arguments.load, [&](const SimulatedStep &step) {
+  const Served served = plan.serve(load, [&](const SimulatedStep &step) {
     if (!arguments.trace.empty())
       trace.add(step);
   });
@@ -77,9 +84,9 @@ static void simulate(const SimulateArguments &arguments) {
     trace.write(arguments.trace, served.result);
 
   if (arguments.format == ReportFormat::Html)
-    return printPage(arguments, plan, served);
+    return printPage(arguments, subject.deployment, plan, served);
   Report report = toJson(served.metrics, served.result);
-  report["range"] = rangeReport(plan, arguments.load);
+  report["range"] = rangeReport(plan, load);
   report["device"] = costs.spec().name;
   report["ranks"] = plan.ranks();
   report["data_parallel_groups"] = plan.groups();
@@ -90,7 +97,7 @@ static void simulate(const SimulateArguments &arguments) {
     report["ops"] = opRows(plan.clock(), plan.recordOf(*served.typical));
   }
   if (arguments.format == ReportFormat::Text)
-    printMindieTables(plan, served);
+    printMindieTables(subject.deployment, plan, served);
   printReport(report, arguments.format);
 }
 

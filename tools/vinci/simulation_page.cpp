@@ -52,15 +52,15 @@ static Report rooflineReport(const ServedPlan &plan, const StepRecord &step) {
 }
 
 /// The load with 1, 2, 4, … clients, up to twice those of the run.
-static Report curveReport(const ServedPlan &plan, const Served &served, const LoadSettings &load) {
+using LoadOf = std::function<ServedLoad(uint64_t clients, uint64_t requests)>;
+
+static Report curveReport(const ServedPlan &plan, const Served &served, const LoadOf &load) {
   Report curve = Report::array();
   if (!served.concurrency)
     return curve;
   const uint64_t requests = served.result.requests.size();
   for (uint64_t clients = 1; clients <= 2 * *served.concurrency; clients *= 2) {
-    LoadSettings with = load;
-    with.concurrency = clients;
-    with.requests = std::min(std::max(requests, clients), 4 * clients);
+    const ServedLoad with = load(clients, std::min(std::max(requests, clients), 4 * clients));
     const ServingMetrics metrics = plan.serve(with).metrics;
     curve.push_back({{"concurrency", clients},
                      {"tpot_ms", round6(metrics.tpotMs.mean)},
@@ -70,7 +70,7 @@ static Report curveReport(const ServedPlan &plan, const Served &served, const Lo
   return curve;
 }
 
-std::string simulationPage(const ServedPlan &plan, const Served &served, const LoadSettings &load,
+std::string simulationPage(const ServedPlan &plan, const Served &served, const LoadOf &load,
                            const Report &ablation) {
   const ServingMetrics &metrics = served.metrics;
   Report data = {

@@ -1,9 +1,8 @@
 #include "tools/vinci/simulation_setup.h"
 
 #include "runtime/plan/mesh.h"
-#include "runtime/serving/scheduler_mindie.h"
-#include "runtime/serving/scheduler_vllm.h"
 #include "runtime/support/error.h"
+#include "tools/vinci/plan_memory.h"
 
 #include <algorithm>
 #include <cmath>
@@ -43,25 +42,7 @@ MindieSettings mindieSettings(const DeploymentSpec &deployment) {
   return settings;
 }
 
-bool plansAhead(const DeploymentSpec &deployment, const StackProfile &stack) {
-  return stack.async.value != 0 && deployment.execution.asyncScheduling.valueOr(false);
-}
-
-double valueAt(const StackValue &value, Estimate estimate) {
-  return estimate == Estimate::Mean  ? value.value
-         : estimate == Estimate::Low ? value.low
-                                     : value.high;
-}
-
-/// What remains of the gap between two steps if the stack plans ahead. Its range is that of the gap
-/// less what hides at that end.
-double unhiddenGapUs(const StackProfile &stack, Estimate estimate) {
-  return std::max(0.0,
-                  valueAt(stack.servingGapUs, estimate) - valueAt(stack.asyncHidesUs, estimate));
-}
-
-VllmSettings vllmSettings(const DeploymentSpec &deployment, const StackProfile &stack,
-                          const Plan &plan, const MemoryBudget &memory) {
+VllmSettings vllmSettings(const DeploymentSpec &deployment, const Plan &plan) {
   const DeploymentSpec::Scheduler &from = deployment.scheduler;
   const fb::Limits &limits = *plan.root()->limits();
   VllmSettings settings;
@@ -76,10 +57,8 @@ VllmSettings vllmSettings(const DeploymentSpec &deployment, const StackProfile &
   settings.maxNumBatchedTokens = from.maxNumBatchedTokens.valueOr(
       std::max<int64_t>(limits.max_tokens_per_step(), settings.maxNumSeqs));
   settings.blockSize = plan.root()->kv_cache()->block_size();
-  settings.numBlocks = memory.kvBlocks;
   settings.chunkedPrefill = from.chunkedPrefill.valueOr(true);
   settings.prefixCaching = from.prefixCaching.valueOr(true);
-  settings.asyncScheduling = plansAhead(deployment, stack);
   settings.ascendScheduler = policyOf(deployment) == "vllm-ascend";
   return settings;
 }
@@ -124,45 +103,35 @@ ClockOptions clockOptionsOf(const DeploymentSpec &deployment, uint32_t ranks,
   return options;
 }
 
-LaunchPolicy launchPolicyOf(const DeploymentSpec &deployment, const StackProfile &stack,
-                            Estimate estimate) {
-  LaunchPolicy policy;
-  const std::string mode = graphModeOf(deployment, stack);
-  // MindSpore's graph mode launches the kernels of a compiled graph one by one.
-  const bool byKernel = mode == "full" && stack.prefillHostBound.value != 0;
-  policy.decode = mode == "none" ? LaunchMode::Eager : LaunchMode::Graph;
-  policy.prefill = byKernel         ? LaunchMode::KernelByKernel
-                   : mode == "full" ? LaunchMode::Graph
-                                    : LaunchMode::Eager;
-  if (stack.prefillHostBound.value != 0 && stack.launchUsPerOp.value > 0)
-    policy.prefillLaunchUs = valueAt(stack.launchUsPerOp, estimate);
-  if (plansAhead(deployment, stack))
-    policy.idleUs = unhiddenGapUs(stack, estimate);
-  policy.dispatchThreads = uint32_t(deployment.execution.dispatchThreads.valueOr(1));
-  policy.dispatchGroup = uint32_t(deployment.execution.dispatchGroupSize.valueOr(1));
-  policy.handoverUs = stack.groupHandoverUs.value;
-  if (const auto &sizes = deployment.execution.graphBatchSizes; sizes && !sizes->empty())
-    policy.largestGraph = uint32_t(std::ranges::max(*sizes));
-  return policy;
+/// What does not depend on the plan.
+static ServingSettings executionOf(const DeploymentSpec &deployment, const StackProfile &stack) {
+  const DeploymentSpec::Execution &execution = deployment.execution;
+  ServingSettings settings;
+  settings.graphMode = graphModeOf(deployment, stack);
+  if (const auto &sizes = execution.graphBatchSizes; sizes && !sizes->empty())
+    settings.largestGraph = uint32_t(std::ranges::max(*sizes));
+  settings.asyncScheduling = execution.asyncScheduling.valueOr(false);
+  if (execution.cpuBinding)
+    settings.cpuBinding = *execution.cpuBinding;
+  settings.dispatchThreads = uint32_t(execution.dispatchThreads.valueOr(1));
+  settings.dispatchGroup = uint32_t(execution.dispatchGroupSize.valueOr(1));
+  return settings;
 }
 
-StepFilling stepFillingOf(const DeploymentSpec &deployment, const StackProfile &stack) {
-  const bool isMindie = policyOf(deployment) == "mindie";
-  return {.mixes = deployment.scheduler.chunkedPrefill.valueOr(!isMindie),
-          .splits = !isMindie,
-          .plansAhead = !isMindie && plansAhead(deployment, stack)};
+LaunchPolicy launchPolicyOf(const DeploymentSpec &deployment, const StackProfile &stack) {
+  return launchPolicyOf(executionOf(deployment, stack), stack);
 }
 
-SimulationOptions simulationOptionsOf(const DeploymentSpec &deployment, const StackProfile &stack,
-                                      uint32_t ranks, uint64_t seed, Estimate estimate) {
-  SimulationOptions options = simulationOptions(stack);
-  options.servingGapNs = std::llround(valueAt(stack.servingGapUs, estimate) * 1e3);
-  if (const auto &binding = deployment.execution.cpuBinding)
-    options.jitter.meanNs =
-        std::llround((*binding ? stack.jitterBoundUs : stack.jitterUnboundUs).value * 1e3);
-  options.jitter.ranks = ranks;
-  options.jitter.seed = seed;
-  return options;
+ServingSettings servingSettingsOf(const DeploymentSpec &deployment, const StackProfile &stack,
+                                  const Plan &plan, const std::optional<Routing> &routing) {
+  ServingSettings settings = executionOf(deployment, stack);
+  settings.clock = clockOptionsOf(deployment, Mesh(*plan.root()).ranks(), routing);
+  settings.isMindie = policyOf(deployment) == "mindie";
+  settings.mindie = mindieSettings(deployment);
+  if (settings.isMindie && settings.mindie.maxPreemptCount > 0)
+    settings.hostBlocks = kvGeometryOf(*plan.root()).blocksIn(settings.mindie.cpuMemSize);
+  settings.vllm = vllmSettings(deployment, plan);
+  return settings;
 }
 
 MemoryBudget memoryBudgetOf(const DeploymentSpec &deployment, const Plan &plan,
@@ -176,20 +145,9 @@ MemoryBudget memoryBudgetOf(const DeploymentSpec &deployment, const Plan &plan,
   return budget;
 }
 
-std::unique_ptr<Scheduler> schedulerOf(const DeploymentSpec &deployment, const StackProfile &stack,
-                                       const Plan &plan, const MemoryBudget &memory) {
-  if (policyOf(deployment) != "mindie")
-    return std::make_unique<VllmScheduler>(vllmSettings(deployment, stack, plan, memory));
-  const MindieSettings settings = mindieSettings(deployment);
-  KvPool pool{.deviceBlocks = memory.kvBlocks};
-  if (settings.maxPreemptCount > 0)
-    pool.hostBlocks = kvGeometryOf(*plan.root()).blocksIn(settings.cpuMemSize);
-  return std::make_unique<MindieScheduler>(settings, pool, stack.batchBounds());
-}
-
-Load loadOf(const DeploymentSpec &deployment, const LoadSettings &options) {
+ServedLoad loadOf(const DeploymentSpec &deployment, const LoadSettings &options) {
   if (!options.traceFile.empty())
-    return Load::trace(readTraceFile(options.traceFile));
+    return {Load::trace(readTraceFile(options.traceFile)), options.seed};
   const DeploymentSpec::Workload &from = deployment.workload;
   const auto lengths = [](const std::string &flag, const Setting<std::string> &setting,
                           const char *name) {
@@ -214,7 +172,9 @@ Load loadOf(const DeploymentSpec &deployment, const LoadSettings &options) {
     shape.maxTokens = uint32_t(*options.maxTokens);
   else if (options.outputLengths.empty())
     shape.maxTokens = uint32_t(from.maxTokens.valueOr(0));
-  return options.rate ? Load::openLoop(shape, *options.rate) : Load::closedLoop(shape, concurrency);
+  return {options.rate ? Load::openLoop(shape, *options.rate)
+                       : Load::closedLoop(shape, concurrency),
+          options.seed};
 }
 
 } // namespace vinci

@@ -1,16 +1,9 @@
-// From a deployment's settings to what a simulation of serving needs: stack, scheduler, memory,
-// load.
+// From a deployment to how its plan is served: stack, settings, memory, load.
 #pragma once
 
 #include "frontend/deployment_spec.h"
-#include "runtime/clock/plan_step_timer.h"
-#include "runtime/serving/load.h"
-#include "runtime/serving/scheduler.h"
-#include "runtime/serving/simulation.h"
-#include "runtime/serving/stack_profile.h"
-#include "tools/vinci/plan_memory.h"
+#include "runtime/prediction/served_plan.h"
 
-#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
@@ -32,33 +25,17 @@ ClockOptions clockOptionsOf(const DeploymentSpec &deployment, uint32_t ranks,
 /// says nothing captures nothing.
 std::string graphModeOf(const DeploymentSpec &deployment, const StackProfile &stack);
 
-/// How kernels are launched: by the deployment's graph mode, batch sizes and threads, and the
-/// stack.
-LaunchPolicy launchPolicyOf(const DeploymentSpec &deployment, const StackProfile &stack,
-                            Estimate estimate = Estimate::Mean);
+/// How kernels are launched.
+LaunchPolicy launchPolicyOf(const DeploymentSpec &deployment, const StackProfile &stack);
 
-/// The stack's gap and tokenizer, and how late hosts are: by what the deployment says of binding
-/// their threads; not at all where it says nothing.
-SimulationOptions simulationOptionsOf(const DeploymentSpec &deployment, const StackProfile &stack,
-                                      uint32_t ranks, uint64_t seed,
-                                      Estimate estimate = Estimate::Mean);
-
-/// How the deployment's scheduler fills steps.
-struct StepFilling {
-  bool mixes = true;       ///< prompts and decodes in one step
-  bool splits = true;      ///< a prompt over several steps
-  bool plansAhead = false; ///< plans a step while another one runs
-};
-StepFilling stepFillingOf(const DeploymentSpec &deployment, const StackProfile &stack);
+/// All of that, and what the scheduler's knobs are; memory is left to memoryBudgetOf.
+ServingSettings servingSettingsOf(const DeploymentSpec &deployment, const StackProfile &stack,
+                                  const Plan &plan, const std::optional<Routing> &routing = {});
 
 /// By the deployment's rule (runtime/device/memory_budget.h). A rule that leaves nothing is
 /// reported through `warning`. Throws Error if it does not fit, naming the sum.
 MemoryBudget memoryBudgetOf(const DeploymentSpec &deployment, const Plan &plan,
                             const DeviceSpec &device, std::string &warning);
-
-/// The deployment's policy with its knobs. Throws Error naming the knob that is out of range.
-std::unique_ptr<Scheduler> schedulerOf(const DeploymentSpec &deployment, const StackProfile &stack,
-                                       const Plan &plan, const MemoryBudget &memory);
 
 /// What the command line says of the load; the rest is the deployment's.
 struct LoadSettings {
@@ -70,6 +47,6 @@ struct LoadSettings {
 };
 
 /// Throws a usage Error if neither says how long prompts and outputs are.
-Load loadOf(const DeploymentSpec &deployment, const LoadSettings &options);
+ServedLoad loadOf(const DeploymentSpec &deployment, const LoadSettings &options);
 
 } // namespace vinci

@@ -2,8 +2,8 @@
 // host's time for a launch where shapes are dynamic.
 #pragma once
 
+#include "runtime/prediction/served_plan.h"
 #include "runtime/serving/result_table.h"
-#include "tools/vinci/served_plan.h"
 
 #include <array>
 
@@ -35,8 +35,8 @@ struct Calibration {
 /// outputs, until the means of first tokens and of gaps between tokens are those of the table, in
 /// the least squares of their relative errors. Constants stay at or above 0. Throws Error if there
 /// are no runs or the load cannot be served.
-Calibration calibrate(const Subject &subject, const CostModel &costs, const StackProfile &stack,
-                      const std::vector<MeasuredRun> &runs,
+Calibration calibrate(const ServingSettings &settings, const Plan &plan, const CostModel &costs,
+                      const StackProfile &stack, const std::vector<MeasuredRun> &runs,
                       const std::function<void(uint64_t, uint64_t)> &progress);
 
 } // namespace vinci

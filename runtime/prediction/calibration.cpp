@@ -1,4 +1,4 @@
-#include "tools/vinci/calibration.h"
+#include "runtime/prediction/calibration.h"
 
 #include "runtime/support/error.h"
 
@@ -17,9 +17,11 @@ constexpr std::array names = {"serving_gap", "launch_per_op"};
 
 class Fit {
 public:
-  Fit(const Subject &subject, const CostModel &costs, const StackProfile &stack,
-      const std::vector<MeasuredRun> &runs, const std::function<void(uint64_t, uint64_t)> &progress)
-      : subject_(subject), costs_(costs), stack_(stack), runs_(runs), progress_(progress) {}
+  Fit(const ServingSettings &settings, const Plan &plan, const CostModel &costs,
+      const StackProfile &stack, const std::vector<MeasuredRun> &runs,
+      const std::function<void(uint64_t, uint64_t)> &progress)
+      : settings_(settings), plan_(plan), costs_(costs), stack_(stack), runs_(runs),
+        progress_(progress) {}
 
   Constants solve(Constants start, Estimate device, std::array<bool, 2> &determined);
   ServingMetrics serve(const MeasuredRun &run, const Constants &constants, Estimate device) const;
@@ -28,7 +30,8 @@ public:
 private:
   std::vector<double> errors(const Constants &constants, Estimate device);
 
-  const Subject &subject_;
+  const ServingSettings &settings_;
+  const Plan &plan_;
   const CostModel &costs_;
   const StackProfile &stack_;
   const std::vector<MeasuredRun> &runs_;
@@ -51,13 +54,14 @@ StackProfile Fit::with(const Constants &constants) const {
 
 ServingMetrics Fit::serve(const MeasuredRun &run, const Constants &constants,
                           Estimate device) const {
-  LoadSettings load;
-  load.requests = run.requests;
-  load.concurrency = run.concurrency;
-  load.inputLengths = run.inputTokens;
-  load.outputLengths = run.outputTokens;
-  return ServedPlan(subject_.deployment, subject_.plan, with(constants), costs_)
-      .serve(load, {}, device)
+  const auto lengths = [&](const std::string &text) {
+    return LengthDistribution::parse(text, "lengths", {run.file});
+  };
+  RequestShape shape{.requests = run.requests,
+                     .inputTokens = lengths(run.inputTokens),
+                     .outputTokens = lengths(run.outputTokens)};
+  return ServedPlan(settings_, plan_, with(constants), costs_)
+      .serve({Load::closedLoop(shape, run.concurrency)}, {}, device)
       .metrics;
 }
 
@@ -149,12 +153,12 @@ std::string sourceOf(const std::vector<MeasuredRun> &runs) {
 
 } // namespace
 
-Calibration calibrate(const Subject &subject, const CostModel &costs, const StackProfile &stack,
-                      const std::vector<MeasuredRun> &runs,
+Calibration calibrate(const ServingSettings &settings, const Plan &plan, const CostModel &costs,
+                      const StackProfile &stack, const std::vector<MeasuredRun> &runs,
                       const std::function<void(uint64_t, uint64_t)> &progress) {
   if (runs.empty())
     fail("there is no run to fit the stack {} to", stack.name);
-  Fit fit(subject, costs, stack, runs, progress);
+  Fit fit(settings, plan, costs, stack, runs, progress);
   std::array<bool, 2> determined = {}, atEnds = {};
   const Constants start = {stack.servingGapUs.value, stack.launchUsPerOp.value};
   const Constants best = fit.solve(start, Estimate::Mean, determined);
