@@ -41,16 +41,16 @@ addPairProducts(Floats &sums, const Words &x, const Words &w) {
                                                                 __builtin_bit_cast(Pairs, w)));
 }
 
-/// Blocks of so few rows, alone with a panel, that the next one cannot be fetched in time: they
-/// fetch what they need themselves.
-template <int Rows> constexpr bool readsAhead = Rows <= 2;
+/// Blocks of so few rows that they wait for memory: they fetch what they are about to read, the
+/// further ahead the longer they take to get there.
+template <int Rows> constexpr bool readsAhead = Rows <= 8;
 
 /// `Rows` rows from x[0], x[1], .. on times one tile of each panel.
 template <int Rows, int Panels>
 inline void addTiles(Floats (&sums)[Rows][2 * Panels], const BFloat16 *const (&x)[Rows],
                      const BFloat16 *const (&weights)[Panels]) {
   typedef uint32_t UnalignedWord __attribute__((aligned(2)));
-  constexpr uint64_t ahead = 1024;
+  constexpr uint64_t ahead = Rows <= 2 ? 1024 : 4096;
 #pragma clang loop unroll_count(Rows > 2 ? 2 : 4)
   for (uint64_t pair = 0; pair < dotStep / 2; ++pair) {
     Words w[2 * Panels];
@@ -153,13 +153,13 @@ inline void dotPanelPair(const DotProduct<Source> &p, uint64_t row, uint64_t row
   const NextPanel share = next.share(block);
   if (row + 8 <= rowEnd) {
     for (int i = 0; i < 2; ++i)
-      dotRows<8, 1>(p, row, {panels[i]}, share, n, finish);
+      dotRows<8, 1>(p, row, {panels[i]}, blocks > 1 ? share : NextPanel{}, n, finish);
     row += 8;
   } else if (row + 6 <= rowEnd) {
-    dotRows<6, 2>(p, row, panels, share, n, finish);
+    dotRows<6, 2>(p, row, panels, blocks > 1 ? share : NextPanel{}, n, finish);
     row += 6;
   } else if (row + 4 <= rowEnd) {
-    dotRows<4, 2>(p, row, panels, share, n, finish);
+    dotRows<4, 2>(p, row, panels, blocks > 1 ? share : NextPanel{}, n, finish);
     row += 4;
   }
   for (; row + 2 <= rowEnd; row += 2)
