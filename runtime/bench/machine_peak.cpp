@@ -7,6 +7,7 @@
 #include <atomic>
 #include <chrono>
 #include <cstring>
+#include <ctime>
 #include <fmt/format.h>
 #include <immintrin.h>
 #include <sys/mman.h>
@@ -20,6 +21,13 @@ using Clock = std::chrono::steady_clock;
 constexpr size_t memoryBytes = size_t(512) << 20, hugePage = size_t(2) << 20;
 /// Of what a sample of multiplications takes.
 constexpr double sampleSeconds = 0.01;
+
+/// Of the calling thread.
+double processorSeconds() {
+  timespec time;
+  ::clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time);
+  return double(time.tv_sec) + double(time.tv_nsec) * 1e-9;
+}
 
 double secondsSince(Clock::time_point start) {
   return std::chrono::duration<double>(Clock::now() - start).count();
@@ -87,21 +95,31 @@ double MachinePeak::readGbPerS() {
 }
 
 double MachinePeak::multiply(const MultiplyLoop &loop, uint64_t rounds) {
-  const double seconds = together([&](uint32_t) { loop.run(rounds); });
-  return loop.flops * double(rounds) * threads_ / seconds / 1e12;
+  // Processor time: a thread that has to wait for a processor is not slower at multiplying. All at
+  // once, as threads that share a core or a clock are.
+  std::vector<double> seconds(threads_);
+  together([&](uint32_t thread) {
+    const double start = processorSeconds();
+    loop.run(rounds);
+    seconds[thread] = processorSeconds() - start;
+  });
+  double speed = 0;
+  for (double ofThread : seconds)
+    speed += loop.flops * double(rounds) / ofThread / 1e12;
+  return speed;
 }
 
 void MachinePeak::choose(Multiply &multiply) {
   double best = 0;
   for (const MultiplyLoop &loop : multiply.loops) {
-    // As many rounds as a sample has time for: a thread takes longer to start than short ones take.
+    // As many rounds as a sample has time for.
     uint64_t rounds = 1000;
     double seconds = 0;
     do {
       rounds *= 4;
-      const Clock::time_point start = Clock::now();
+      const double start = processorSeconds();
       loop.run(rounds);
-      seconds = secondsSince(start);
+      seconds = processorSeconds() - start;
     } while (seconds < sampleSeconds / 8);
     rounds = uint64_t(double(rounds) * sampleSeconds / seconds);
     if (const double speed = this->multiply(loop, rounds); speed > best) {
