@@ -189,6 +189,14 @@ class Simulate(VinciTest):
                     self.assertGreater(ends["p10"], report[name]["mean"] / 3)
                     self.assertLess(ends["p90"], report[name]["mean"] * 3)
 
+    def test_what_dominates_a_range(self):
+        # MindIE's step is the host's for its range; 32 sequences that hit nearly all experts are the memory's.
+        for arguments, constant in (((MINDIE,), "serving_gap"), ((W8A8,), "memory.share.grouped_int8")):
+            dominant = self.report(*arguments)["range"]["dominated_by"]
+            ends = self.report(*arguments)["range"]["step_ms"]
+            self.assertEqual(dominant["constant"], constant)
+            self.assertGreater(dominant["p10_to_p90_ms"], (ends["p90"] - ends["p10"]) / 5)
+
     def test_published_steps_lie_in_their_ranges(self):
         for arguments, published in (((W8A8,), 57.1), ((MINDIE,), 28.2)):
             ends = self.report(*arguments)["range"]["step_ms"]

@@ -86,7 +86,7 @@ static void simulate(const SimulateArguments &arguments) {
   if (arguments.format == ReportFormat::Html)
     return printPage(arguments, subject.deployment, plan, served);
   Report report = toJson(served.metrics, served.result);
-  report["range"] = rangeReport(plan, load);
+  report["range"] = rangeReport(plan, load, served.typical);
   report["device"] = costs.spec().name;
   report["ranks"] = plan.ranks();
   report["data_parallel_groups"] = plan.groups();
