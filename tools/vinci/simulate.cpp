@@ -67,7 +67,8 @@ static void printPage(const SimulateArguments &arguments, const DeploymentSpec &
   fmt::print("{}", simulationPage(plan, served, load, rows));
 }
 
-static void simulate(const SimulateArguments &arguments) {
+static void simulate(SimulateArguments arguments) {
+  takeTargetFile(arguments.compile.target, arguments.device);
   if (arguments.ablate && arguments.format != ReportFormat::Html)
     return printReport(ablation(arguments, /*tokens=*/true), arguments.format);
   const Subject subject = subjectOf(arguments.model, arguments.compile);
