@@ -178,6 +178,7 @@ PlanClock::BodyTime PlanClock::timeOf(size_t index, const StepRecord &step, uint
   const Body &body = bodies_[index];
   BodyTime result;
   result.commands.reserve(body.commands.size());
+  result.cachedBytes.reserve(body.commands.size());
   double window = 0; // since the memory was last busy
   for (size_t i = 0; i < body.commands.size(); ++i) {
     const TimedCommand &command = body.commands[i];

@@ -189,6 +189,26 @@ class Simulate(VinciTest):
                     self.assertGreater(ends["p10"], report[name]["mean"] / 3)
                     self.assertLess(ends["p90"], report[name]["mean"] * 3)
 
+    def test_a_device_as_target(self):
+        spec = self.scratch / "slower.yaml"
+        spec.write_text("name: slower\ndescription: half of the bandwidth\nbase: 910b3\nmemory:\n  bandwidth: {value: 0.8, unit: TB/s, tag: datasheet, source: \"made up\"}\n")
+        load = (MODELS / "qwen3-8b", "--input-len", "fixed:64", "--output-len", "fixed:8")
+        slower = self.report(*load, "--target", spec)
+        self.assertEqual(slower, self.report(*load, "--target", "910b3", "--device", spec))
+        self.assertEqual(slower["device"], "slower")
+        self.assertGreater(slower["step_ms"], 1.3 * self.report(*load, "--target", "910b3")["step_ms"])
+        self.expect_error(("simulate", *load, "--target", spec, "--device", "a3"), 1, "is a device's file, and --device names one as well")
+        spec.write_text("name: other\n")
+        self.expect_error(("simulate", *load, "--target", spec), 1, "a device without a base says no target to compile for")
+
+    def test_what_dominates_a_range(self):
+        # MindIE's step is the host's for its range; 32 sequences that hit nearly all experts are the memory's.
+        for arguments, constant in (((MINDIE,), "serving_gap"), ((W8A8,), "memory.share.grouped_int8")):
+            dominant = self.report(*arguments)["range"]["dominated_by"]
+            ends = self.report(*arguments)["range"]["step_ms"]
+            self.assertEqual(dominant["constant"], constant)
+            self.assertGreater(dominant["p10_to_p90_ms"], (ends["p90"] - ends["p10"]) / 5)
+
     def test_published_steps_lie_in_their_ranges(self):
         for arguments, published in (((W8A8,), 57.1), ((MINDIE,), 28.2)):
             ends = self.report(*arguments)["range"]["step_ms"]

@@ -51,7 +51,8 @@ Report runRows(const Calibration &calibration) {
 }
 } // namespace
 
-static void calibrate(const CalibrateArguments &arguments) {
+static void calibrate(CalibrateArguments arguments) {
+  takeTargetFile(arguments.compile.target, arguments.device);
   std::vector<MeasuredRun> runs;
   for (const std::string &log : arguments.logs)
     runs.push_back(readResultTable(log));

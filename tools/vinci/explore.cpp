@@ -40,6 +40,7 @@ void requireGraphModes(const std::vector<std::string> &modes) {
 
 static void explore(const ExploreArguments &arguments) {
   ExploreRequest request = arguments.request;
+  takeTargetFile(request.target, request.device);
   request.inputTokens = meanOf(arguments.inputLengths, "--input-len");
   request.outputTokens = meanOf(arguments.outputLengths, "--output-len");
   requirePositive("--ttft-ms", request.ttftMs);
@@ -58,14 +59,15 @@ static void explore(const ExploreArguments &arguments) {
     throw Error(ErrorKind::Usage, {}, "--rate goes with --recommend");
   std::string what;
   std::optional<Progress> progress;
-  const Report report = explorationReport(request, [&](const char *phase, uint64_t done, uint64_t total) {
-    if (what != phase) {
-      if (progress)
-        progress->finish();
-      progress.emplace(what = phase);
-    }
-    progress->report(done, total);
-  });
+  const Report report =
+      explorationReport(request, [&](const char *phase, uint64_t done, uint64_t total) {
+        if (what != phase) {
+          if (progress)
+            progress->finish();
+          progress.emplace(what = phase);
+        }
+        progress->report(done, total);
+      });
   if (progress)
     progress->finish();
   printReport(report, arguments.format);

@@ -71,16 +71,40 @@ Report memoryReport(const MemoryBudget &memory) {
           {"kv_rule", memory.rule}};
 }
 
-Report rangeReport(const ServedPlan &served, const ServedLoad &load) {
+/// Of the constants that decide over kernels, and the stack's gap, the one whose range is worth the
+/// most in a step of decoding.
+static Report dominantConstant(const ServedPlan &served, const TypicalStep &typical) {
+  std::map<std::string, double> widths; // microseconds from p10 to p90
+  for (const CommandTime &command :
+       served.clock().commands(EntryKind::Decode, served.recordOf(typical)))
+    widths[std::string(command.time.constant)] +=
+        (command.time.p90 - command.time.p10) * double(command.calls);
+  const StackProfile &stack = served.stack();
+  const auto idle = [&](Estimate estimate) {
+    return launchPolicyOf(served.settings(), stack, estimate).idleUs;
+  };
+  widths["serving_gap"] = plansAhead(served.settings(), stack)
+                              ? idle(Estimate::High) - idle(Estimate::Low)
+                              : stack.servingGapUs.high - stack.servingGapUs.low;
+  const auto &[name, width] =
+      *std::ranges::max_element(widths, {}, [](auto &row) { return row.second; });
+  return {{"constant", name}, {"p10_to_p90_ms", round6(width / 1e3)}};
+}
+
+Report rangeReport(const ServedPlan &served, const ServedLoad &load,
+                   const std::optional<TypicalStep> &typical) {
   const auto at = [&](Estimate estimate) { return served.serve(load, {}, estimate).metrics; };
   const ServingMetrics low = at(Estimate::Low), high = at(Estimate::High);
   const auto range = [](double p10, double p90) {
     return Report{{"p10", round6(p10)}, {"p90", round6(p90)}};
   };
-  return {{"ttft_ms", range(low.ttftMs.mean, high.ttftMs.mean)},
-          {"tpot_ms", range(low.tpotMs.mean, high.tpotMs.mean)},
-          {"step_ms", range(low.stepMs, high.stepMs)},
-          {"output_tokens_per_s", range(high.outputTokensPerS, low.outputTokensPerS)}};
+  Report report = {{"ttft_ms", range(low.ttftMs.mean, high.ttftMs.mean)},
+                   {"tpot_ms", range(low.tpotMs.mean, high.tpotMs.mean)},
+                   {"step_ms", range(low.stepMs, high.stepMs)},
+                   {"output_tokens_per_s", range(high.outputTokensPerS, low.outputTokensPerS)}};
+  if (typical)
+    report["dominated_by"] = dominantConstant(served, *typical);
+  return report;
 }
 
 } // namespace vinci

@@ -67,7 +67,8 @@ static void printPage(const SimulateArguments &arguments, const DeploymentSpec &
   fmt::print("{}", simulationPage(plan, served, load, rows));
 }
 
-static void simulate(const SimulateArguments &arguments) {
+static void simulate(SimulateArguments arguments) {
+  takeTargetFile(arguments.compile.target, arguments.device);
   if (arguments.ablate && arguments.format != ReportFormat::Html)
     return printReport(ablation(arguments, /*tokens=*/true), arguments.format);
   const Subject subject = subjectOf(arguments.model, arguments.compile);
@@ -86,7 +87,7 @@ static void simulate(const SimulateArguments &arguments) {
   if (arguments.format == ReportFormat::Html)
     return printPage(arguments, subject.deployment, plan, served);
   Report report = toJson(served.metrics, served.result);
-  report["range"] = rangeReport(plan, load);
+  report["range"] = rangeReport(plan, load, served.typical);
   report["device"] = costs.spec().name;
   report["ranks"] = plan.ranks();
   report["data_parallel_groups"] = plan.groups();

@@ -1,7 +1,9 @@
 #include "tools/vinci/subject.h"
 
 #include "runtime/device/platform_ini.h"
+#include "runtime/device/targets.h"
 #include "runtime/support/error.h"
+#include "runtime/support/yaml.h"
 #include "tools/vinci/compiler_library.h"
 #include "tools/vinci/model_source.h"
 
@@ -52,6 +54,22 @@ Subject subjectOf(const std::string &model, const CompileFlags &flags, bool quie
     for (const std::string &warning : result.warnings)
       fmt::print(stderr, "{}\n", warning);
   return {std::move(result.deployment), Plan::parse(std::move(result.plan), place.file)};
+}
+
+void takeTargetFile(std::string &target, std::string &device) {
+  if (!target.ends_with(".yaml"))
+    return;
+  if (!device.empty())
+    fail("--target {} is a device's file, and --device names one as well", quoteForMessage(target));
+  const JsonDocument file = parseYaml(readTextFile(target, size_t(1) << 20), target);
+  const std::optional<JsonValue> base =
+      file.root().isObject() ? file.root().find("base") : std::nullopt;
+  if (!base || !base->isString() || !findTarget(base->toText("base")))
+    fail(SourcePosition{target, 1, 1},
+         "a device without a base says no target to compile for; base: NAME with one of {}, or "
+         "--target NAME with --device FILE.yaml is expected",
+         targetNames());
+  device = std::exchange(target, std::string(base->toText("base")));
 }
 
 DeviceSpec deviceFor(const DeploymentSpec &deployment, const std::string &name) {

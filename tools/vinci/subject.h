@@ -21,6 +21,11 @@ struct Subject {
 /// options that come with a plan.
 Subject subjectOf(const std::string &model, const CompileFlags &flags, bool quiet = false);
 
+/// A --target that is a device's FILE.yaml is that device, and the model is compiled for the target
+/// that the file is based on. Other targets stay. Throws Error where a device is named as well, or
+/// where the file has no such base.
+void takeTargetFile(std::string &target, std::string &device);
+
 /// What `name` stands for: a shipped specification, FILE.yaml, FILE.ini of a chip like the
 /// target's, or, if it is empty, the target's. Throws a usage Error if neither names an NPU.
 DeviceSpec deviceFor(const DeploymentSpec &deployment, const std::string &name);
