@@ -79,7 +79,7 @@ private:
                                      builder_.getArrayAttr(operand(written)),
                                      builder_.getArrayAttr(reads), builder_.getDictionaryAttr({}),
                                      mlir::DenseI64ArrayAttr(), mlir::DenseI32ArrayAttr(),
-                                     mlir::IntegerAttr());
+                                     npu::StreamAttr());
     }
   }
 
