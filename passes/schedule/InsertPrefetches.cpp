@@ -93,10 +93,9 @@ class InsertPrefetches : public impl::InsertPrefetchesBase<InsertPrefetches> {
   void insertBefore(npu::LaunchOp launch, StringAttr parameter, Wanted wanted);
 
   void bindFollowing();
-  npu::BodyOp bodyOf(npu::CallOp call) {
-    return SymbolTable::lookupNearestSymbolFrom<npu::BodyOp>(call, call.getCalleeAttr());
-  }
+  npu::BodyOp bodyOf(npu::CallOp call) { return bodies_.lookup(call.getCalleeAttr().getAttr()); }
 
+  llvm::DenseMap<StringAttr, npu::BodyOp> bodies_; ///< by name
   /// Of each body, the calls that come right before its own; a null one if it begins an entry.
   llvm::DenseMap<npu::BodyOp, SmallVector<npu::CallOp>> callsBefore_;
   /// Parameters that calls before their body fetch.
@@ -107,6 +106,9 @@ class InsertPrefetches : public impl::InsertPrefetchesBase<InsertPrefetches> {
 };
 
 void InsertPrefetches::findCallers() {
+  bodies_.clear();
+  for (auto body : getOperation().getBody().getOps<npu::BodyOp>())
+    bodies_[body.getSymNameAttr()] = body;
   callsBefore_.clear();
   for (auto entry : getOperation().getBody().getOps<npu::EntryOp>()) {
     npu::CallOp previous;
@@ -170,6 +172,8 @@ void InsertPrefetches::fetch(Wanted wanted) {
 void InsertPrefetches::runOnOperation() {
   npu::ProgramOp program = getOperation();
   const llm::PrefetchShares shares = llm::findPrefetch(program);
+  if (shares.qkv == 0 && shares.o == 0 && shares.gateUp == 0)
+    return;
   fetched_ = 0;
   fetchedBefore_.clear();
   following_.clear();

@@ -150,7 +150,10 @@ CompileResult MlirCompiler::compile(const ImportRequest &request, const CompileO
   DiagnosticCollector diagnostics(context);
   BuildOptions build = buildOptions(spec, deployment, options);
   const ParallelDegrees degrees = resolveDegrees(options.degrees, deployment.parallel);
-  build.graphs = resolveGraphs(spec, deployment, build.limits, degrees, imported.findings);
+  const auto streams = options.passes.find("assign-streams");
+  const bool multistream = streams != options.passes.end() && streams->second;
+  build.graphs =
+      resolveGraphs(spec, deployment, build.limits, degrees, multistream, imported.findings);
   const auto module = buildModel(context, spec, build);
   const bool sequenceParallel =
       resolveSequenceParallel(options, deployment.parallel, degrees, imported.findings);

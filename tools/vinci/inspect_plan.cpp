@@ -2,7 +2,6 @@
 
 #include "runtime/device/graph_capture.h"
 #include "runtime/plan/collectives.h"
-#include "runtime/plan/layout.h"
 #include "runtime/plan/mesh.h"
 #include "runtime/plan/streams.h"
 #include "tools/vinci/plan_text.h"
@@ -165,7 +164,6 @@ Report planSummary(const Plan &file) {
                    {"max_seq_len", limits->max_seq_len()},
                    {"max_tokens_per_step", limits->max_tokens_per_step()},
                    {"max_batch", limits->max_batch()},
-                   {"max_logit_rows", symbolLimit(*limits, fb::Symbol::LogitRows)},
                    {"kv_blocks", limits->kv_blocks()},
                    {"block_size", plan->kv_cache()->block_size()},
                    {"kernels", plan->kernels()->size()},
@@ -176,6 +174,8 @@ Report planSummary(const Plan &file) {
                    {"weight_bytes", totalWeightBytes(plan)},
                    {"arena_bytes", plan->arena_bytes()},
                    {"kv_cache_bytes", kvCacheBytes(plan)}};
+  if (limits->max_logit_rows() != 0)
+    report["max_logit_rows"] = limits->max_logit_rows();
   if (plan->target() && plan->target()->size())
     report["target"] = plan->target()->str();
   if (const fb::Graphs *graphs = plan->graphs()) {
