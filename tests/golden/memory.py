@@ -161,9 +161,11 @@ class Memory(VinciTest):
             self.assertEqual(summary.get("max_logit_rows"), rows)
             sizes[rows] = summary["arena_bytes"]
             scores = json.loads(self.succeed("eval", plan, "--model", model, "--ids", text).stdout)
-            ids = json.loads(self.succeed("run", plan, "--model", model, "--prompt-ids", "1,2,3,4,5", "--max-tokens", "5",
+            logits = self.scratch / f"{rows}.npy"
+            prompt = ",".join(str(i * 91 % 4000) for i in range(50))
+            ids = json.loads(self.succeed("run", plan, "--model", model, "--prompt-ids", prompt, "--max-tokens", "5", "--logits", logits,
                                           "--format", "json").stdout)["output_ids"]
-            sizes["scores", rows], sizes["ids", rows] = scores["nll"], ids
+            sizes["scores", rows], sizes["ids", rows] = scores["nll"], (ids, logits.read_bytes())
         # 512 rows of half a vocabulary, joined and apart, against 16 of them.
         self.assertLess(sizes[16], sizes[None] / 2)
         self.assertEqual(sizes["scores", 16], sizes["scores", None])
