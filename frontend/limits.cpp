@@ -35,6 +35,9 @@ Limits resolveLimits(const ModelSpec &spec, const RequestedLimits &requested) {
   int64_t step = std::max(std::min<int64_t>(512, limits.maxSeqLen), limits.maxBatch);
   limits.maxTokensPerStep = inRange("max-tokens-per-step", requested.maxTokensPerStep, step,
                                     limits.maxBatch, largestStep, " (from max-batch on)");
+  limits.maxLogitRows =
+      inRange("max-logit-rows", requested.maxLogitRows, limits.maxTokensPerStep, limits.maxBatch,
+              limits.maxTokensPerStep, " (max-batch to max-tokens-per-step)");
 
   limits.blockSize = inRange("block-size", requested.blockSize, 128, smallestBlock, largestBlock);
   if (limits.blockSize % smallestBlock != 0)

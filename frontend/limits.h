@@ -15,6 +15,7 @@ struct Limits {
   int64_t maxBatch = 0;         ///< sequences in one step
   int64_t kvBlocks = 0;         ///< blocks of the KV cache, per layer
   int64_t blockSize = 0;        ///< tokens of a block
+  int64_t maxLogitRows = 0;     ///< rows of logits in one step
 
   /// Entries of a row of block tables: ceil(maxSeqLen / blockSize).
   int64_t maxBlocksPerSequence() const { return (maxSeqLen + blockSize - 1) / blockSize; }
@@ -39,12 +40,14 @@ struct RequestedLimits {
   RequestedLimit maxBatch = {};
   RequestedLimit kvBlocks = {};
   RequestedLimit blockSize = {};
+  RequestedLimit maxLogitRows = {};
 };
 
 /// The requested limits, and for what is not requested:
 ///   max-seq-len           max_position_embeddings
 ///   max-tokens-per-step   512, but no more than max-seq-len, and at least max-batch
 ///   max-batch             16
+///   max-logit-rows        max-tokens-per-step
 ///   block-size            128
 ///   kv-blocks             one sequence of max-seq-len, plus max-batch sequences of 1024 tokens (of
 ///                         max-seq-len, if that is less)

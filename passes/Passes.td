@@ -553,13 +553,63 @@ def LowerToNpu : Pass<"lower-to-npu", "::mlir::ModuleOp"> {
   let dependentDialects = ["::vinci::npu::NpuDialect"];
 }
 
+def LimitLogitRows : Pass<"limit-logit-rows", "::vinci::npu::ProgramOp"> {
+  let summary = "Count the rows of logits as such where they have a limit of their own";
+  let description = [{
+    `decode` and `score` give a row of logits for each token. Where `llm.limits` has `max_logit_rows`, what the bodies that write
+    the logits compute on the way from the residual stream is counted in `logit_rows`, too, which are the step's tokens there: so
+    its buffers, and the output, are as large as that limit. Rows that ranks bring together of their shares of the tokens stay
+    `tokens`. Without that limit the program stays as it is.
+
+    ```mlir
+    npu.buffer @epilogue.norm : tensor<?x64xbf16, #tokens>
+    npu.body @epilogue(weight @norm, weight @lm_head) {
+      npu.launch "rms_norm" writes(arena @epilogue.norm) reads(arena @hidden, parameter @norm) {n = 64, rows = "tokens", ...}
+      npu.launch "matmul" writes(output @logits) reads(arena @epilogue.norm, parameter @lm_head) {rows = "tokens", ...}
+    ```
+    becomes, with `max_logit_rows = 16`,
+    ```mlir
+    npu.buffer @epilogue.norm : tensor<?x64xbf16, #logit_rows>
+    npu.body @epilogue(weight @norm, weight @lm_head) {
+      npu.launch "rms_norm" writes(arena @epilogue.norm) reads(arena @hidden, parameter @norm) {n = 64, rows = "logit_rows", ...}
+      npu.launch "matmul" writes(output @logits) reads(arena @epilogue.norm, parameter @lm_head) {rows = "logit_rows", ...}
+    ```
+  }];
+  let dependentDialects = ["::vinci::npu::NpuDialect"];
+}
+
+def InsertPrefetches : Pass<"insert-prefetches", "::vinci::npu::ProgramOp"> {
+  let summary = "Fetch weights into L2 before they are read";
+  let description = [{
+    Of the weights that `llm.prefetch` gives a share, adds an `npu.prefetch` where the commands begin that come right before the
+    product and leave the memory alone: those that work on vectors, and collectives. Of experts' weights it is for steps of 96
+    tokens or more: of fewer few experts are hit. If those commands reach back to the start of the body, the prefetch stands where
+    the calls before it begin to be quiet at their end, and names a weight of the *following call*: a parameter of its own, which is
+    bound to nothing where what follows does not want it. A weight before which the memory is busy is left alone, with a remark.
+
+    ```mlir
+    npu.launch "attention" writes(arena @context) reads(...) {...}
+    npu.launch "quantize" writes(arena @quantized) reads(arena @context, ...) {...}
+    npu.launch "matmul" writes(arena @o) reads(arena @quantized, parameter @o_proj) {...}
+    ```
+    becomes, with `llm.prefetch = {o = 1.0}`,
+    ```mlir
+    npu.launch "attention" writes(arena @context) reads(...) {...}
+    npu.prefetch @o_proj share 1.0
+    npu.launch "quantize" writes(arena @quantized) reads(arena @context, ...) {...}
+    npu.launch "matmul" writes(arena @o) reads(arena @quantized, parameter @o_proj) {...}
+    ```
+  }];
+  let dependentDialects = ["::vinci::npu::NpuDialect"];
+}
+
 def ScheduleCommands : Pass<"schedule-commands", "::vinci::npu::ProgramOp"> {
   let summary = "Say what each launch waits for";
   let description = [{
     A launch waits for the launches that write what it reads, and for those that read or write what it writes: buffers,
     the KV cache, step outputs. A collective waits for the collective before it, so that all ranks issue them in one order.
-    Waits that follow from others are left out (transitive reduction). Everything is on stream 0
-    for now.
+    Waits that follow from others are left out (transitive reduction). A prefetch waits for what the launch after it waits for,
+    and nobody waits for it. Launches are on the stream `compute`, prefetches on `prefetch`.
 
     ```mlir
     npu.launch "matmul" writes(arena @gate) reads(arena @x, parameter @gate_proj) {...}
@@ -568,12 +618,55 @@ def ScheduleCommands : Pass<"schedule-commands", "::vinci::npu::ProgramOp"> {
     ```
     becomes
     ```mlir
-    npu.launch "matmul" writes(arena @gate) reads(arena @x, parameter @gate_proj) {...} waits [] stream 0
-    npu.launch "matmul" writes(arena @up) reads(arena @x, parameter @up_proj) {...} waits [] stream 0
-    npu.launch "mul" writes(arena @gate) reads(arena @gate, arena @up) {...} waits [0, 1] stream 0
+    npu.launch "matmul" writes(arena @gate) reads(arena @x, parameter @gate_proj) {...} waits [] stream compute
+    npu.launch "matmul" writes(arena @up) reads(arena @x, parameter @up_proj) {...} waits [] stream compute
+    npu.launch "mul" writes(arena @gate) reads(arena @gate, arena @up) {...} waits [0, 1] stream compute
     ```
     It runs before `plan-memory`, on buffers that do not overlap, and `plan-memory` keeps the independence that it found.
   }];
+}
+
+def AssignStreams : Pass<"assign-streams", "::vinci::npu::ProgramOp"> {
+  let summary = "Divide commands among streams by what they keep busy";
+  let description = [{
+    Products and attention go to the stream `cube`, collectives to `communication`, everything else to `vector`, and prefetches
+    stay on `prefetch`: what does not wait for each other runs side by side. Off by default, as the serving stacks that plans
+    are made for launch on one stream.
+
+    ```mlir
+    npu.launch "matmul" writes(arena @q) reads(arena @x, parameter @q_proj) {...} waits [] stream compute
+    npu.launch "rope" writes(arena @q) reads(arena @q, arena @rope) {...} waits [0] stream compute
+    npu.launch "matmul" writes(arena @v) reads(arena @x, parameter @v_proj) {...} waits [] stream compute
+    ```
+    becomes
+    ```mlir
+    npu.launch "matmul" writes(arena @q) reads(arena @x, parameter @q_proj) {...} waits [] stream cube
+    npu.launch "rope" writes(arena @q) reads(arena @q, arena @rope) {...} waits [0] stream vector
+    npu.launch "matmul" writes(arena @v) reads(arena @x, parameter @v_proj) {...} waits [] stream cube
+    ```
+  }];
+}
+
+def InsertEvents : Pass<"insert-events", "::vinci::npu::ProgramOp"> {
+  let summary = "Let streams wait for each other by events";
+  let description = [{
+    A device runs the commands of a stream one after another, and streams beside each other. Where a command waits for one of
+    another stream, an event is recorded after the latter, and the stream of the former waits for it; unless the streams and the
+    events before say it already. A program on one stream stays as it is.
+
+    ```mlir
+    npu.launch "matmul" writes(arena @q) reads(arena @x, parameter @q_proj) {...} waits [] stream cube
+    npu.launch "rope" writes(arena @q) reads(arena @q, arena @rope) {...} waits [0] stream vector
+    ```
+    becomes
+    ```mlir
+    npu.launch "matmul" writes(arena @q) reads(arena @x, parameter @q_proj) {...} waits [] stream cube
+    npu.record 0 stream cube
+    npu.wait 0 stream vector
+    npu.launch "rope" writes(arena @q) reads(arena @q, arena @rope) {...} waits [0] stream vector
+    ```
+  }];
+  let dependentDialects = ["::vinci::npu::NpuDialect"];
 }
 
 def PlanMemory : Pass<"plan-memory", "::vinci::npu::ProgramOp"> {
@@ -581,8 +674,9 @@ def PlanMemory : Pass<"plan-memory", "::vinci::npu::ProgramOp"> {
   let description = [{
     Sizes are those at `llm.limits`; offsets are multiples of 64 bytes.
 
-    Two buffers may share bytes only if the waits order *every* access of the one before *every* access of the other, so
-    that sharing never makes independent launches depend on each other; liveness in program order alone would. Buffers
+    There is one arena for all streams. Two buffers may share bytes only if the waits order *every* access of the one before
+    *every* access of the other, so that sharing never makes independent launches depend on each other, whatever streams they
+    are on; liveness in program order alone would. Buffers
     that keep their contents from call to call (used by several bodies, or read before they are written) share nothing;
     those of one body share with those of all other bodies.
 

@@ -9,15 +9,15 @@ using namespace mlir;
 namespace vinci {
 namespace {
 
-/// A fusion that --passes can switch.
-struct Fusion {
+/// A pass that --passes can switch.
+struct Optional {
   std::unique_ptr<Pass> (*create)();
   bool onByDefault;
-  const char *needs; ///< of the target, which the pass asks; empty: nothing
+  const char *needs; ///< of the target or the deployment, which the pass asks; empty: nothing
 };
 
 /// In the order in which they run: what makes one op of several for a later one comes first.
-constexpr Fusion fusions[] = {
+constexpr Optional fusions[] = {
     {createFuseMoeGating, true, "a kernel for softmax and top-k, experts within its limit"},
     {createFuseMoeRouting, true, ""},
     {createFuseGroupedMatmulGather, true, ""},
@@ -37,11 +37,15 @@ constexpr Fusion fusions[] = {
     {createFuseSwigluQuant, true, "a swiglu that quantises"},
 };
 
+constexpr Optional prefetches = {createInsertPrefetches, true,
+                                 "shares of weights to prefetch, which a deployment says"};
+constexpr Optional streams = {createAssignStreams, false, ""};
+
 struct Step {
   Phase phase;
   std::unique_ptr<Pass> pass;
   bool onProgram = false; ///< works on the npu.program of the module
-  const Fusion *fusion = nullptr;
+  const Optional *optional = nullptr;
   const char *flag = nullptr; ///< which asks for it; null: it needs none
 };
 
@@ -56,11 +60,15 @@ std::vector<Step> steps(const PipelineOptions &options) {
     steps.push_back(
         {Phase::Partition, createScatterTokens(), false, nullptr, "--sequence-parallel"});
   steps.push_back({Phase::Partition, createVerifyPartition()});
-  for (const Fusion &fusion : fusions)
+  for (const Optional &fusion : fusions)
     steps.push_back({Phase::Fuse, fusion.create(), false, &fusion});
   steps.push_back({Phase::Fuse, createMarkPhase({std::string(toString(Phase::Fuse))})});
   steps.push_back({Phase::Lower, createLowerToNpu()});
+  steps.push_back({Phase::Lower, createLimitLogitRows(), true});
+  steps.push_back({Phase::Schedule, prefetches.create(), true, &prefetches});
   steps.push_back({Phase::Schedule, createScheduleCommands(), true});
+  steps.push_back({Phase::Schedule, streams.create(), true, &streams});
+  steps.push_back({Phase::Schedule, createInsertEvents(), true});
   steps.push_back({Phase::Memory, createPlanMemory({options.reuseMemory}), true});
   return steps;
 }
@@ -70,22 +78,25 @@ std::vector<Step> steps(const PipelineOptions &options) {
 std::vector<PassInfo> compilePasses() {
   std::vector<PassInfo> infos;
   for (const Step &step : steps({.sequenceParallel = true}))
-    infos.push_back({step.pass->getArgument().str(), step.phase, step.fusion != nullptr,
-                     step.fusion ? step.fusion->onByDefault : !step.flag,
-                     step.fusion ? step.fusion->needs
-                     : step.flag ? step.flag
-                                 : "",
+    infos.push_back({step.pass->getArgument().str(), step.phase, step.optional != nullptr,
+                     step.optional ? step.optional->onByDefault : !step.flag,
+                     step.optional ? step.optional->needs
+                     : step.flag   ? step.flag
+                                   : "",
                      step.pass->getDescription().str()});
   return infos;
 }
 
 void buildCompilePipeline(OpPassManager &passes, const PipelineOptions &options) {
+  // Of IR that a dump has from within the phase, streams may have changed since.
+  if (options.startAfter == Phase::Schedule)
+    passes.nest<npu::ProgramOp>().addPass(createInsertEvents());
   for (Step &step : steps(options)) {
     if (step.phase <= options.startAfter || step.phase > options.stopAfter)
       continue;
-    if (step.fusion) {
+    if (step.optional) {
       auto found = options.switches.find(step.pass->getArgument().str());
-      if (found != options.switches.end() ? !found->second : !step.fusion->onByDefault)
+      if (found != options.switches.end() ? !found->second : !step.optional->onByDefault)
         continue;
     }
     (step.onProgram ? passes.nest<npu::ProgramOp>() : passes).addPass(std::move(step.pass));
@@ -138,7 +149,7 @@ void registerCompilePipeline() {
         pipeline.reuseMemory = options.reuseMemory;
         if (!options.fuse)
           for (const PassInfo &pass : compilePasses())
-            if (pass.optional)
+            if (pass.optional && pass.phase == Phase::Fuse)
               pipeline.switches[pass.name] = false;
         buildCompilePipeline(passes, pipeline);
       });

@@ -35,6 +35,11 @@ static_assert(int(npu::Space::Input) == int(fb::Space::Input));
 static_assert(int(npu::Space::Output) == int(fb::Space::Output));
 static_assert(int(npu::Space::Constant) == int(fb::Space::Constant));
 static_assert(int(npu::Space::Parameter) == int(fb::Space::Parameter));
+static_assert(int(npu::Stream::Compute) == int(fb::Stream::Compute));
+static_assert(int(npu::Stream::Cube) == int(fb::Stream::Cube));
+static_assert(int(npu::Stream::Vector) == int(fb::Stream::Vector));
+static_assert(int(npu::Stream::Communication) == int(fb::Stream::Communication));
+static_assert(int(npu::Stream::Prefetch) == int(fb::Stream::Prefetch));
 static_assert(int(npu::Packing::Rows) == int(fb::Packing::Rows));
 static_assert(int(npu::Packing::Panel32) == int(fb::Packing::Panel32));
 static_assert(int(llm::ShardKind::Rows) == int(fb::ShardKind::Rows));
@@ -112,9 +117,11 @@ private:
   void lowerWeights();
   void lowerBody(npu::BodyOp op);
   void lowerLaunch(npu::LaunchOp op, fb::BodyT &body, const Index &parameters);
+  void lowerPrefetch(npu::PrefetchOp op, fb::BodyT &body, const Index &parameters);
   void lowerEntry(npu::EntryOp op);
   uint32_t kernelOf(npu::LaunchOp op, const KernelSpec &spec);
   uint32_t collectiveOf(npu::LaunchOp op);
+  uint32_t prefetchOf(npu::PrefetchOp op);
 
   mlir::ModuleOp module_;
   const CpuTarget &cpu_;
@@ -125,7 +132,7 @@ private:
   std::vector<std::byte> constantBytes_;
   std::vector<KernelSpec> specs_; ///< of the compiled ones among plan_.kernels
   std::map<KernelSpec, uint32_t> kernels_;
-  std::map<std::string, uint32_t> collectives_;
+  std::map<std::string, uint32_t> collectives_, prefetches_;
   Index inputs_{"step input"}, outputs_{"step output"}, buffers_{"npu.buffer"},
       constants_{"npu.constant"}, weights_{"npu.weight"}, bodies_{"npu.body"};
 };
@@ -213,6 +220,7 @@ void Lowering::lowerLimits() {
   limits->max_batch = uint32_t(attr.getMaxBatch());
   limits->kv_blocks = uint32_t(attr.getKvBlocks());
   limits->token_shares = uint32_t(attr.getTokenShares().value_or(1));
+  limits->max_logit_rows = uint32_t(attr.getMaxLogitRows().value_or(0));
   plan_.limits = std::move(limits);
 
   auto caches = members<npu::KvCacheOp>();
@@ -437,6 +445,44 @@ uint32_t Lowering::collectiveOf(npu::LaunchOp op) {
   return found->second;
 }
 
+uint32_t Lowering::prefetchOf(npu::PrefetchOp op) {
+  auto kernel = std::make_unique<fb::KernelT>();
+  kernel->prefetch = std::make_unique<fb::PrefetchT>();
+  kernel->prefetch->share = op.getShare().convertToDouble();
+  kernel->prefetch->min_tokens = uint32_t(op.getMinTokens().value_or(0));
+  kernel->op = "prefetch";
+  kernel->symbol = fmt::format("prefetch_{}", kernel->prefetch->share);
+  if (kernel->prefetch->min_tokens > 0)
+    kernel->symbol += fmt::format("_from_{}", kernel->prefetch->min_tokens);
+  kernel->operands = 1;
+  auto [found, isNew] = prefetches_.emplace(kernel->symbol, uint32_t(plan_.kernels.size()));
+  if (isNew)
+    plan_.kernels.push_back(std::move(kernel));
+  return found->second;
+}
+
+/// Appends the waits of a command and returns where they begin.
+uint32_t lowerWaits(npu::CommandOpInterface op, fb::BodyT &body) {
+  auto first = uint32_t(body.waits.size());
+  for (int32_t wait : op.getWaits().value_or(llvm::ArrayRef<int32_t>()))
+    body.waits.push_back(uint32_t(wait));
+  return first;
+}
+
+uint32_t streamOf(npu::CommandOpInterface op) {
+  return uint32_t(op.getStream().value_or(npu::Stream::Compute));
+}
+
+void Lowering::lowerPrefetch(npu::PrefetchOp op, fb::BodyT &body, const Index &parameters) {
+  const uint32_t kernel = prefetchOf(op);
+  const auto operandFirst = uint32_t(body.operands.size());
+  body.operands.emplace_back(fb::Space::Parameter, parameters[op.getWeight()]);
+  const uint32_t waitFirst = lowerWaits(op, body);
+  body.commands.emplace_back(kernel, operandFirst, 1u, waitFirst,
+                             uint32_t(body.waits.size()) - waitFirst, streamOf(op),
+                             fb::TileRule(fb::Symbol::One, 1, 1, 1));
+}
+
 void Lowering::lowerLaunch(npu::LaunchOp op, fb::BodyT &body, const Index &parameters) {
   std::optional<KernelSpec> spec;
   if (!op.getAxes() || op.getKernel() == "matmul_all_reduce")
@@ -453,13 +499,11 @@ void Lowering::lowerLaunch(npu::LaunchOp op, fb::BodyT &body, const Index &param
       body.operands.emplace_back(fb::Space(operand.getSpace()),
                                  names[operand.getName().getValue()]);
     }
-  auto waitFirst = uint32_t(body.waits.size());
-  for (int32_t wait : op.getWaits().value_or(llvm::ArrayRef<int32_t>()))
-    body.waits.push_back(uint32_t(wait));
+  const uint32_t waitFirst = lowerWaits(op, body);
   KernelTiles tiles = spec ? tileRule(*spec, cpu_) : KernelTiles();
   body.commands.emplace_back(
       kernel, operandFirst, uint32_t(body.operands.size()) - operandFirst, waitFirst,
-      uint32_t(body.waits.size()) - waitFirst, uint32_t(op.getStream().value_or(0)),
+      uint32_t(body.waits.size()) - waitFirst, streamOf(op),
       fb::TileRule(fb::Symbol(tiles.symbol), tiles.scale, tiles.rowBlock, tiles.columns));
 }
 
@@ -475,6 +519,33 @@ void addOrigin(const llm::Origin &origin, uint32_t depth, fb::DebugBodyT &debug)
     addOrigin(part, depth + 1, debug);
 }
 
+/// The events of a body, by the commands between which they lie. What no command comes before or
+/// after orders nothing.
+std::vector<fb::Event> eventsOf(npu::BodyOp body) {
+  std::map<npu::Stream, uint32_t> last;                 // ordinal of a stream's last command
+  std::vector<std::optional<uint32_t>> recorded;        // after which command each event happens
+  std::map<npu::Stream, std::vector<uint32_t>> waiting; // for these, the next command of a stream
+  std::vector<fb::Event> events;
+  uint32_t ordinal = 0;
+  for (mlir::Operation &op : body.getBlock()) {
+    if (auto record = mlir::dyn_cast<npu::RecordOp>(op)) {
+      const auto found = last.find(record.getStream());
+      recorded.push_back(found == last.end() ? std::nullopt : std::optional(found->second));
+    } else if (auto wait = mlir::dyn_cast<npu::WaitOp>(op)) {
+      if (recorded[wait.getEvent()])
+        waiting[wait.getStream()].push_back(*recorded[wait.getEvent()]);
+    } else {
+      const auto stream =
+          mlir::cast<npu::CommandOpInterface>(op).getStream().value_or(npu::Stream::Compute);
+      for (uint32_t record : waiting[stream])
+        events.emplace_back(record, ordinal);
+      waiting[stream].clear();
+      last[stream] = ordinal++;
+    }
+  }
+  return events;
+}
+
 void Lowering::lowerBody(npu::BodyOp op) {
   auto body = std::make_unique<fb::BodyT>();
   auto debug = std::make_unique<fb::DebugBodyT>();
@@ -484,12 +555,18 @@ void Lowering::lowerBody(npu::BodyOp op) {
     parameters.add(parameter.getName().getValue());
     body->parameters.push_back(parameter.getName().getValue().str());
   }
-  for (npu::LaunchOp launch : op.getBlock().getOps<npu::LaunchOp>()) {
-    lowerLaunch(launch, *body, parameters);
-    debug->ops.push_back("llm." + launch.getKernel().str());
-    debug->locations.push_back(llm::locationText(launch.getLoc()));
-    addOrigin(llm::originOf(debug->ops.back(), launch.getLoc()), 0, *debug);
+  for (npu::CommandOpInterface command : op.getCommands()) {
+    if (auto launch = mlir::dyn_cast<npu::LaunchOp>(*command)) {
+      lowerLaunch(launch, *body, parameters);
+      debug->ops.push_back("llm." + launch.getKernel().str());
+    } else {
+      lowerPrefetch(mlir::cast<npu::PrefetchOp>(*command), *body, parameters);
+      debug->ops.push_back("npu.prefetch");
+    }
+    debug->locations.push_back(llm::locationText(command->getLoc()));
+    addOrigin(llm::originOf(debug->ops.back(), command->getLoc()), 0, *debug);
   }
+  body->events = eventsOf(op);
   bodies_.add(op.getSymName());
   plan_.bodies.push_back(std::move(body));
   plan_.debug.push_back(std::move(debug));
@@ -522,8 +599,10 @@ void Lowering::lowerEntry(npu::EntryOp op) {
       if (binding.getKind() == npu::BindingKind::Weight)
         call->bindings.emplace_back(fb::BindingKind::Weight,
                                     weights_[binding.getWeight().getValue()]);
-      else
+      else if (binding.getKind() == npu::BindingKind::KvCache)
         call->bindings.emplace_back(fb::BindingKind::KvCache, uint32_t(binding.getLayer()));
+      else
+        call->bindings.emplace_back(fb::BindingKind::Nothing, 0u);
     entry->calls.push_back(std::move(call));
   }
   plan_.entries.push_back(std::move(entry));

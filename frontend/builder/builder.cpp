@@ -25,8 +25,10 @@ static llm::PrecisionAttr precisionAttr(OpBuilder &builder, const PrecisionPolic
 }
 
 static llm::LimitsAttr limitsAttr(MLIRContext *context, const Limits &limits) {
+  const bool limitsRows = limits.maxLogitRows < limits.maxTokensPerStep;
   return llm::LimitsAttr::get(context, limits.maxSeqLen, limits.maxTokensPerStep, limits.maxBatch,
-                              limits.kvBlocks, limits.blockSize);
+                              limits.kvBlocks, limits.blockSize, std::nullopt,
+                              limitsRows ? std::optional(limits.maxLogitRows) : std::nullopt);
 }
 
 static llm::ModelAttr modelAttr(OpBuilder &builder, const ModelSpec &spec, Type dtype) {
@@ -154,6 +156,7 @@ OwningOpRef<ModuleOp> buildModel(MLIRContext &mlirContext, const ModelSpec &spec
   if (!options.target.empty())
     (*module)->setAttr(llm::LlmDialect::targetAttrName, builder.getStringAttr(options.target));
   llm::setGraphs(*module, options.graphs);
+  llm::setPrefetch(*module, options.prefetch);
   context.builder.setInsertionPointToEnd(module->getBody());
   Bodies bodies = buildBodies(context);
   for (auto body : module->getOps<llm::BodyOp>())

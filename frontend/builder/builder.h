@@ -11,6 +11,7 @@
 #include "frontend/limits.h"
 #include "frontend/model_spec.h"
 #include "frontend/precision.h"
+#include "ir/llm/Prefetch.h"
 #include "runtime/device/graph_capture.h"
 
 #include "mlir/IR/BuiltinOps.h"
@@ -23,6 +24,7 @@ struct BuildOptions {
   Limits limits;
   std::string target; ///< a name of runtime/device/targets.h; empty: not said
   GraphCapture graphs;
+  llm::PrefetchShares prefetch; ///< weights to be fetched into L2 ahead
 };
 
 /// Builds and verifies the module; loads the llm dialect into `context`. Fails for a policy that is

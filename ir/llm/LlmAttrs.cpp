@@ -157,7 +157,8 @@ LogicalResult ModelAttr::verify(EmitError emitError, StringRef name, StringRef a
 
 LogicalResult LimitsAttr::verify(EmitError emitError, int64_t maxSeqLen, int64_t maxTokensPerStep,
                                  int64_t maxBatch, int64_t kvBlocks, int64_t blockSize,
-                                 std::optional<int64_t> tokenShares) {
+                                 std::optional<int64_t> tokenShares,
+                                 std::optional<int64_t> maxLogitRows) {
   if (failed(checkRange(emitError, "max_seq_len", maxSeqLen, 1, maxInt32)) ||
       failed(checkRange(emitError, "max_tokens_per_step", maxTokensPerStep, 1, maxInt32)) ||
       failed(checkRange(emitError, "max_batch", maxBatch, 1, maxInt32 - 1)) ||
@@ -174,7 +175,9 @@ LogicalResult LimitsAttr::verify(EmitError emitError, int64_t maxSeqLen, int64_t
   if (maxBatch > maxTokensPerStep)
     return emitError() << "max_batch is " << maxBatch << ", more than max_tokens_per_step "
                        << maxTokensPerStep << "; decoding needs a token for each sequence";
-  return success();
+  // A decode wants the logits of every sequence.
+  return checkRange(emitError, "max_logit_rows", maxLogitRows.value_or(maxBatch), maxBatch,
+                    maxTokensPerStep);
 }
 
 //===- #llm.precision -------------------------------------------------------------------------===//

@@ -107,8 +107,8 @@ def Llm_ModelAttr : Llm_Attr<"Model", "model"> {
 def Llm_LimitsAttr : Llm_Attr<"Limits", "limits"> {
   let summary = "How large a step may become.";
   let description = [{
-    Carried by the module as `llm.limits`. A step has at most `max_tokens_per_step` tokens (and as many rows of logits)
-    in at most `max_batch` sequences of at most `max_seq_len` tokens; the KV cache of a layer has `kv_blocks` blocks of
+    Carried by the module as `llm.limits`. A step has at most `max_tokens_per_step` tokens, and `max_logit_rows` rows of logits
+    (as many as tokens if it is not there), in at most `max_batch` sequences of at most `max_seq_len` tokens; the KV cache of a layer has `kv_blocks` blocks of
     `block_size` tokens. With `token_shares`, n, ranks divide the rows of a step among them (`scatter-tokens`): rank i of n has
     those from i * ceil(tokens / n) on, and computes ceil(tokens / n) of them whether they are there or not; nobody reads the
     others.
@@ -123,12 +123,13 @@ def Llm_LimitsAttr : Llm_Attr<"Limits", "limits"> {
     "int64_t":$max_batch,
     "int64_t":$kv_blocks,
     "int64_t":$block_size,
-    OptionalParameter<"::std::optional<int64_t>">:$token_shares);
+    OptionalParameter<"::std::optional<int64_t>">:$token_shares,
+    OptionalParameter<"::std::optional<int64_t>">:$max_logit_rows);
   let assemblyFormat = "`<` struct(params) `>`";
   let genVerifyDecl = 1;
   let builders = [AttrBuilder<(ins "int64_t":$maxSeqLen, "int64_t":$maxTokensPerStep, "int64_t":$maxBatch,
                                    "int64_t":$kvBlocks, "int64_t":$blockSize), [{
-    return $_get($_ctxt, maxSeqLen, maxTokensPerStep, maxBatch, kvBlocks, blockSize, ::std::nullopt);
+    return $_get($_ctxt, maxSeqLen, maxTokensPerStep, maxBatch, kvBlocks, blockSize, ::std::nullopt, ::std::nullopt);
   }]>];
   let extraClassDeclaration = [{
     /// Entries of a row of block tables: ceil(max_seq_len / block_size).
@@ -137,6 +138,8 @@ def Llm_LimitsAttr : Llm_Attr<"Limits", "limits"> {
     }
     /// The largest value of a symbol.
     int64_t getBound(Symbol symbol) const {
+      if (symbol == Symbol::LogitRows && getMaxLogitRows())
+        return *getMaxLogitRows();
       const int64_t shares = symbol == Symbol::TokenShares ? getTokenShares().value_or(1) : 1;
       return symbol == Symbol::Sequences ? getMaxBatch() : (getMaxTokensPerStep() + shares - 1) / shares;
     }

@@ -27,9 +27,9 @@ def Llm_Dialect : Dialect {
     The module carries `llm.model` (`#llm.model`), what the model is, `llm.limits` (`#llm.limits`), how large a step may
     become, and `llm.precision` (`#llm.precision`), in which element type each region computes. `llm.target` names the NPU that
     it is compiled for (without it, the machine at hand, which can do everything), `llm.graphs` which steps are captured as
-    graphs, `{mode = "full-decode-only", sizes = array<i64: 1, 2, 4>}` (without it, none), and `llm.phase` the last phase of
-    compiling that it went through, `import` if there is none. *In f32* an op rounds where it
-    stores and where its formula says `round`. *In T*, f16 or bf16, every constant is a T and the result of every operation
+    graphs, `{mode = "full-decode-only", sizes = array<i64: 1, 2, 4>}` (without it, none), `llm.prefetch` which shares of
+    weights are fetched into L2 ahead, `{gate_up = 0.7, o = 1.0, qkv = 1.0}` (without it, nothing), and `llm.phase` the last
+    phase of compiling that it went through, `import` if there is none. *In f32* an op rounds where it stores and where its formula says `round`. *In T*, f16 or bf16, every constant is a T and the result of every operation
     is rounded to one (to nearest, ties to even; from halfway beyond the largest, to infinity), written `r(..)`; sums are
     f32 and rounded once. Matrix products, `add`, `mul`, `silu` and `weighted_sum` are f32 inside and round once.
   }];

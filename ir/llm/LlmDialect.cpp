@@ -1,6 +1,7 @@
 // Registration, aliases of the printed form, and the attributes that modules carry.
 #include "ir/llm/Graphs.h"
 #include "ir/llm/Llm.h"
+#include "ir/llm/Prefetch.h"
 
 #include "llvm/ADT/StringExtras.h"
 
@@ -42,9 +43,9 @@ void LlmDialect::initialize() {
 
 LogicalResult LlmDialect::verifyOperationAttribute(Operation *op, NamedAttribute attribute) {
   StringRef name = attribute.getName();
-  static constexpr std::array names = {modelAttrName, limitsAttrName, precisionAttrName,
-                                       meshAttrName,  targetAttrName, phaseAttrName,
-                                       graphsAttrName};
+  static constexpr std::array names = {modelAttrName,  limitsAttrName,  precisionAttrName,
+                                       meshAttrName,   targetAttrName,  phaseAttrName,
+                                       graphsAttrName, prefetchAttrName};
   if (!llvm::is_contained(names, name))
     return op->emitOpError() << "has the unknown attribute '" << name
                              << "'; the llm dialect defines " << llvm::join(names, ", ");
@@ -58,6 +59,8 @@ LogicalResult LlmDialect::verifyOperationAttribute(Operation *op, NamedAttribute
     return op->emitOpError() << "attribute '" << name << "' must be #llm.mesh<...>";
   if (name == graphsAttrName)
     return verifyGraphs(op, attribute.getValue());
+  if (name == prefetchAttrName)
+    return verifyPrefetch(op, attribute.getValue());
   if ((name == targetAttrName || name == phaseAttrName) && !isa<StringAttr>(attribute.getValue()))
     return op->emitOpError() << "attribute '" << name << "' must be a string";
   if (name != precisionAttrName)

@@ -14,6 +14,8 @@ using llm::KvCacheType;
 
 #include "ir/npu/NpuEnums.h.inc"
 
+#include "ir/npu/NpuInterfaces.h.inc"
+
 #define GET_ATTRDEF_CLASSES
 #include "ir/npu/NpuAttrs.h.inc"
 

@@ -15,8 +15,9 @@ def Npu_Dialect : Dialect {
     it. Everything is a symbol of one `npu.program`: buffers of the activation arena, weights, constants, bodies (lists of
     `npu.launch`) and entries (lists of `npu.call`).
 
-    Three passes fill it in: `lower-to-npu` creates it, `schedule-commands` says what each launch waits for, and
-    `plan-memory` gives every buffer its place in the arena. Shapes keep their symbolic dimensions (`#llm.dims`); the
+    Passes fill it in: `lower-to-npu` creates it, `insert-prefetches` adds what is fetched ahead, `schedule-commands` says
+    what each command waits for, `assign-streams` and `insert-events` how streams share the work, and `plan-memory` gives
+    every buffer its place in the arena. Shapes keep their symbolic dimensions (`#llm.dims`); the
     module keeps `llm.model` and `llm.limits`.
 
     Locations are those of the `llm` ops, which are those of the model's config.
@@ -34,14 +35,18 @@ class Npu_Enum<string name, string summary, list<I32EnumAttrCase> cases> : I32En
   let genSpecializedAttr = 0;
 }
 
-/// Values match `Space`, `BindingKind` and `Packing` of plan.fbs.
+/// Values match `Space`, `BindingKind`, `Packing` and `Stream` of plan.fbs.
 def Npu_Space : Npu_Enum<"Space", "where an operand of a launch lives", [
   I32EnumAttrCase<"Arena", 0, "arena">, I32EnumAttrCase<"Input", 1, "input">, I32EnumAttrCase<"Output", 2, "output">,
   I32EnumAttrCase<"Constant", 3, "constant">, I32EnumAttrCase<"Parameter", 4, "parameter">]>;
 def Npu_BindingKind : Npu_Enum<"BindingKind", "what a parameter of a body stands for", [
-  I32EnumAttrCase<"Weight", 0, "weight">, I32EnumAttrCase<"KvCache", 1, "kv_cache">]>;
+  I32EnumAttrCase<"Weight", 0, "weight">, I32EnumAttrCase<"KvCache", 1, "kv_cache">, I32EnumAttrCase<"Nothing", 2, "nothing">]>;
 def Npu_Packing : Npu_Enum<"Packing", "how a weight lies in memory", [
   I32EnumAttrCase<"Rows", 0, "rows">, I32EnumAttrCase<"Panel32", 1, "panel32">]>;
+
+def Npu_Stream : Npu_Enum<"Stream", "the queue of a device that a command stands in", [
+  I32EnumAttrCase<"Compute", 0, "compute">, I32EnumAttrCase<"Cube", 1, "cube">, I32EnumAttrCase<"Vector", 2, "vector">,
+  I32EnumAttrCase<"Communication", 3, "communication">, I32EnumAttrCase<"Prefetch", 4, "prefetch">]>;
 
 class Npu_Attr<string name, string attrMnemonic> : AttrDef<Npu_Dialect, name> {
   let mnemonic = attrMnemonic;
@@ -79,11 +84,13 @@ def Npu_ParameterAttr : Npu_Attr<"Parameter", "parameter"> {
 def Npu_BindingAttr : Npu_Attr<"Binding", "binding"> {
   let summary = "What a parameter stands for in one call.";
   let description = [{
-    A weight of the program, or the KV cache of a layer.
+    A weight of the program, or the KV cache of a layer. A weight that prefetches alone name may be bound to nothing: then
+    there is nothing to fetch.
 
     ```mlir
     #npu.binding<weight @layers.3.q_proj>
     #npu.binding<kv_cache 3>
+    #npu.binding<nothing>
     ```
   }];
   let parameters = (ins EnumParameter<Npu_BindingKind>:$kind, "::mlir::FlatSymbolRefAttr":$weight, "int64_t":$layer);
@@ -95,6 +102,9 @@ def Npu_BindingAttr : Npu_Attr<"Binding", "binding"> {
     }]>,
     AttrBuilder<(ins "int64_t":$layer), [{
       return $_get($_ctxt, BindingKind::KvCache, ::mlir::FlatSymbolRefAttr(), layer);
+    }]>,
+    AttrBuilder<(ins), [{
+      return $_get($_ctxt, BindingKind::Nothing, ::mlir::FlatSymbolRefAttr(), 0);
     }]>
   ];
 }

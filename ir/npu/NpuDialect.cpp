@@ -10,6 +10,8 @@ using namespace mlir;
 
 #include "ir/npu/NpuEnums.cpp.inc"
 
+#include "ir/npu/NpuInterfaces.cpp.inc"
+
 #define GET_ATTRDEF_CLASSES
 #include "ir/npu/NpuAttrs.cpp.inc"
 

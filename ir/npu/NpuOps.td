@@ -3,6 +3,7 @@
 #define VINCI_IR_NPU_NPUOPS_TD
 
 include "ir/npu/NpuBase.td"
+include "ir/npu/NpuInterfaces.td"
 include "ir/llm/LlmAttrs.td"
 include "mlir/IR/BuiltinAttributeInterfaces.td"
 include "mlir/IR/SymbolInterfaces.td"
@@ -116,10 +117,11 @@ def Npu_BufferOp : Npu_MemberOp<"buffer", [Symbol]> {
 }
 
 def Npu_BodyOp : Npu_MemberOp<"body", [Symbol, IsolatedFromAbove, SingleBlock, NoTerminator]> {
-  let summary = "A sequence of launches that is called: prologue, one per distinct layer, epilogues.";
+  let summary = "A sequence of commands that is called: prologue, one per distinct layer, epilogues.";
   let description = [{
-    Holds `npu.launch` only. The parameters are what differs between calls: the weights, and the KV cache of the layer.
-    A call has finished when all its launches have; the next one starts then. Plan: `Body`.
+    Holds the commands, `npu.launch` and `npu.prefetch`, and the events between their streams, `npu.record` and `npu.wait`.
+    The parameters are what differs between calls: the weights, and the KV cache of the layer. A call has finished when all
+    its launches have; the next one starts then. Plan: `Body`.
 
     ```mlir
     npu.body @decoder_layer(weight @q_proj, kv_cache @kv_cache) {
@@ -139,17 +141,26 @@ def Npu_BodyOp : Npu_MemberOp<"body", [Symbol, IsolatedFromAbove, SingleBlock, N
   }]>];
   let extraClassDeclaration = [{
     ::mlir::Block &getBlock() { return getBody().front(); }
+    /// Launches and prefetches; their ordinals are what waits name.
+    auto getCommands() { return getBlock().getOps<CommandOpInterface>(); }
     /// The parameter of this name, or null.
     ParameterAttr findParameter(::llvm::StringRef name);
   }];
 }
 
-def Npu_LaunchOp : Npu_Op<"launch", [HasParent<"BodyOp">, DeclareOpInterfaceMethods<SymbolUserOpInterface>]> {
+class Npu_CommandOp<string mnemonic> : Npu_Op<mnemonic, [
+    HasParent<"BodyOp">, Npu_CommandOpInterface, DeclareOpInterfaceMethods<SymbolUserOpInterface>]>;
+
+def Npu_StreamAttr : EnumAttr<Npu_Dialect, Npu_Stream, "stream">;
+
+def Npu_LaunchOp : Npu_CommandOp<"launch"> {
   let summary = "One command: run a kernel.";
   let description = [{
     Outputs, then inputs, are the kernel's buffers in the order of the kernel catalogue. `constants` specialise the kernel:
     integers, floats and strings (an element type is its name, `"bfloat16"`). `waits` are the ordinals, within the body, of
-    the launches that must have finished; it is absent until `schedule-commands`. Plan: `Command` and `Kernel`.
+    the commands that must have finished; it is absent until `schedule-commands`. Commands of a stream run one after another.
+    Everything is on the stream `compute`, unless `assign-streams` gives products and attention to `cube`, collectives to
+    `communication` and the rest to `vector`. Plan: `Command` and `Kernel`.
 
     With `over` the command is a collective of its name among the ranks that differ along these axes of the mesh alone:
     `all_reduce`, `all_gather` or `reduce_scatter`, with the receiving and the sending buffer, and `count` elements for each
@@ -159,16 +170,68 @@ def Npu_LaunchOp : Npu_Op<"launch", [HasParent<"BodyOp">, DeclareOpInterfaceMeth
 
     ```mlir
     npu.launch "matmul" writes(arena @q) reads(arena @x, parameter @q_proj) {bias = 0, dtype = "bfloat16", k = 64, n = 64}
-        waits [0] stream 0
+        waits [0] stream compute
     npu.launch "all_reduce" writes(arena @o) reads(arena @o) {count = 256, dtype = "bfloat16", rows = "tokens"} over [0]
-        waits [4] stream 0
+        waits [4] stream compute
     ```
   }];
   let arguments = (ins StrAttr:$kernel, Npu_OperandList:$outputs, Npu_OperandList:$inputs, DictionaryAttr:$constants,
-                       OptionalAttr<DenseI64ArrayAttr>:$axes, OptionalAttr<DenseI32ArrayAttr>:$waits, OptionalAttr<I64Attr>:$stream);
+                       OptionalAttr<DenseI64ArrayAttr>:$axes, OptionalAttr<DenseI32ArrayAttr>:$waits,
+                       OptionalAttr<Npu_StreamAttr>:$stream);
   let assemblyFormat = [{
     $kernel `writes` `` custom<Operands>($outputs) `reads` `` custom<Operands>($inputs) custom<Constants>($constants)
-    (`over` $axes^)? (`waits` $waits^)? (`stream` custom<PlainInt>($stream)^)? attr-dict
+    (`over` $axes^)? (`waits` $waits^)? (`stream` `` $stream^)? attr-dict
+  }];
+}
+
+def Npu_PrefetchOp : Npu_CommandOp<"prefetch"> {
+  let summary = "One command: bring a weight into L2 before it is read.";
+  let description = [{
+    Reads a `share` of the weight, in steps of `from` tokens or more, while other streams leave the memory alone. It is a hint:
+    it changes no value, nobody waits for it, and what has not come when the weight is needed comes then. The parameter is one
+    that a launch of the body reads, or one that is there for the prefetch alone and is bound to a weight of the following call.
+    Plan: `Command`, and a `Kernel` with `Prefetch`.
+
+    ```mlir
+    npu.prefetch @gate_up_proj share 0.7 from 96 waits [3] stream prefetch
+    npu.prefetch @next.qkv_proj share 1.0 waits [9] stream prefetch
+    ```
+  }];
+  let arguments = (ins FlatSymbolRefAttr:$weight, F64Attr:$share, OptionalAttr<I64Attr>:$min_tokens,
+                       OptionalAttr<DenseI32ArrayAttr>:$waits, OptionalAttr<Npu_StreamAttr>:$stream);
+  let assemblyFormat = [{
+    $weight `share` custom<PlainFloat>($share) (`from` custom<PlainInt>($min_tokens)^)? (`waits` $waits^)?
+    (`stream` `` $stream^)? attr-dict
+  }];
+}
+
+class Npu_EventOp<string mnemonic> : Npu_Op<mnemonic, [HasParent<"BodyOp">]> {
+  let arguments = (ins I64Attr:$event, Npu_StreamAttr:$stream);
+  let assemblyFormat = "custom<PlainInt>($event) `stream` `` $stream attr-dict";
+}
+
+def Npu_RecordOp : Npu_EventOp<"record"> {
+  let summary = "Record an event on a stream.";
+  let description = [{
+    The event has happened when everything that the body has put on the stream so far has finished. Events of a body are
+    numbered from 0 in the order in which they are recorded. Plan: `Event`.
+
+    ```mlir
+    npu.launch "matmul" writes(arena @up) reads(arena @x, parameter @up_proj) {...} waits [] stream cube
+    npu.record 0 stream cube
+    ```
+  }];
+}
+
+def Npu_WaitOp : Npu_EventOp<"wait"> {
+  let summary = "Let a stream wait for an event of another.";
+  let description = [{
+    What the body puts on the stream from here on starts after the event. Plan: `Event`.
+
+    ```mlir
+    npu.wait 0 stream vector
+    npu.launch "swiglu" writes(arena @h) reads(arena @gate, arena @up) {...} waits [0] stream vector
+    ```
   }];
 }
 
@@ -209,7 +272,7 @@ def Npu_EntryOp : Npu_MemberOp<"entry", [Symbol, IsolatedFromAbove, SingleBlock,
 def Npu_CallOp : Npu_Op<"call", [HasParent<"EntryOp">, DeclareOpInterfaceMethods<SymbolUserOpInterface>]> {
   let summary = "Run a body with these weights and this KV cache.";
   let description = [{
-    One binding per parameter of the body, of the same kind. Plan: `Call`.
+    One binding per parameter of the body, of the same kind; nothing, for a weight that prefetches alone name. Plan: `Call`.
 
     ```mlir
     npu.call @decoder_layer layer 3 (weight @layers.3.q_proj, kv_cache 3)

@@ -9,8 +9,8 @@ using namespace mlir;
 
 namespace vinci::npu {
 
-using llm::parsePlainInt, llm::printPlainInt, llm::printPlainFloat, llm::parsePieces,
-    llm::printPieces;
+using llm::parsePlainInt, llm::printPlainInt, llm::parsePlainFloat, llm::printPlainFloat,
+    llm::parsePieces, llm::printPieces;
 
 /// `arena @x`: a keyword of the enum and a symbol.
 template <typename Enum, typename Symbolize>
@@ -93,7 +93,7 @@ static void printParameters(OpAsmPrinter &printer, Operation *, ArrayAttr parame
 
 //===- Bindings -------------------------------------------------------------------------------===//
 
-/// `weight @x` or `kv_cache 3`.
+/// `weight @x`, `kv_cache 3` or `nothing`.
 static BindingAttr parseBinding(AsmParser &parser) {
   if (succeeded(parser.parseOptionalKeyword("kv_cache"))) {
     int64_t layer = 0;
@@ -101,18 +101,20 @@ static BindingAttr parseBinding(AsmParser &parser) {
       return {};
     return BindingAttr::get(parser.getContext(), layer);
   }
+  if (succeeded(parser.parseOptionalKeyword("nothing")))
+    return BindingAttr::get(parser.getContext());
   StringAttr weight;
-  if (parser.parseKeyword("weight", " or 'kv_cache'") || parser.parseSymbolName(weight))
+  if (parser.parseKeyword("weight", ", 'kv_cache' or 'nothing'") || parser.parseSymbolName(weight))
     return {};
   return BindingAttr::get(FlatSymbolRefAttr::get(weight));
 }
 
 static void printBinding(AsmPrinter &printer, BindingAttr binding) {
-  printer << stringifyBindingKind(binding.getKind()) << " ";
+  printer << stringifyBindingKind(binding.getKind());
   if (binding.getKind() == BindingKind::Weight)
-    printer << binding.getWeight();
-  else
-    printer << binding.getLayer();
+    printer << " " << binding.getWeight();
+  else if (binding.getKind() == BindingKind::KvCache)
+    printer << " " << binding.getLayer();
 }
 
 Attribute BindingAttr::parse(AsmParser &parser, Type) {

@@ -12,8 +12,8 @@ using namespace mlir;
 
 namespace vinci::npu {
 
-/// The passes look at pairs of launches; this bounds their time and memory.
-static constexpr int64_t maxLaunches = 4096;
+/// The passes look at pairs of commands; this bounds their time and memory.
+static constexpr int64_t maxCommands = 4096;
 static constexpr size_t maxOperands = 16;
 
 template <typename... Members>
@@ -132,27 +132,56 @@ ParameterAttr BodyOp::findParameter(StringRef name) {
 LogicalResult BodyOp::verify() {
   llvm::StringSet<> seen;
   for (auto parameter : getParameters().getAsRange<ParameterAttr>())
-    if (!seen.insert(parameter.getName().getValue()).second)
+    if (parameter.getKind() == BindingKind::Nothing)
+      return emitOpError() << "@" << getSymName() << " has a parameter '"
+                           << parameter.getName().getValue()
+                           << "' that stands for nothing; legal are weight and kv_cache";
+    else if (!seen.insert(parameter.getName().getValue()).second)
       return emitOpError() << "@" << getSymName() << " has two parameters named '"
                            << parameter.getName().getValue() << "'";
   return success();
 }
 
+/// Events are recorded once each, in order, and a stream waits for earlier ones of others.
+static LogicalResult verifyEvents(BodyOp body) {
+  SmallVector<Stream> recorded; // of each event, the stream
+  for (Operation &op : body.getBlock()) {
+    if (auto record = dyn_cast<RecordOp>(op)) {
+      if (record.getEvent() != recorded.size())
+        return op.emitOpError() << "is of event " << static_cast<int64_t>(record.getEvent())
+                                << "; events are numbered in the order in which they are recorded, "
+                                   "the next is "
+                                << recorded.size();
+      recorded.push_back(record.getStream());
+    } else if (auto wait = dyn_cast<WaitOp>(op)) {
+      if (wait.getEvent() >= recorded.size())
+        return op.emitOpError() << "is for event " << static_cast<int64_t>(wait.getEvent())
+                                << ", which is not recorded before it";
+      if (recorded[wait.getEvent()] == wait.getStream())
+        return op.emitOpError() << "lets the stream " << stringifyStream(wait.getStream())
+                                << " wait for event " << static_cast<int64_t>(wait.getEvent())
+                                << " of its own; commands of a stream follow each other anyway";
+    }
+  }
+  return success();
+}
+
 LogicalResult BodyOp::verifyRegions() {
-  if (failed(holdsOnly<LaunchOp>(*this, getBlock(), "npu.launch")))
+  if (failed(holdsOnly<LaunchOp, PrefetchOp, RecordOp, WaitOp>(
+          *this, getBlock(), "npu.launch, npu.prefetch, npu.record and npu.wait")))
     return failure();
   int64_t count = 0;
-  for (auto launch : getBlock().getOps<LaunchOp>()) {
-    for (int32_t wait : launch.getWaits().value_or(ArrayRef<int32_t>()))
+  for (CommandOpInterface command : getCommands()) {
+    for (int32_t wait : command.getWaits().value_or(ArrayRef<int32_t>()))
       if (wait < 0 || wait >= count)
-        return launch.emitOpError() << "is command " << count << " and waits for " << wait
-                                    << "; legal are earlier commands, 0 to " << count - 1;
+        return command->emitOpError() << "is command " << count << " and waits for " << wait
+                                      << "; legal are earlier commands, 0 to " << count - 1;
     ++count;
   }
-  if (count > maxLaunches)
-    return emitOpError() << "@" << getSymName() << " has " << count << " launches; at most "
-                         << maxLaunches << " are legal";
-  return success();
+  if (count > maxCommands)
+    return emitOpError() << "@" << getSymName() << " has " << count << " commands; at most "
+                         << maxCommands << " are legal";
+  return verifyEvents(*this);
 }
 
 /// The element types among a kernel's constants that a module's llm.precision decides.
@@ -243,9 +272,6 @@ LogicalResult LaunchOp::verify() {
   if (getOutputs().size() + getInputs().size() > maxOperands)
     return emitOpError() << "has " << getOutputs().size() + getInputs().size()
                          << " operands; at most " << maxOperands << " are legal";
-  if (getStream() && static_cast<int64_t>(*getStream()) < 0)
-    return emitOpError() << "is on stream " << static_cast<int64_t>(*getStream())
-                         << "; streams count from 0";
   for (NamedAttribute constant : getConstants()) {
     Attribute value = constant.getValue();
     auto integer = dyn_cast<IntegerAttr>(value);
@@ -305,6 +331,38 @@ LogicalResult LaunchOp::verifySymbolUses(SymbolTableCollection &symbols) {
   return success();
 }
 
+LogicalResult PrefetchOp::verify() {
+  const double share = getShare().convertToDouble();
+  if (!(share > 0 && share <= 1))
+    return emitOpError() << "of " << getWeightAttr() << " has the share " << getShareAttr()
+                         << "; legal are shares above 0 and up to 1";
+  if (getMinTokens() && (static_cast<int64_t>(*getMinTokens()) < 0 ||
+                         static_cast<int64_t>(*getMinTokens()) > INT32_MAX))
+    return emitOpError() << "is for steps from " << static_cast<int64_t>(*getMinTokens())
+                         << " tokens; legal are 0 to " << INT32_MAX;
+  return success();
+}
+
+LogicalResult PrefetchOp::verifySymbolUses(SymbolTableCollection &) {
+  ParameterAttr parameter = cast<BodyOp>((*this)->getParentOp()).findParameter(getWeight());
+  if (!parameter)
+    return emitOpError() << "names parameter " << getWeightAttr()
+                         << "; the body has no such parameter";
+  if (parameter.getKind() != BindingKind::Weight)
+    return emitOpError() << "names parameter " << getWeightAttr() << ", which is a "
+                         << stringifyBindingKind(parameter.getKind())
+                         << "; weights alone are fetched ahead";
+  return success();
+}
+
+LogicalResult RecordOp::verify() {
+  return success(); // with the other events of its body
+}
+
+LogicalResult WaitOp::verify() {
+  return success(); // with the other events of its body
+}
+
 //===- Entries and calls ----------------------------------------------------------------------===//
 
 LogicalResult EntryOp::verify() {
@@ -335,6 +393,16 @@ LogicalResult CallOp::verify() {
   return success();
 }
 
+/// True if a launch, and not prefetches alone, names the parameter.
+static bool isLaunchedWith(BodyOp body, StringRef parameter) {
+  for (auto launch : body.getBlock().getOps<LaunchOp>())
+    for (ArrayAttr list : {launch.getOutputs(), launch.getInputs()})
+      for (auto operand : list.getAsRange<OperandAttr>())
+        if (operand.getSpace() == Space::Parameter && operand.getName().getValue() == parameter)
+          return true;
+  return false;
+}
+
 LogicalResult CallOp::verifySymbolUses(SymbolTableCollection &symbols) {
   auto body = symbols.lookupNearestSymbolFrom<BodyOp>(*this, getCalleeAttr());
   if (!body)
@@ -346,6 +414,12 @@ LogicalResult CallOp::verifySymbolUses(SymbolTableCollection &symbols) {
   for (auto [parameter, binding] : llvm::zip(body.getParameters().getAsRange<ParameterAttr>(),
                                              getBindings().getAsRange<BindingAttr>())) {
     StringRef name = parameter.getName().getValue();
+    if (binding.getKind() == BindingKind::Nothing) {
+      if (isLaunchedWith(body, name))
+        return emitOpError() << "binds nothing to parameter '" << name
+                             << "', which launches of the body name";
+      continue;
+    }
     if (parameter.getKind() != binding.getKind())
       return emitOpError() << "binds a " << stringifyBindingKind(binding.getKind())
                            << " to parameter '" << name << "', which is a "

@@ -207,7 +207,7 @@ LogicalResult LowerToNpu::lowerBody(llm::BodyOp body, OpBuilder &builder) {
         op->getLoc(), kernel.name, launches.getArrayAttr(outputs), launches.getArrayAttr(inputs),
         kernel.constants.getDictionary(&getContext()),
         kernel.axes.empty() ? DenseI64ArrayAttr() : launches.getDenseI64ArrayAttr(kernel.axes),
-        DenseI32ArrayAttr(), IntegerAttr());
+        DenseI32ArrayAttr(), npu::StreamAttr());
   }
   return success();
 }

@@ -103,8 +103,9 @@ bool BodyPlanner::merge(unsigned command, npu::OperandAttr input, npu::OperandAt
 }
 
 void BodyPlanner::mergeInPlace() {
-  for (auto [command, launch] : llvm::enumerate(body_.getBlock().getOps<npu::LaunchOp>())) {
-    if (launch.getOutputs().size() != 1)
+  for (auto [command, op] : llvm::enumerate(body_.getCommands())) {
+    auto launch = dyn_cast<npu::LaunchOp>(*op);
+    if (!launch || launch.getOutputs().size() != 1)
       continue;
     auto output = cast<npu::OperandAttr>(launch.getOutputs()[0]);
     size_t overwritable = npu::inPlaceInputs(launch.getKernel());
@@ -192,9 +193,12 @@ void PlanMemory::use(npu::BodyOp body, int32_t command, Attribute attribute, boo
 
 LogicalResult PlanMemory::collectUses() {
   for (auto body : getOperation().getBody().getOps<npu::BodyOp>())
-    for (auto [command, launch] : llvm::enumerate(body.getBlock().getOps<npu::LaunchOp>())) {
-      if (!launch.getWaits())
-        return launch.emitError() << "has no waits; run schedule-commands before plan-memory";
+    for (auto [command, op] : llvm::enumerate(body.getCommands())) {
+      if (!op.getWaits())
+        return op->emitError() << "has no waits; run schedule-commands before plan-memory";
+      auto launch = dyn_cast<npu::LaunchOp>(*op);
+      if (!launch)
+        continue; // a prefetch touches no buffer
       // Inputs first: a launch that reads and writes a buffer reads what was there before.
       for (Attribute input : launch.getInputs())
         use(body, command, input, /*writes=*/false);

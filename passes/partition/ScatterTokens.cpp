@@ -283,7 +283,7 @@ LogicalResult TokenScatter::run() {
                    llm::LimitsAttr::get(module_.getContext(), limits_.getMaxSeqLen(),
                                         limits_.getMaxTokensPerStep(), limits_.getMaxBatch(),
                                         limits_.getKvBlocks(), limits_.getBlockSize(),
-                                        mesh_.getSize(group_)));
+                                        mesh_.getSize(group_), limits_.getMaxLogitRows()));
   return success();
 }
 

@@ -12,21 +12,23 @@ namespace vinci {
 namespace {
 
 struct Counts {
-  int64_t bodies = 0, launches = 0, waits = 0, criticalPath = 0;
+  int64_t bodies = 0, launches = 0, prefetches = 0, waits = 0, events = 0, criticalPath = 0;
 };
 
 void count(npu::BodyOp body, Counts &counts) {
   ++counts.bodies;
-  std::vector<int64_t> depth; // launches on the longest chain that ends here
-  for (auto launch : body.getBlock().getOps<npu::LaunchOp>()) {
+  std::vector<int64_t> depth; // commands on the longest chain that ends here
+  for (npu::CommandOpInterface command : body.getCommands()) {
     int64_t longest = 0;
-    for (int32_t wait : launch.getWaits().value_or(ArrayRef<int32_t>())) {
+    for (int32_t wait : command.getWaits().value_or(ArrayRef<int32_t>())) {
       longest = std::max(longest, depth[wait]);
       ++counts.waits;
     }
     depth.push_back(longest + 1);
+    ++(isa<npu::PrefetchOp>(*command) ? counts.prefetches : counts.launches);
   }
-  counts.launches += depth.size();
+  auto records = body.getBlock().getOps<npu::RecordOp>();
+  counts.events += std::distance(records.begin(), records.end());
   if (!depth.empty())
     counts.criticalPath += *llvm::max_element(depth);
 }
@@ -45,8 +47,13 @@ class ReportProgram : public impl::ReportProgramBase<ReportProgram> {
     }
     auto weights = members.getOps<npu::WeightOp>();
     InFlightDiagnostic remark = emitRemark(program.getLoc());
-    remark << counts.launches << " launches in " << counts.bodies << " bodies, " << counts.waits
-           << " waits, critical path " << counts.criticalPath << "; "
+    remark << counts.launches << " launches";
+    if (counts.prefetches > 0)
+      remark << " and " << counts.prefetches << " prefetches";
+    remark << " in " << counts.bodies << " bodies, " << counts.waits << " waits";
+    if (counts.events > 0)
+      remark << ", " << counts.events << " events";
+    remark << ", critical path " << counts.criticalPath << "; "
            << std::distance(weights.begin(), weights.end()) << " weights; " << buffers
            << " buffers of " << bytes << " bytes";
     if (program.getArenaBytes())

@@ -3,8 +3,8 @@
 namespace vinci {
 
 CommandOrder::CommandOrder(npu::BodyOp body) {
-  for (auto launch : body.getBlock().getOps<npu::LaunchOp>())
-    append(launch.getWaits().value_or(llvm::ArrayRef<int32_t>()));
+  for (npu::CommandOpInterface command : body.getCommands())
+    append(command.getWaits().value_or(llvm::ArrayRef<int32_t>()));
 }
 
 void CommandOrder::append(llvm::ArrayRef<int32_t> waits) {

@@ -13,7 +13,7 @@ class CommandOrder {
 public:
   /// No commands yet.
   CommandOrder() = default;
-  /// The order of a body whose launches all have waits.
+  /// The order of a body whose commands all have waits.
   explicit CommandOrder(npu::BodyOp body);
 
   /// Appends the next command; it waits for earlier ones.

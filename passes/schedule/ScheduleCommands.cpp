@@ -2,8 +2,6 @@
 #include "passes/passes.h"
 #include "passes/schedule/CommandOrder.h"
 
-#include "mlir/IR/Builders.h"
-
 #include "llvm/ADT/DenseMap.h"
 #include "llvm/ADT/STLExtras.h"
 
@@ -38,9 +36,15 @@ class ScheduleCommands : public impl::ScheduleCommandsBase<ScheduleCommands> {
   void schedule(npu::BodyOp body);
 };
 
-/// What launch `command` depends on; the accesses now include its own.
-SmallVector<int32_t> dependenciesOf(npu::LaunchOp launch, int32_t command,
-                                    DenseMap<Attribute, Accesses> &memory) {
+/// What went before in a body.
+struct Before {
+  DenseMap<Attribute, Accesses> memory;
+  int32_t collective = -1; ///< the last one
+};
+
+/// What a launch depends on.
+SmallVector<int32_t> dependenciesOf(npu::LaunchOp launch, Before &before) {
+  DenseMap<Attribute, Accesses> &memory = before.memory;
   SmallVector<int32_t> dependencies;
   for (Attribute read : launch.getInputs())
     if (std::optional<int32_t> writer = memory[read].writer)
@@ -51,11 +55,26 @@ SmallVector<int32_t> dependenciesOf(npu::LaunchOp launch, int32_t command,
       dependencies.push_back(*accesses.writer);
     llvm::append_range(dependencies, accesses.readers);
   }
-  for (Attribute read : launch.getInputs())
-    memory[read].readers.push_back(command);
-  for (Attribute write : launch.getOutputs())
-    memory[write] = {command, {}};
+  // All ranks issue collectives in one order, so that none waits for another in vain.
+  if (launch.getAxes() && before.collective >= 0)
+    dependencies.push_back(before.collective);
   return dependencies;
+}
+
+void record(npu::LaunchOp launch, int32_t command, Before &before) {
+  for (Attribute read : launch.getInputs())
+    before.memory[read].readers.push_back(command);
+  for (Attribute write : launch.getOutputs())
+    before.memory[write] = {command, {}};
+  if (launch.getAxes())
+    before.collective = command;
+}
+
+/// The launch beside which a command starts: itself, or of a prefetch the next one.
+npu::LaunchOp launchAt(Operation *op) {
+  while (op && !isa<npu::LaunchOp>(op))
+    op = op->getNextNode();
+  return cast_if_present<npu::LaunchOp>(op);
 }
 
 /// The smallest set of waits that orders a command after `dependencies`: none that another one
@@ -76,20 +95,17 @@ SmallVector<int32_t> reduce(SmallVector<int32_t> dependencies, const CommandOrde
 }
 
 void ScheduleCommands::schedule(npu::BodyOp body) {
-  Builder builder(&getContext());
-  DenseMap<Attribute, Accesses> memory;
+  Before before;
   CommandOrder order;
-  int32_t lastCollective = -1;
-  for (auto launch : body.getBlock().getOps<npu::LaunchOp>()) {
-    auto command = static_cast<int32_t>(order.size());
-    SmallVector<int32_t> dependencies = dependenciesOf(launch, command, memory);
-    // All ranks issue collectives in one order, so that none waits for another in vain.
-    if (launch.getAxes())
-      if (int32_t before = std::exchange(lastCollective, command); before >= 0)
-        dependencies.push_back(before);
-    SmallVector<int32_t> waits = reduce(std::move(dependencies), order);
-    launch.setWaits(waits);
-    launch.setStream(0);
+  for (npu::CommandOpInterface command : body.getCommands()) {
+    SmallVector<int32_t> waits;
+    if (npu::LaunchOp launch = launchAt(command))
+      waits = reduce(dependenciesOf(launch, before), order);
+    if (auto launch = dyn_cast<npu::LaunchOp>(*command))
+      record(launch, static_cast<int32_t>(order.size()), before);
+    command.setWaits(waits);
+    command.setStream(isa<npu::PrefetchOp>(*command) ? npu::Stream::Prefetch
+                                                     : npu::Stream::Compute);
     order.append(waits);
   }
 }

@@ -50,7 +50,9 @@ Rows rowsOf(const Plan &plan, EntryKind kind, StepRecord record) {
       }
       Row &row = table.rows[place->second];
       ++row.times.calls;
-      if (!kernel->collective() || computesFirst(*kernel)) {
+      if (kernel->prefetch()) // does nothing here
+        table.ofOrdinal.push_back(place->second);
+      if (isCompiled(*kernel)) {
         const Cost cost = toCost(plan, *kernel);
         if (cost.kind == CostClass::Matmul || cost.kind == CostClass::GroupedMatmul)
           row.times.shape = fmt::format("{}x{}", cost.n, cost.k);

@@ -3,8 +3,10 @@
 //
 // One rank stands for all: every rank runs the same commands. Commands of a stream run one after
 // another, commands of several streams when what they wait for has finished; calls run one after
-// another, as on the simulated device. The host launches commands while the device works, so a step
-// takes the longer of the two.
+// another, as on the simulated device. A prefetch runs beside them, across calls too, from when it
+// may start until it has its share or the product that reads the weight starts; what takes the
+// memory meanwhile takes all of it, and what was fetched before is gone. The host launches commands
+// while the device works, so a step takes the longer of the two.
 #pragma once
 
 #include "runtime/device/cost_model.h"
@@ -14,22 +16,15 @@
 
 #include <array>
 #include <functional>
+#include <memory>
 #include <optional>
+#include <set>
 #include <vector>
 
 namespace vinci {
 
-/// How much of a weight is fetched into L2 while what comes before it leaves the memory alone; 0:
-/// nothing.
-struct PrefetchShares {
-  double qkv = 0, o = 0;
-  double gateUp = 0; ///< of experts, in steps of at least `gateUpTokens`
-  static constexpr uint64_t gateUpTokens = 96;
-};
-
 struct ClockOptions {
   Expansion expansion = Expansion::Host;
-  PrefetchShares prefetch = {};
   /// Weights in the cube's fractals (NZ) instead of rows (ND). A kernel that fuses the experts'
   /// gate, up and activation takes fractals only, and has them whatever this says.
   bool fractals = true;
@@ -43,9 +38,10 @@ struct ClockOptions {
 struct CommandTime {
   const fb::Kernel *kernel = nullptr;
   const fb::Body *body = nullptr;
-  uint32_t command = 0; ///< in the body
-  uint64_t calls = 0;   ///< in the step
-  OpTime time;          ///< of one call; the mean if calls differ, as by experts hit
+  uint32_t command = 0;    ///< in the body
+  uint64_t calls = 0;      ///< in the step
+  OpTime time;             ///< of one call; the mean if calls differ, as by experts hit
+  double fetchedBytes = 0; ///< of a prefetch, in one call
 };
 
 /// A command of a step where it runs. Times in microseconds from the step's start.
@@ -99,8 +95,8 @@ public:
   /// Each command of the step, by call and in the order of its body.
   void trace(EntryKind entry, const StepRecord &step,
              const std::function<void(const PlacedCommand &)> &visit) const;
-  /// That commands of bodies name, at least one.
-  uint32_t streams() const { return streams_; }
+  /// That commands of bodies are on, ascending.
+  const std::set<uint32_t> &streams() const { return streams_; }
 
   const Plan &plan() const { return plan_; }
   const CostModel &model() const { return model_; }
@@ -109,21 +105,63 @@ private:
   struct TimedCommand {
     Cost cost;
     CommandContext context;
-    std::optional<Cost> sum; ///< of a product that sums its parts among ranks
-    double prefetch = 0;     ///< share of the weight that may be fetched ahead
+    std::optional<Cost> sum;            ///< of a product that sums its parts among ranks
+    std::optional<uint32_t> weight;     ///< of a product or a prefetch: the parameter
+    std::optional<uint32_t> prefetched; ///< of a product: by which command before it in the body
+  };
+  struct Prefetch {
+    uint32_t command = 0, parameter = 0;
+    double share = 0;
+    uint32_t minTokens = 0;
+    bool isForNextCall = false;
   };
   struct Body {
     std::vector<TimedCommand> commands;
-    bool isMoe = false; ///< has a routing of its own
-    bool isOneStream = true;
+    std::vector<Prefetch> prefetches; ///< in the order of the commands
+    bool isMoe = false;               ///< has a routing of its own
+    bool isOneStream = true;          ///< but for prefetches
+
+    const Prefetch &prefetch(uint32_t command) const;
+  };
+  /// A prefetch that goes on when a call begins.
+  struct Underway {
+    uint32_t reader = 0;  ///< command of the call that reads the weight
+    uint32_t command = 0; ///< that fetches it, in the call before
+    double share = 0;
+    double sinceUs = 0; ///< when it began to get anywhere, from the start of the call
+
+    bool operator==(const Underway &) const = default;
+  };
+  /// What a prefetch came to.
+  struct Fetched {
+    uint32_t command = 0;
+    double startUs = 0; ///< from the start of the call that reads the weight
+    double bytes = 0;
+    OpTime time;
   };
   struct BodyTime {
-    double us = 0, p10 = 0, p90 = 0, prefetchedBytes = 0;
+    std::vector<Underway> underway; ///< when it began: what the rest depends on
+    double us = 0, p10 = 0, p90 = 0;
     std::vector<OpTime> commands;
     std::vector<double> cachedBytes; ///< of their weights
+    std::vector<double> starts;
+    std::vector<Fetched> fetched;       ///< by commands of the body
+    std::vector<Fetched> fetchedBefore; ///< by commands of the call before
+    std::vector<double> sinceUs; ///< of each prefetch for the next call, from the end of this one
   };
 
-  BodyTime timeOf(size_t body, const StepRecord &step, uint32_t moeLayer, TimeMemo *memo) const;
+  class Timeline;
+
+  BodyTime timeOf(size_t body, const StepRecord &step, uint32_t moeLayer, TimeMemo *memo,
+                  std::vector<Underway> underway) const;
+  /// What the calls before have under way when `call` begins.
+  std::vector<Underway> underwayIn(const fb::Call &call, const fb::Call &before,
+                                   const BodyTime &time, const StepRecord &step) const;
+  /// True if a call has something to fetch there.
+  static bool isLaunched(const Prefetch &prefetch, const fb::Call &call, const StepRecord &step);
+  /// What a prefetch of a call came to, by the times of the call and the next; `startUs` is from
+  /// the start of the former.
+  static Fetched fetchedBy(const Prefetch &prefetch, const BodyTime &time, const BodyTime *next);
   OpTime timeOf(const TimedCommand &command, const StepRecord &step,
                 const CommandContext &context) const;
   /// That, if `entry` has it already; null: it has no place for such a command.
@@ -132,8 +170,8 @@ private:
   /// What the command's experts and its layer's routing come to.
   CommandContext contextOf(const TimedCommand &command, const StepRecord &step,
                            uint32_t moeLayer) const;
-  double prefetchedBytes(const TimedCommand &command, const StepRecord &step, double window) const;
-  /// Calls `visit(call, time)` for each call of the entry.
+  /// Calls `visit(call, time, next)` for each call of the entry; `next` is the time of the call
+  /// after it, null for the last.
   template <typename Visit>
   void forEachCall(EntryKind entry, StepRecord step, TimeMemo *memo, Visit visit) const;
 
@@ -141,7 +179,7 @@ private:
   const CostModel &model_;
   const Routing routing_;
   std::vector<Body> bodies_;
-  uint32_t streams_ = 1;
+  std::set<uint32_t> streams_;
 };
 
 } // namespace vinci

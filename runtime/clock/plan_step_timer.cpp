@@ -21,6 +21,11 @@ double LaunchPolicy::hostUs(uint64_t launches, double us, LaunchMode mode, bool 
   return mode == LaunchMode::Graph ? us : dispatchedUs(launches, us);
 }
 
+uint64_t LaunchPolicy::paddedTokens(uint64_t tokens) const {
+  const auto size = std::ranges::lower_bound(graphSizes, tokens);
+  return size == graphSizes.end() ? tokens : *size;
+}
+
 StepRecord PlanStepTimer::recordOf(const StepShape &shape) const {
   StepRecord record;
   for (const StepShape::Part &part : shape.prefills)
@@ -30,7 +35,19 @@ StepRecord PlanStepTimer::recordOf(const StepShape &shape) const {
   record.tokens = std::max<uint64_t>(record.tokens, shape.leastTokens);
   record.sequences = std::max<uint64_t>(record.sequences, shape.leastSequences);
   record.logitRows = std::max<uint64_t>(record.logitRows, shape.leastSequences);
-  record.mode = policy_.modeOf(shape.mode == StepMode::Decode, record.sequences);
+  const bool decodes = shape.mode == StepMode::Decode;
+  record.mode = policy_.modeOf(decodes, record.tokens);
+  if (record.mode != LaunchMode::Graph)
+    return record;
+  // As the engine pads: decodes by sequences of a token each, other steps by one of all; nobody
+  // wants the logits of the latter.
+  const uint64_t missing = policy_.paddedTokens(record.tokens) - record.tokens;
+  for (uint64_t i = 0; decodes && i < missing; ++i)
+    record.addSequence(1, 0);
+  if (const uint64_t rows = record.logitRows; !decodes && missing > 0) {
+    record.addSequence(missing, 0);
+    record.logitRows = rows;
+  }
   return record;
 }
 

@@ -5,6 +5,7 @@
 #include "runtime/serving/step_timer.h"
 
 #include <optional>
+#include <vector>
 
 namespace vinci {
 
@@ -15,9 +16,9 @@ enum class Estimate : uint8_t { Mean, Low, High };
 struct LaunchPolicy {
   LaunchMode prefill = LaunchMode::Eager; ///< of steps with prompts in them
   LaunchMode decode = LaunchMode::Graph;
-  /// Decodes of more sequences are launched as prefills are: no graph was captured for them. 0: all
-  /// are captured.
-  uint32_t largestGraph = 0;
+  /// Tokens that graphs are captured for, ascending: a step of fewer is padded to the next of them,
+  /// one of more is launched op by op. Empty: all are captured as they are.
+  std::vector<uint32_t> graphSizes = {};
   /// Between the last kernel of a step and the first of the next, with async scheduling: what of
   /// the serving gap planning ahead cannot hide.
   double idleUs = 0;
@@ -27,10 +28,13 @@ struct LaunchPolicy {
   uint32_t dispatchThreads = 1, dispatchGroup = 1;
   double handoverUs = 0; ///< for each group, if there are several threads
 
-  LaunchMode modeOf(bool onlyDecodes, uint64_t sequences) const {
-    const bool isCaptured = onlyDecodes && (largestGraph == 0 || sequences <= largestGraph);
-    return isCaptured ? decode : prefill;
+  LaunchMode modeOf(bool onlyDecodes, uint64_t tokens) const {
+    const LaunchMode mode = onlyDecodes ? decode : prefill;
+    const bool isTooLarge = !graphSizes.empty() && tokens > graphSizes.back();
+    return mode == LaunchMode::Graph && isTooLarge ? LaunchMode::Eager : mode;
   }
+  /// Of a captured step, the tokens that its graph has.
+  uint64_t paddedTokens(uint64_t tokens) const;
   /// Of `launches` that take `us` one after another.
   double dispatchedUs(uint64_t launches, double us) const;
   /// Of a step whose launches take `us` one after another by the device's constants.
@@ -45,7 +49,7 @@ public:
       : clock_(clock), policy_(policy), estimate_(estimate) {}
 
   StepTime time(const StepShape &shape) override;
-  /// The step that is timed for such a shape, and the entry that runs it.
+  /// The step that is timed for such a shape, padded as its graph is, and the entry that runs it.
   StepRecord recordOf(const StepShape &shape) const;
   static EntryKind entryOf(const StepShape &shape) {
     return shape.mode == StepMode::Decode ? EntryKind::Decode : EntryKind::Prefill;

@@ -10,6 +10,7 @@ namespace vinci {
 StepWork &StepWork::operator+=(const StepWork &other) {
   launches += other.launches;
   collectives += other.collectives;
+  prefetches += other.prefetches;
   flops += other.flops;
   hbmBytes += other.hbmBytes;
   collectiveBytes += other.collectiveBytes;
@@ -77,7 +78,9 @@ static std::pair<StepWork, bool> workOf(const Plan &plan, const fb::Body &body,
     const fb::Kernel *kernel = plan.root()->kernels()->Get(command->kernel());
     if (const fb::Collective *collective = kernel->collective())
       work += workOf(toCost(*collective, mesh.ranksAlong(axesOf(*collective->axes()))), step);
-    if (!kernel->collective() || computesFirst(*kernel)) {
+    if (const fb::Prefetch *prefetch = kernel->prefetch())
+      work.prefetches += step.tokens >= prefetch->min_tokens() ? 1 : 0;
+    if (isCompiled(*kernel)) {
       const Cost cost = toCost(plan, *kernel);
       isMoe |= cost.kind == CostClass::GroupedMatmul;
       work += workOf(cost, step, moeLayer);

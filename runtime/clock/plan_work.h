@@ -11,6 +11,7 @@ namespace vinci {
 struct StepWork {
   uint64_t launches = 0; ///< of kernels that compute
   uint64_t collectives = 0;
+  uint64_t prefetches = 0; ///< their bytes are counted where they are read
   double flops = 0;
   double hbmBytes = 0; ///< that kernels read and write, were there no L2
   double collectiveBytes = 0;

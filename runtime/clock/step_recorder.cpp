@@ -61,7 +61,7 @@ StepRecorder::stepGroups(EntryKind kind, std::span<const StepInputs> groups) {
 
 StepRecord StepRecorder::recordOf(size_t index, const LaunchPolicy &policy) const {
   StepRecord record = steps_[index].record;
-  record.mode = policy.modeOf(steps_[index].entry == EntryKind::Decode, record.sequences);
+  record.mode = policy.modeOf(steps_[index].entry == EntryKind::Decode, record.tokens);
   const size_t end = index + 1 < steps_.size() ? steps_[index + 1].firstHit : hits_.size();
   record.expertsHit = {hits_.data() + steps_[index].firstHit, end - steps_[index].firstHit};
   return record;

@@ -34,9 +34,9 @@ uint64_t physicalMemory() {
 
 ModelLimits limitsOf(const fb::Plan &plan) {
   const fb::Limits &limits = *plan.limits();
-  return {plan.model()->vocab_size(), limits.max_seq_len(), limits.max_tokens_per_step(),
-          limits.max_batch(),         limits.kv_blocks(),   plan.kv_cache()->block_size(),
-          dataGroupsOf(plan)};
+  return {plan.model()->vocab_size(), limits.max_seq_len(),   limits.max_tokens_per_step(),
+          limits.max_batch(),         limits.kv_blocks(),     plan.kv_cache()->block_size(),
+          dataGroupsOf(plan),         limits.max_logit_rows()};
 }
 
 GraphCapture graphsOf(const fb::Plan &plan) {
@@ -252,14 +252,17 @@ void LoadedModel::Impl::takeHits(auto countsOf) {
     takeMaxima(*processes, expertsHit_);
 }
 
+/// A prefetch: the values are the same without it, and here there is no L2 to fill.
+static void fetchNothing(void *const *, const uint64_t *, uint32_t) {}
+
 std::vector<VinciKernel> LoadedModel::Impl::linkKernels() {
   const fb::Plan &root = *plan.root();
   std::vector<const KernelLibrary *> ofSegment(root.segments()->size());
   std::vector<VinciKernel> kernels;
   libraries_.reserve(root.segments()->size());
   for (const fb::Kernel *kernel : *root.kernels()) {
-    if (kernel->collective() && !computesFirst(*kernel)) {
-      kernels.push_back(nullptr);
+    if (!isCompiled(*kernel)) {
+      kernels.push_back(kernel->prefetch() ? fetchNothing : nullptr);
       continue;
     }
     const KernelLibrary *&library = ofSegment[kernel->segment()];

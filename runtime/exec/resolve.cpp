@@ -24,6 +24,8 @@ void *addressOf(const fb::Plan &plan, const fb::Call &call, const fb::Operand &o
     return addresses.constants[operand.index()];
   case fb::Space::Parameter: {
     const fb::Binding *binding = call.bindings()->Get(operand.index());
+    if (binding->kind() == fb::BindingKind::Nothing)
+      return nullptr;
     if (binding->kind() == fb::BindingKind::KvCache)
       return addresses.kvCache + binding->index() * addresses.kvLayerBytes;
     return addresses.weights[binding->index()];

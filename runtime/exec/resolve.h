@@ -31,7 +31,8 @@ struct Addresses {
   std::vector<void *> constants;
   std::vector<void *> inputs;
   std::vector<void *> outputs;
-  std::vector<VinciKernel> kernels; ///< null: a collective that computes nothing
+  std::vector<VinciKernel> kernels; ///< null: a collective that computes nothing; of a prefetch,
+                                    ///< what does nothing
   std::vector<GroupPlace> groups;   ///< of each kernel that is one
   /// Is given a count for each MoE layer; they must stay where they are. Null: nobody counts.
   std::deque<ExpertCount> *expertCounts = nullptr;

@@ -50,9 +50,10 @@ void checkStepInputs(EntryKind kind, const StepInputs &inputs, const ModelLimits
     checkSize(tokens, sequences, "tokens in a decode step");
   if (kind != EntryKind::Prefill)
     checkSize(inputs.logitIndices.size(), 0, "logit indices");
-  else if (inputs.logitIndices.size() > limits.maxTokensPerStep)
-    fail("the step asks for {} rows of logits; legal: up to {} (max_tokens_per_step)",
-         inputs.logitIndices.size(), limits.maxTokensPerStep);
+  const size_t rows = kind == EntryKind::Prefill ? inputs.logitIndices.size() : tokens;
+  if (rows > limits.logitRows())
+    fail("the step asks for {} rows of logits; legal: up to {} ({})", rows, limits.logitRows(),
+         limits.maxLogitRows ? "max_logit_rows" : "max_tokens_per_step");
 
   checkRange(inputs.tokenIds, 0, int64_t(limits.vocabSize) - 1, "token_ids");
   checkRange(inputs.slotMapping, -1, int64_t(limits.kvBlocks) * limits.blockSize - 1,

@@ -16,8 +16,12 @@ struct ModelLimits {
   uint32_t maxTokensPerStep = 0;
   uint32_t maxBatch = 0; ///< sequences per step
   uint32_t kvBlocks = 0;
-  uint32_t blockSize = 0;  ///< tokens per KV block
-  uint32_t dataGroups = 1; ///< each with tokens, a batch and KV blocks of its own
+  uint32_t blockSize = 0;    ///< tokens per KV block
+  uint32_t dataGroups = 1;   ///< each with tokens, a batch and KV blocks of its own
+  uint32_t maxLogitRows = 0; ///< 0: maxTokensPerStep
+
+  /// Rows of logits that a step may ask for: a score step has as many tokens at most.
+  uint32_t logitRows() const { return maxLogitRows ? maxLogitRows : maxTokensPerStep; }
 
   uint32_t blocksFor(uint32_t tokens) const { return (tokens + blockSize - 1) / blockSize; }
   /// The width of a row of blockTables.

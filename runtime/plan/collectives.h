@@ -19,6 +19,12 @@ inline bool computesFirst(const fb::Kernel &kernel) {
   return kernel.collective() && kernel.operands() > 2;
 }
 
+/// True if a command of `kernel` runs compiled code: all but collectives that compute nothing, and
+/// prefetches.
+inline bool isCompiled(const fb::Kernel &kernel) {
+  return !kernel.prefetch() && (!kernel.collective() || computesFirst(kernel));
+}
+
 /// Bytes that a collective of a verified plan writes or reads of one rank's operand at the plan's
 /// limits.
 uint64_t collectiveBytes(const fb::Plan &plan, const fb::Collective &collective,

@@ -62,8 +62,9 @@ uint64_t symbolLimit(const fb::Limits &limits, fb::Symbol symbol) {
   case fb::Symbol::One:
     return 1;
   case fb::Symbol::Tokens:
-  case fb::Symbol::LogitRows:
     return limits.max_tokens_per_step();
+  case fb::Symbol::LogitRows:
+    return limits.max_logit_rows() ? limits.max_logit_rows() : limits.max_tokens_per_step();
   case fb::Symbol::Sequences:
     return limits.max_batch();
   case fb::Symbol::TokenShares:

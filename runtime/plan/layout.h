@@ -46,8 +46,7 @@ std::optional<uint64_t> kvBlockBytes(uint64_t kvHeads, uint64_t headDim, uint64_
                                      DType dtype);
 
 /// The largest value a symbol takes under `limits`: One 1, Tokens max_tokens_per_step, Sequences
-/// max_batch, LogitRows max_tokens_per_step (score asks for logits of every token), TokenShares a
-/// rank's share of max_tokens_per_step.
+/// max_batch, LogitRows max_logit_rows, TokenShares a rank's share of max_tokens_per_step.
 uint64_t symbolLimit(const fb::Limits &limits, fb::Symbol symbol);
 
 } // namespace vinci

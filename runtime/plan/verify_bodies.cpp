@@ -6,41 +6,14 @@
 // bytes, is an ancestor. At the same time the pass follows the contents: a buffer holds its own
 // data from the command that writes it until another buffer's bytes overwrite it.
 #include "runtime/plan/collectives.h"
+#include "runtime/plan/command_set.h"
 #include "runtime/plan/verify.h"
 #include "runtime/plan/verify_internal.h"
 
 #include <algorithm>
-#include <bit>
 
 namespace vinci::planverify {
 namespace {
-
-/// A set of command ordinals of one body. Grows as needed: most memory is used by few commands.
-class CommandSet {
-public:
-  void insert(uint32_t command) {
-    if (words_.size() <= command / 64)
-      words_.resize(command / 64 + 1);
-    words_[command / 64] |= uint64_t(1) << (command % 64);
-  }
-  void insert(const CommandSet &other) {
-    if (words_.size() < other.words_.size())
-      words_.resize(other.words_.size());
-    for (size_t i = 0; i < other.words_.size(); ++i)
-      words_[i] |= other.words_[i];
-  }
-  /// The first member that is not in `other`, or BodyEffect::none.
-  uint32_t firstNotIn(const CommandSet &other) const {
-    for (size_t i = 0; i < words_.size(); ++i)
-      if (uint64_t rest = words_[i] & ~(i < other.words_.size() ? other.words_[i] : 0))
-        return uint32_t(i * 64 + std::countr_zero(rest));
-    return BodyEffect::none;
-  }
-  size_t words() const { return words_.size(); }
-
-private:
-  std::vector<uint64_t> words_;
-};
 
 /// Who has read and written one resource so far.
 struct Uses {
@@ -60,6 +33,7 @@ private:
   void verifyOperand(const fb::Operand &operand);
   void verifyTiles(const fb::TileRule &tiles);
   void verifyCollectiveCommand(const fb::Command &command, const fb::Kernel &kernel);
+  void verifyPrefetchCommand(const fb::Command &command);
   void verifyInPlace(const fb::Command &command, const fb::Kernel &kernel);
   void read(const fb::Operand &operand);
   void write(const fb::Operand &operand);
@@ -147,7 +121,8 @@ void BodyVerifier::verifyCollectiveCommand(const fb::Command &command, const fb:
       name = buffer(used.index());
     } else if (used.space() == fb::Space::Output && written) {
       // verify_entries.cpp knows whether logits of this size are legal.
-      bytes = checkedMul(limits.max_tokens_per_step(), context_.plan.model()->vocab_size())
+      bytes = checkedMul(symbolLimit(limits, fb::Symbol::LogitRows),
+                         context_.plan.model()->vocab_size())
                   .value_or(maxSize) *
               sizeof(float);
     } else if (used.space() == fb::Space::Input && !written) {
@@ -178,6 +153,12 @@ void BodyVerifier::verifyCollectiveCommand(const fb::Command &command, const fb:
                   "them in different orders",
                   unordered);
   collectives_.insert(command_);
+}
+
+void BodyVerifier::verifyPrefetchCommand(const fb::Command &command) {
+  if (const fb::Space space = operand(command, 0).space(); space != fb::Space::Parameter)
+    context_.fail(where(), "fetches what is {}; weights alone are fetched ahead, by parameters",
+                  fb::EnumNameSpace(space));
 }
 
 /// An output that shares bytes with an input, or with another output.
@@ -304,7 +285,9 @@ BodyEffect BodyVerifier::run() {
   size_t bufferCount = context_.plan.buffers()->size();
   effect_.states.assign(bufferCount, BodyEffect::State::Untouched);
   effect_.clobberedBy.assign(bufferCount, BodyEffect::none);
-  effect_.parameterWriters.assign(parameters->size(), BodyEffect::none);
+  for (auto *of :
+       {&effect_.parameterWriters, &effect_.parameterUsers, &effect_.parameterPrefetches})
+    of->assign(parameters->size(), BodyEffect::none);
   buffers_.resize(bufferCount);
   parameters_.resize(parameters->size());
   outputs_.resize(stepOutputs);
@@ -328,7 +311,7 @@ BodyEffect BodyVerifier::run() {
       context_.fail(where(), "its waits {} + {} end beyond the body's {}", command.wait_first(),
                     command.wait_count(), waits->size());
     context_.requireRange(command.wait_count(), 0, command_, where(), "the number of waits");
-    context_.requireRange(command.stream(), 0, maxStreams - 1, where(), "stream");
+    context_.requireRange(command.stream(), 0, uint32_t(fb::Stream::MAX), where(), "stream");
     verifyTiles(command.tiles());
 
     CommandSet &ancestors = ancestors_[command_];
@@ -340,8 +323,16 @@ BodyEffect BodyVerifier::run() {
       ancestors.insert(ancestors_[wait]);
       work_ += ancestors.words();
     }
-    for (uint32_t i = 0; i < kernel.operands(); ++i)
+    for (uint32_t i = 0; i < kernel.operands(); ++i) {
       verifyOperand(operand(command, i));
+      if (operand(command, i).space() == fb::Space::Parameter)
+        (kernel.prefetch() ? effect_.parameterPrefetches
+                           : effect_.parameterUsers)[operand(command, i).index()] = command_;
+    }
+    if (kernel.prefetch()) {
+      verifyPrefetchCommand(command);
+      continue;
+    }
     if (kernel.collective())
       verifyCollectiveCommand(command, kernel);
     verifyInPlace(command, kernel);
@@ -356,6 +347,7 @@ BodyEffect BodyVerifier::run() {
     if (work_ > maxWork)
       context_.fail(where(), "the plan has too many commands on overlapping buffers to verify");
   }
+  verifyStreams(context_, index_, work_);
   return std::move(effect_);
 }
 

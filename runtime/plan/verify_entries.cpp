@@ -31,9 +31,12 @@ std::vector<ExpectedTensor> expectedInputs(const fb::Plan &plan) {
 
 namespace {
 
-/// decode and score give a row per token, prefill one per logit index.
+/// decode and score give a row per token, prefill one per logit index. Where rows of logits have a
+/// limit of their own, those of all are counted as such.
 std::vector<ExpectedTensor> expectedOutputs(const fb::Plan &plan, std::string_view entry) {
-  fb::Symbol rows = entry == "prefill" ? fb::Symbol::LogitRows : fb::Symbol::Tokens;
+  fb::Symbol rows = entry == "prefill" || plan.limits()->max_logit_rows() != 0
+                        ? fb::Symbol::LogitRows
+                        : fb::Symbol::Tokens;
   return {{"logits",
            fb::DType::Float32,
            {fb::Dim(rows, 1), fb::Dim(fb::Symbol::One, plan.model()->vocab_size())}}};
@@ -77,7 +80,17 @@ void verifyBindings(const Context &context, const fb::Call *call, const BodyEffe
     std::string bindingWhere = fmt::format("{}, binding of parameter {}", where,
                                            quote(body->parameters()->Get(i)->string_view()));
     context.requireEnum(binding->kind(), bindingWhere, "kind");
+    if (binding->kind() == fb::BindingKind::Nothing) {
+      if (effect.parameterUsers[i] != BodyEffect::none)
+        context.fail(bindingWhere, "is nothing, but command {} of the body needs it",
+                     effect.parameterUsers[i]);
+      context.requireRange(binding->index(), 0, 0, bindingWhere, "the index of nothing");
+      continue;
+    }
     bool isCache = binding->kind() == fb::BindingKind::KvCache;
+    if (isCache && effect.parameterPrefetches[i] != BodyEffect::none)
+      context.fail(bindingWhere, "is a KV cache, but command {} of the body prefetches it",
+                   effect.parameterPrefetches[i]);
     uint32_t count = isCache ? context.plan.kv_cache()->layers() : context.plan.weights()->size();
     if (binding->index() >= count)
       context.fail(bindingWhere, "names {} {}, there are {}",

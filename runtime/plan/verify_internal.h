@@ -25,7 +25,6 @@ inline constexpr uint32_t maxCallsPerEntry = 4096;
 inline constexpr uint64_t maxBindingsPerEntry = 1 << 18;
 inline constexpr uint32_t maxKernels = 65536;
 inline constexpr uint32_t maxOperandsPerKernel = 32;
-inline constexpr uint32_t maxStreams = 64;
 inline constexpr uint32_t maxRank = 8;
 inline constexpr uint32_t maxLayers = 65536;
 inline constexpr uint32_t maxStackCount = 65536;
@@ -107,6 +106,8 @@ struct BodyEffect {
   std::vector<State> states;              ///< of each buffer afterwards
   std::vector<uint32_t> clobberedBy;      ///< buffer that overwrote a clobbered one
   std::vector<uint32_t> parameterWriters; ///< of each parameter: a command that writes it, or none
+  /// Of each parameter: a command that is no prefetch and names it, or none; and one that is.
+  std::vector<uint32_t> parameterUsers, parameterPrefetches;
   bool writesOutput = false;
 };
 
@@ -134,6 +135,11 @@ void verifyCollective(const Context &context, const fb::Kernel *kernel, const st
 // verify_costs.cpp
 /// What the clock computes with, of a compiled kernel.
 void verifyCost(const Context &context, const fb::Cost &cost, const std::string &where);
+
+// verify_streams.cpp
+/// The streams and events of a body whose commands and waits have been verified: they say what the
+/// waits say. `work` counts towards maxWork.
+void verifyStreams(const Context &context, uint32_t body, uint64_t &work);
 
 // verify_bodies.cpp: commands, their order and their use of memory. `work` counts towards maxWork.
 BodyEffect verifyBody(const Context &context, uint32_t body, const Overlaps &overlaps,

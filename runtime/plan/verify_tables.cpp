@@ -21,6 +21,9 @@ void verifyLimits(const Context &context) {
   context.requireRange(limits->max_batch(), 1, limits->max_tokens_per_step(), where, "max_batch");
   context.requireRange(limits->kv_blocks(), 1, maxInt32, where, "kv_blocks");
   context.requireRange(limits->token_shares(), 1, maxRanks, where, "token_shares");
+  if (limits->max_logit_rows() != 0) // decode wants those of each sequence
+    context.requireRange(limits->max_logit_rows(), limits->max_batch(),
+                         limits->max_tokens_per_step(), where, "max_logit_rows");
 }
 
 void verifyKvCache(const Context &context) {
@@ -271,6 +274,19 @@ void verifySegments(const Context &context, uint64_t tablesEnd, uint64_t fileByt
     context.fail("segments", "end at {}, the file has {} bytes", end, fileBytes);
 }
 
+static void verifyPrefetch(const Context &context, const fb::Kernel &kernel,
+                           const std::string &where) {
+  const double share = kernel.prefetch()->share();
+  if (!(share > 0 && share <= 1))
+    context.fail(where, "the share of a prefetch is {}; legal are shares above 0 and up to 1",
+                 share);
+  context.requireRange(kernel.prefetch()->min_tokens(), 0, maxInt32, where, "min_tokens");
+  context.requireRange(kernel.operands(), 1, 1, where, "operands of a prefetch");
+  context.requireRange(kernel.outputs(), 0, 0, where, "outputs of a prefetch");
+  if (kernel.collective() || kernel.cost())
+    context.fail(where, "is a prefetch, and has a {}", kernel.collective() ? "collective" : "cost");
+}
+
 void verifyKernels(const Context &context) {
   const auto *kernels = context.require(context.plan.kernels(), "plan", "kernels");
   context.requireRange(kernels->size(), 1, maxKernels, "plan", "the number of kernels");
@@ -284,10 +300,13 @@ void verifyKernels(const Context &context) {
     where = fmt::format("{} {}", where, quote(symbol));
     context.requireName(kernel->op(), where, "op");
     context.requireRange(kernel->operands(), 1, maxOperandsPerKernel, where, "operands");
-    context.requireRange(kernel->outputs(), 1, kernel->operands(), where, "outputs");
+    if (kernel->prefetch())
+      verifyPrefetch(context, *kernel, where);
+    else
+      context.requireRange(kernel->outputs(), 1, kernel->operands(), where, "outputs");
     if (kernel->collective())
       verifyCollective(context, kernel, where);
-    if (!kernel->collective() || computesFirst(*kernel))
+    if (isCompiled(*kernel))
       segmentOf(context, kernel->segment(), fb::SegmentKind::Object, where);
     if (kernel->cost())
       verifyCost(context, *kernel->cost(), where);

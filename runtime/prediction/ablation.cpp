@@ -14,19 +14,30 @@ namespace {
 /// A row: what is changed, and how.
 struct Variant {
   std::string name, from, to;
-  std::string passes; ///< added to --passes
-  std::function<void(ServingSettings &)> change;
+  std::string passes;
+  std::function<void(ServingSettings &)> change = {};
+  std::vector<std::string> set = {};
+
+  PlanChange planChange() const { return {passes, set}; }
 };
 
 const char *onOff(bool on) {
   return on ? "on" : "off";
 }
 
-// vllm-ascend's own shares.
-constexpr PrefetchShares prefetchShares = {.qkv = 1, .o = 1, .gateUp = 0.8};
+/// vllm-ascend's own shares, or none.
+std::vector<std::string> prefetchSettings(bool on) {
+  return {on ? "execution.prefetch_qkv=1" : "execution.prefetch_qkv=0",
+          on ? "execution.prefetch_o=1" : "execution.prefetch_o=0",
+          on ? "execution.prefetch_gate_up=0.8" : "execution.prefetch_gate_up=0"};
+}
 
-bool prefetches(const PrefetchShares &shares) {
-  return shares.qkv > 0 || shares.o > 0 || shares.gateUp > 0;
+bool isOnStream(const fb::Plan &plan, fb::Stream stream) {
+  return std::ranges::any_of(*plan.bodies(), [&](const fb::Body *body) {
+    return std::ranges::any_of(*body->commands(), [&](const fb::Command *command) {
+      return command->stream() == uint32_t(stream);
+    });
+  });
 }
 
 bool has(const DeviceSpec &device, Expansion expansion) {
@@ -60,7 +71,7 @@ void addLaunches(const AblationRequest &request, std::vector<Variant> &variants)
     if (base.graphMode != other)
       variants.push_back({"graph_mode", base.graphMode, other, "",
                           [other](ServingSettings &settings) { settings.graphMode = other; }});
-  if (Mesh(*request.plan("").plan->root()).ranks() == 1)
+  if (Mesh(*request.plan({}).plan->root()).ranks() == 1)
     return;
   const Expansion expansion = base.clock.expansion;
   const char *from =
@@ -73,11 +84,13 @@ void addLaunches(const AblationRequest &request, std::vector<Variant> &variants)
 }
 
 void addWeights(const AblationRequest &request, std::vector<Variant> &variants) {
-  const bool prefetch = prefetches(request.settings.clock.prefetch);
+  const fb::Plan &plan = *request.plan({}).plan->root();
+  const bool prefetch = isOnStream(plan, fb::Stream::Prefetch);
   variants.push_back(
-      {"prefetch", onOff(prefetch), onOff(!prefetch), "", [prefetch](ServingSettings &settings) {
-         settings.clock.prefetch = prefetch ? PrefetchShares() : prefetchShares;
-       }});
+      {"prefetch", onOff(prefetch), onOff(!prefetch), "", {}, prefetchSettings(!prefetch)});
+  const bool streams = isOnStream(plan, fb::Stream::Cube);
+  variants.push_back({"assign-streams", onOff(streams), onOff(!streams),
+                      streams ? "-assign-streams" : "+assign-streams"});
   const bool fractals = request.settings.clock.fractals;
   variants.push_back(
       {"nz_layout", onOff(fractals), onOff(!fractals), "",
@@ -116,8 +129,8 @@ std::vector<Variant> variantsOf(const AblationRequest &request) {
            settings.clock.expansion = on && aiv ? Expansion::Aiv : Expansion::Host;
            settings.asyncScheduling = on;
            settings.cpuBinding = on;
-           settings.clock.prefetch = on ? prefetchShares : PrefetchShares();
-         }});
+         },
+         prefetchSettings(on)});
   return variants;
 }
 
@@ -136,14 +149,14 @@ AblationResult ablate(const AblationRequest &request,
         .serve(request.load)
         .metrics;
   };
-  const AblatedPlan base = request.plan("");
+  const AblatedPlan base = request.plan({});
   AblationResult result;
   result.baseline = serve(base, request.settings);
   const std::vector<Variant> variants = variantsOf(request);
   for (size_t i = 0; i < variants.size(); ++i) {
     progress(i, variants.size());
     const Variant &variant = variants[i];
-    const AblatedPlan plan = request.plan(variant.passes);
+    const AblatedPlan plan = request.plan(variant.planChange());
     const std::string name = variant.name + " " + variant.to;
     if (!variant.change && std::ranges::equal(plan.plan->bytes(), base.plan->bytes())) {
       result.withoutEffect.push_back(name);
@@ -153,11 +166,11 @@ AblationResult ablate(const AblationRequest &request,
     if (variant.change)
       variant.change(settings);
     const ServingMetrics metrics = serve(plan, std::move(settings));
-    if (variant.passes.empty() && isSame(metrics, result.baseline))
+    if (variant.planChange().isNone() && isSame(metrics, result.baseline))
       result.withoutEffect.push_back(name);
     else
       result.rows.push_back(
-          {variant.name, variant.from, variant.to, metrics, request.tokens(variant.passes)});
+          {variant.name, variant.from, variant.to, metrics, request.tokens(variant.planChange())});
   }
   progress(variants.size(), variants.size());
   return result;

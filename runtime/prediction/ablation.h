@@ -11,6 +11,15 @@ struct SwitchedPass {
   bool isOn = true;
 };
 
+/// What a plan is compiled with beside what the baseline is.
+struct PlanChange {
+  std::string passes;           ///< added to --passes
+  std::vector<std::string> set; ///< added to --set
+
+  bool isNone() const { return passes.empty() && set.empty(); }
+  auto operator<=>(const PlanChange &) const = default;
+};
+
 /// A plan of the model, and what its memory comes to.
 struct AblatedPlan {
   const Plan *plan = nullptr;
@@ -22,12 +31,11 @@ struct AblationRequest {
   StackProfile stack;
   const CostModel &costs;
   ServedLoad load;
-  std::vector<SwitchedPass> passes;
-  /// The plan with this added to what --passes says; nothing: the baseline. It must outlive the
-  /// ablation.
-  std::function<AblatedPlan(const std::string &passes)> plan;
+  std::vector<SwitchedPass> passes; ///< fusions
+  /// The plan with this change; none: the baseline. It must outlive the ablation.
+  std::function<AblatedPlan(const PlanChange &change)> plan;
   /// Whether that plan generates the same, in words.
-  std::function<std::string(const std::string &passes)> tokens;
+  std::function<std::string(const PlanChange &change)> tokens;
 };
 
 struct AblationRow {
@@ -38,7 +46,7 @@ struct AblationRow {
 
 struct AblationResult {
   ServingMetrics baseline;
-  /// For each pass, graph mode, collective engine, prefetch, format of weights, asynchronous
+  /// For each pass, graph mode, collective engine, prefetch, streams, format of weights, asynchronous
   /// scheduling and binding, turned the other way, and for all of them off and on.
   std::vector<AblationRow> rows;
   std::vector<std::string> withoutEffect; ///< what changed no byte of the plan, or no figure

@@ -64,7 +64,7 @@ std::vector<Candidate> Exploration::candidates() const {
 ServingSettings Exploration::settingsOf(const Candidate &candidate) const {
   ServingSettings settings = programs_[candidate.program].settings;
   settings.graphMode = candidate.graphMode;
-  settings.largestGraph = 0;
+  settings.graphSizes.clear();
   const int64_t longest = int64_t(request_.inputTokens) + request_.outputTokens;
   settings.vllm.maxNumSeqs = settings.mindie.maxBatchSize = candidate.clients;
   settings.vllm.maxNumBatchedTokens = std::max<int64_t>(candidate.chunk, candidate.clients);

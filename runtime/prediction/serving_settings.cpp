@@ -1,5 +1,7 @@
 #include "runtime/prediction/serving_settings.h"
 
+#include "runtime/device/graph_capture.h"
+
 #include <cmath>
 
 namespace vinci {
@@ -16,6 +18,14 @@ double valueAt(const StackValue &value, Estimate estimate) {
 double unhiddenGapUs(const StackProfile &stack, Estimate estimate) {
   return std::max(0.0,
                   valueAt(stack.servingGapUs, estimate) - valueAt(stack.asyncHidesUs, estimate));
+}
+
+std::vector<uint32_t> vllmSizes(const ServingSettings &settings, GraphMode mode) {
+  const auto batch = uint32_t(settings.isMindie ? settings.mindie.maxBatchSize
+                                                : settings.vllm.maxNumSeqs);
+  const auto tokens = uint32_t(settings.isMindie ? settings.mindie.maxPrefillTokens
+                                                 : settings.vllm.maxNumBatchedTokens);
+  return defaultGraphSizes(mode, batch, std::max(batch, tokens));
 }
 
 } // namespace
@@ -41,7 +51,11 @@ LaunchPolicy launchPolicyOf(const ServingSettings &settings, const StackProfile 
   policy.dispatchThreads = settings.dispatchThreads;
   policy.dispatchGroup = settings.dispatchGroup;
   policy.handoverUs = stack.groupHandoverUs.value;
-  policy.largestGraph = settings.largestGraph;
+  // A stack that launches the kernels of its graphs one by one pads nothing.
+  if (const auto captured = parseGraphMode(mode);
+      captured && *captured != GraphMode::None && !byKernel)
+    policy.graphSizes = settings.graphSizes.empty() ? vllmSizes(settings, *captured)
+                                                    : settings.graphSizes;
   return policy;
 }
 

@@ -23,7 +23,8 @@ struct ServingSettings {
   VllmSettings vllm;
 
   std::string graphMode = "none"; ///< names of runtime/device/graph_capture.h
-  uint32_t largestGraph = 0;      ///< sequences of the largest captured decode; 0: all are captured
+  /// Tokens that graphs are captured for, ascending; empty: vLLM's for the batch.
+  std::vector<uint32_t> graphSizes;
   ClockOptions clock;             ///< collectives, prefetch, weights' format, routing, devices
   bool asyncScheduling = false;   ///< asked for; a stack that cannot does not
   std::optional<bool> cpuBinding; ///< of the hosts' threads; nothing: not said

@@ -205,14 +205,19 @@ EntryKind Engine::Impl::planStep() {
     group.batch.clear();
     group.step.clear();
   }
+  // A step that gives the logits of every token has no more tokens than rows of them.
+  const bool wantsAll =
+      std::ranges::any_of(running_, [](const Sequence &s) { return bool(s.request.onLogits); });
+  const uint32_t most =
+      wantsAll ? std::min(limits_.maxTokensPerStep, limits_.logitRows()) : limits_.maxTokensPerStep;
   bool allLogits = false, oneEach = true;
   for (bool generating : {true, false})
     for (Sequence &sequence : running_) {
       if (sequence.generating() != generating)
         continue;
       Group &group = groups_[sequence.group];
-      sequence.stepTokens = std::min(
-          {sequence.uncached(), prefillChunk_, limits_.maxTokensPerStep - group.batch.tokens()});
+      sequence.stepTokens =
+          std::min({sequence.uncached(), prefillChunk_, most - group.batch.tokens()});
       if (sequence.stepTokens == 0)
         continue;
       group.step.push_back(&sequence);

@@ -49,18 +49,18 @@ Score score(StepRunner &model, std::span<const int32_t> ids, uint32_t window,
   score.logsumexp.resize(ids.size());
   score.nll.resize(ids.size() - 1);
   size_t done = 0;
+  const uint32_t most = std::min(limits.maxTokensPerStep, limits.logitRows());
   // A window for each group, then the next ones; what earlier ones left in the cache is overwritten
   // before it is read.
   for (size_t start = 0; start < inputs; start += size_t(window) * groups.size()) {
-    for (uint32_t first = 0; first < std::min<size_t>(window, inputs - start);
-         first += limits.maxTokensPerStep) {
+    for (uint32_t first = 0; first < std::min<size_t>(window, inputs - start); first += most) {
       for (size_t i = 0; i < groups.size(); ++i) {
         const size_t from = std::min(start + i * window, inputs);
         const auto size = uint32_t(std::min<size_t>(window, inputs - from));
         batches[i].clear();
         if (first < size)
-          batches[i].add(ids.subspan(from, size), first,
-                         std::min(size - first, limits.maxTokensPerStep), blocks, false);
+          batches[i].add(ids.subspan(from, size), first, std::min(size - first, most), blocks,
+                         false);
         groups[i] = batches[i].inputs(EntryKind::Score);
       }
       const std::span<const std::span<const float>> logits =

@@ -427,7 +427,7 @@ class Inspect(VinciTest):
         # 8 tokens of 32 bfloat16 are reduced in each of two layers.
         self.assertEqual(summary["collectives"], [{"body": "decoder_layer", "command": 9, "op": "all_reduce", "axes": [1], "ranks": 2,
                                                    "dtype": "bfloat16", "count": "32*tokens", "whole": None, "bytes": 512}])
-        self.assertIn({"body": "decoder_layer", "commands": 11, "launches": 10, "collectives": 1, "collective_bytes": 512},
+        self.assertIn({"body": "decoder_layer", "commands": 11, "launches": 10, "collectives": 1, "prefetches": 0, "collective_bytes": 512},
                       summary["per_body"])
         self.assertIn({"entry": "decode", "calls": 4, "commands": 26, "launches": 24, "collectives": 2, "collective_bytes": 1024},
                       summary["per_step"])

@@ -97,6 +97,9 @@ class Graphs(VinciTest):
         self.assertEqual(len(fits.split(",")), 9)
         self.succeed("compile", W8A8, *out, "--graph-mode", "piecewise", "--graph-batch-sizes", fits)
         self.succeed("compile", W8A8, *out, "--graph-mode", "full-decode-only", "--graph-batch-sizes", sizes)
+        # A step on several streams takes one more: 1800 / 95 / 3.
+        self.expect_error(("compile", W8A8, *out, "--graph-mode", "piecewise", "--graph-batch-sizes", fits, "--passes", "+assign-streams"), 1,
+                          "9 batch sizes are to be captured", "hold 6 in graph mode piecewise with 94 layers")
         # vLLM's own sizes are thinned, and that is said.
         result = self.succeed("compile", W8A8, *out, "--graph-mode", "piecewise")
         self.assertIn("graphs are captured for 9 of", result.stderr)

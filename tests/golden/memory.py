@@ -5,6 +5,7 @@ Weights by hand are parameters times bytes of the published sizes, a rank's shar
 import json
 import pathlib
 import re
+import shutil
 import sys
 import unittest
 
@@ -15,6 +16,7 @@ GIB = 1 << 30
 MINDIE = MODELS / "qwq-32b-mindie"
 W8A8 = MODELS / "qwen3-235b-w8a8"
 SYSTEMS = [MODELS / name for name in ("qwq-32b-300i-duo", "qwq-32b-mindie", "qwen2.5-7b", "qwen3-235b-w8a8", "qwen3-235b-a3")]
+QUANTISED = "weights in W8A8 (vinci quantize)"
 DEVICE_GIB = {"910b3": 64, "a3": 64, "310p3": 24}
 
 # qkv, o, gate and up, down of 64 layers on one of four ranks, and its parts of embedding and head; 2 bytes each.
@@ -106,9 +108,70 @@ class Memory(VinciTest):
                     continue
                 refused.add(model.name)
                 self.assertGreater(len(report["changes_that_fit"]), 0)
+                held = []
                 for change in report["changes_that_fit"]:
-                    self.assertTrue(self.memory(model, *half, *change.split())[0]["fits"], change)
+                    if change == QUANTISED:
+                        changed, options = self.quantised(model), ()
+                    else:
+                        changed, options = model, change.split()
+                    found, rows = self.memory(changed, *half, *options)
+                    self.assertTrue(found["fits"], change)
+                    # As measured: without a cache that takes what is left.
+                    held.append(sum(bytes for what, bytes in rows.items() if what not in ("free", "KV cache")))
+                if "kv_gib" not in report["changes_that_fit"][0]:
+                    self.assertEqual(held, sorted(held, reverse=True), report["changes_that_fit"])
         self.assertEqual(refused, {"qwq-32b-300i-duo", "qwq-32b-mindie", "qwen3-235b-w8a8"})
+
+    def quantised(self, model):
+        """The configs of a model whose linears are described as int8."""
+        folder = self.scratch / f"{model.name}-w8a8"
+        if not folder.exists():
+            shutil.copytree(model, folder, ignore=shutil.ignore_patterns("*.safetensors"))
+            names = [row["tensor"] for row in json.loads(self.succeed("inspect", model, "--weights", "--format", "json").stdout)]
+            description = {"model_quant_type": "W8A8_DYNAMIC", "version": "1.0.0", "group_size": 0}
+            for name in names:
+                linear = name.endswith("_proj.weight")
+                description[name] = "W8A8_DYNAMIC" if linear else "FLOAT"
+                if linear:
+                    description |= {name + field: "W8A8_DYNAMIC" for field in ("_scale", "_offset")}
+            (folder / "quant_model_description.json").write_text(json.dumps(description))
+        return folder
+
+    def test_int8_weights_are_a_change(self):
+        # 16 bits of eight billion weights do not fit where 8 bits do; nothing else that is said changes that.
+        tight = ("--target", "910b3", "--max-seq-len", "4096", "--set", "memory.device_gib=14")
+        report, _ = self.memory(MODELS / "qwen3-8b", *tight)
+        self.assertEqual(report["changes_that_fit"], [QUANTISED, "--tp 2"])
+        self.assertTrue(self.memory(self.quantised(MODELS / "qwen3-8b"), *tight)[0]["fits"])
+        self.expect_error(("compile", MODELS / "qwen3-8b", "-o", self.scratch / "x.plan", "--no-weights", *tight), 1,
+                          f"; with {QUANTISED} it fits, with --tp 2 it fits")
+        # Weights that are int8 already have nothing to gain.
+        self.assertNotIn(QUANTISED, self.memory(W8A8, "--set", "memory.device_gib=32")[0]["changes_that_fit"])
+
+    def test_rows_of_logits(self):
+        # A head that is divided has its part of them in the arena, and the output has all.
+        model = TRAINED[1]
+        sizes = {}
+        text = self.scratch / "ids.json"
+        text.write_text(json.dumps([i * 37 % 4000 for i in range(100)]))
+        for rows in (None, 16):
+            plan = self.scratch / f"{rows}.plan"
+            self.succeed("compile", model, "-o", plan, "--tp", "2", *(("--max-logit-rows", rows) if rows else ()))
+            summary = self.inspect(plan)
+            self.assertEqual(summary.get("max_logit_rows"), rows)
+            sizes[rows] = summary["arena_bytes"]
+            scores = json.loads(self.succeed("eval", plan, "--model", model, "--ids", text).stdout)
+            logits = self.scratch / f"{rows}.npy"
+            prompt = ",".join(str(i * 91 % 4000) for i in range(50))
+            ids = json.loads(self.succeed("run", plan, "--model", model, "--prompt-ids", prompt, "--max-tokens", "5", "--logits", logits,
+                                          "--format", "json").stdout)["output_ids"]
+            sizes["scores", rows], sizes["ids", rows] = scores["nll"], (ids, logits.read_bytes())
+        # 512 rows of half a vocabulary, joined and apart, against 16 of them.
+        self.assertLess(sizes[16], sizes[None] / 2)
+        self.assertEqual(sizes["scores", 16], sizes["scores", None])
+        self.assertEqual(sizes["ids", 16], sizes["ids", None])
+        self.expect_error(("compile", model, "-o", self.scratch / "x.plan", "--max-logit-rows", "8"), 1,
+                          "--max-logit-rows is 8; an integer from 16 to 512 (max-batch to max-tokens-per-step) is expected")
 
     def test_compile_refuses_what_does_not_fit(self):
         out = ("-o", self.scratch / "x.plan", "--no-weights")

@@ -99,8 +99,16 @@ class Report(OfQwen):
             self.assertLess(row["change"][step]["hbm_bytes"], 0)
             self.assertLess(row["change"][step]["step_ns"], 0)
             self.assertEqual(row["change"][step]["collective_bytes"], 0)
-        sides = [(line["side"], line["op"]) for line in row["diff"]["lines"]]
-        self.assertEqual(sorted(sides), [("+", "split_qkv"), ("-", "rms_norm"), ("-", "rms_norm"), ("-", "split_qkv")])
+        lines = row["diff"]["lines"]
+        self.assertEqual([line[:4] for line in lines if "decoder_layer" in line and line.startswith(("--- ", "+++ "))], ["--- ", "+++ "])
+        sides = [(line[0], re.search(r"llm\.(\w+)", line)[1]) for line in lines if re.match(r"[-+][^-+]", line)]
+        self.assertEqual(sorted(set(sides)), [("+", "split_qkv"), ("-", "rms_norm"), ("-", "split_qkv")])
+        for line in lines:
+            if header := re.fullmatch(r"@@ -(\d+),(\d+) \+(\d+),(\d+) @@", line):
+                first = lines.index(line) + 1
+                hunk = lines[first:next((i for i in range(first, len(lines)) if re.match(r"@@|---", lines[i])), len(lines))]
+                self.assertEqual(sum(line[0] != "+" for line in hunk), int(header[2]))
+                self.assertEqual(sum(line[0] != "-" for line in hunk), int(header[4]))
 
     def test_partitioning_adds_the_collectives(self):
         (row,) = [row for row in self.qwen["passes"] if row["pass"] == "partition"]

@@ -144,7 +144,8 @@ class Simulate(VinciTest):
         # Of that, the fractals of gate and up are worth most, and the kernel alone little, but where the host launches.
         self.within(worth((*apart, *rows), rows), -0.15, 0.02)
         self.within(worth(apart, ()), -0.024, 0.1)
-        eager = ("--set", "execution.graph_mode=none")
+        eager = ("--set", "execution.graph_mode=none", "--set", "execution.prefetch_qkv=0", "--set", "execution.prefetch_o=0",
+                 "--set", "execution.prefetch_gate_up=0")
         self.within(worth((*apart, *eager), eager), -0.105, 0.05)
 
     def test_the_ladder_of_system_003(self):

@@ -125,6 +125,9 @@ static BuildOptions buildOptions(const ModelSpec &spec, const DeploymentSpec &de
   const DeploymentSpec::Scheduler &scheduler = deployment.scheduler;
   BuildOptions build;
   build.target = deployment.target.valueOr("");
+  const DeploymentSpec::Execution &execution = deployment.execution;
+  build.prefetch = {execution.prefetchQkv.valueOr(0), execution.prefetchO.valueOr(0),
+                    execution.prefetchGateUp.valueOr(0)};
   build.precision = resolvePrecision(options.dtype.value_or(spec.dtype),
                                      requestedPrecision(deployment.precision, options));
   build.limits = resolveLimits(spec, {.maxSeqLen = choose(options.maxSeqLen, scheduler.maxSeqLen),
@@ -134,7 +137,8 @@ static BuildOptions buildOptions(const ModelSpec &spec, const DeploymentSpec &de
                                                                      : scheduler.maxPrefillTokens),
                                       .maxBatch = choose(options.maxBatch, scheduler.maxNumSeqs),
                                       .kvBlocks = choose(options.kvBlocks, scheduler.numBlocks),
-                                      .blockSize = choose(options.blockSize, scheduler.blockSize)});
+                                      .blockSize = choose(options.blockSize, scheduler.blockSize),
+                                      .maxLogitRows = options.maxLogitRows});
   return build;
 }
 
@@ -146,7 +150,10 @@ CompileResult MlirCompiler::compile(const ImportRequest &request, const CompileO
   DiagnosticCollector diagnostics(context);
   BuildOptions build = buildOptions(spec, deployment, options);
   const ParallelDegrees degrees = resolveDegrees(options.degrees, deployment.parallel);
-  build.graphs = resolveGraphs(spec, deployment, build.limits, degrees, imported.findings);
+  const auto streams = options.passes.find("assign-streams");
+  const bool multistream = streams != options.passes.end() && streams->second;
+  build.graphs =
+      resolveGraphs(spec, deployment, build.limits, degrees, multistream, imported.findings);
   const auto module = buildModel(context, spec, build);
   const bool sequenceParallel =
       resolveSequenceParallel(options, deployment.parallel, degrees, imported.findings);
@@ -159,18 +166,20 @@ CompileResult MlirCompiler::compile(const ImportRequest &request, const CompileO
 
 CompileResult MlirCompiler::compileIr(const fs::path &irFile, const CompileOptions &options) {
   if (options.dtype || options.precision != RequestedPrecision() || options.maxSeqLen ||
-      options.maxTokensPerStep || options.maxBatch || options.kvBlocks || options.blockSize)
+      options.maxTokensPerStep || options.maxBatch || options.kvBlocks || options.blockSize ||
+      options.maxLogitRows)
     fail(SourcePosition{irFile.string()},
          "IR has its dtype, its precision and its limits in it; --dtype, --precision, "
          "--block-size and the --max options go with a model");
   mlir::MLIRContext context(mlir::MLIRContext::Threading::DISABLED);
   DiagnosticCollector diagnostics(context);
   const auto module = readIrFile(context, irFile, diagnostics);
-  if (!options.passes.empty() && reachedPhase(*module) >= Phase::Fuse)
-    fail(SourcePosition{irFile.string()},
-         "this IR has gone through the phase {}; --passes goes with a model or with IR before the "
-         "phase {}",
-         toString(reachedPhase(*module)), toString(Phase::Fuse));
+  for (const PassInfo &pass : compilePasses())
+    if (options.passes.contains(pass.name) && reachedPhase(*module) >= pass.phase)
+      fail(SourcePosition{irFile.string()},
+           "this IR has gone through the phase {}; --passes with {} goes with a model or with IR "
+           "before the phase {}",
+           toString(reachedPhase(*module)), pass.name, toString(pass.phase));
   if (options.sequenceParallel && reachedPhase(*module) >= Phase::Partition)
     fail(SourcePosition{irFile.string()},
          "this IR has gone through the phase {}; --sequence-parallel goes with a model or with IR "

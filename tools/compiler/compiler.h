@@ -41,6 +41,7 @@ struct CompileOptions {
   std::optional<int64_t> maxBatch;
   std::optional<int64_t> kvBlocks;
   std::optional<int64_t> blockSize;      ///< tokens per KV-cache block
+  std::optional<int64_t> maxLogitRows;   ///< rows of logits in one step
   std::map<std::string, bool> passes;    ///< names of passes that are switched on or off
   RequestedDegrees degrees;              ///< none: the deployment's
   std::optional<bool> sequenceParallel;  ///< absent: the deployment's, with its degrees
@@ -154,7 +155,7 @@ public:
 namespace vinci {
 /// Raise with every change of this header: the binary and the library come from one build, and a
 /// mix must not run.
-inline constexpr uint32_t compilerInterface = 9;
+inline constexpr uint32_t compilerInterface = 10;
 } // namespace vinci
 
 /// The library's entry point; the object lives as long as the library. Null if it was built for

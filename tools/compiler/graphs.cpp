@@ -9,15 +9,17 @@ namespace vinci {
 namespace {
 
 StreamDemand streamDemandOf(const ModelSpec &spec, const DeploymentSpec &deployment,
-                            const ParallelDegrees &degrees) {
+                            const ParallelDegrees &degrees, bool multistream) {
   const DeploymentSpec::Execution &execution = deployment.execution;
   const bool isRecipe = deployment.scheduler.policy.valueOr("") == "recipe";
+  const bool aiv = execution.collectiveEngine.valueOr(isRecipe ? "aiv" : "host") == "aiv";
+  // Streams of its own count as a group more where vector cores run the collectives, else not.
   return {.layers = uint32_t(spec.numHiddenLayers),
-          .groups =
-              uint32_t(degrees.attentionTp > 1) + uint32_t(degrees.world > degrees.attentionTp),
+          .groups = uint32_t(degrees.attentionTp > 1) +
+                    uint32_t(degrees.world > degrees.attentionTp) + uint32_t(multistream && aiv),
           .expertParallel = spec.moe.has_value() && degrees.world > degrees.moeTp,
           .experts = spec.moe.has_value(),
-          .aiv = execution.collectiveEngine.valueOr(isRecipe ? "aiv" : "host") == "aiv"};
+          .aiv = aiv};
 }
 
 /// Where a setting was said; what flags say has no place.
@@ -51,7 +53,7 @@ std::vector<uint32_t> sizesOf(const Setting<std::vector<int64_t>> &said, GraphMo
 } // namespace
 
 GraphCapture resolveGraphs(const ModelSpec &spec, const DeploymentSpec &deployment,
-                           const Limits &limits, const ParallelDegrees &degrees,
+                           const Limits &limits, const ParallelDegrees &degrees, bool multistream,
                            Findings &findings) {
   const DeploymentSpec::Execution &execution = deployment.execution;
   const GraphMode mode = parseGraphMode(execution.graphMode.valueOr("none")).value();
@@ -66,7 +68,8 @@ GraphCapture resolveGraphs(const ModelSpec &spec, const DeploymentSpec &deployme
   GraphCapture graphs{mode, saysSizes ? sizesOf(said, mode, limits, findings)
                                       : defaultGraphSizes(mode, uint32_t(limits.maxBatch),
                                                           uint32_t(limits.maxTokensPerStep))};
-  const uint32_t most = mostGraphSizes(mode, streamDemandOf(spec, deployment, degrees));
+  const uint32_t most =
+      mostGraphSizes(mode, streamDemandOf(spec, deployment, degrees, multistream));
   if (graphs.sizes.size() <= most)
     return graphs;
   if (most == 0)

@@ -34,6 +34,13 @@ void viewLaunch(npu::LaunchOp launch, CommandView &view) {
     }
 }
 
+/// A prefetch is the same one whatever it waits for.
+void viewPrefetch(npu::PrefetchOp prefetch, CommandView &view) {
+  view.op = "prefetch";
+  view.inputs.push_back(prefetch.getWeight().str());
+  view.key = view.op + " @" + view.inputs.back() + " " + print(prefetch.getShareAttr());
+}
+
 void viewOp(mlir::Operation *op, mlir::AsmState &names, const std::string &scope,
             CommandView &view) {
   view.op = op->getName().stripDialect().str();
@@ -62,6 +69,8 @@ CommandView viewOf(mlir::Operation *op, mlir::AsmState &names, const std::string
                               op->getLoc());
   if (launch)
     viewLaunch(launch, view);
+  else if (auto prefetch = mlir::dyn_cast<npu::PrefetchOp>(op))
+    viewPrefetch(prefetch, view);
   else
     viewOp(op, names, scope, view);
   return view;
@@ -99,6 +108,8 @@ std::vector<BodyView> viewOf(mlir::ModuleOp module) {
     const auto called = calls.find(name);
     bodies.push_back({name, called == calls.end() ? 1 : called->second, {}});
     for (mlir::Operation &op : block) {
+      if (mlir::isa<npu::RecordOp, npu::WaitOp>(op))
+        continue; // they follow from waits and streams
       if (isFunction(&op))
         self(mlir::SymbolTable::getSymbolName(&op).getValue().str(), op.getRegion(0).front(), self);
       else if (mlir::isa<npu::ProgramOp>(op))

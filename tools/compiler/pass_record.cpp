@@ -33,6 +33,9 @@ std::vector<std::byte> planOf(mlir::ModuleOp module, const std::string &after,
   mlir::PassManager passes(module.getContext());
   PipelineOptions pipeline;
   pipeline.startAfter = std::max(reachedPhase(module), Phase::Fuse);
+  for (const PassInfo &pass : compilePasses())
+    if (pass.optional)
+      pipeline.switches[pass.name] = false;
   buildCompilePipeline(passes, pipeline);
   if (mlir::failed(passes.run(module)))
     failInternal("the IR after {} does not lower: {}", after, complaint);

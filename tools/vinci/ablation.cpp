@@ -14,9 +14,10 @@ namespace vinci {
 
 namespace {
 
-CompileFlags flagsWith(CompileFlags flags, const std::string &passes) {
-  if (!passes.empty())
-    flags.passes += (flags.passes.empty() ? "" : ",") + passes;
+CompileFlags flagsWith(CompileFlags flags, const PlanChange &change) {
+  if (!change.passes.empty())
+    flags.passes += (flags.passes.empty() ? "" : ",") + change.passes;
+  flags.set.insert(flags.set.end(), change.set.begin(), change.set.end());
   return flags;
 }
 
@@ -26,23 +27,23 @@ public:
   Variants(const AblationArguments &arguments, const DeviceSpec &device, const Subject &base)
       : arguments_(arguments), device_(device), base_(base) {}
 
-  AblatedPlan plan(const std::string &passes);
+  AblatedPlan plan(const PlanChange &change);
 
 private:
   const AblationArguments &arguments_;
   const DeviceSpec &device_;
   const Subject &base_;
-  std::map<std::string, Plan> plans_; ///< by passes
+  std::map<PlanChange, Plan> plans_;
 };
 
-AblatedPlan Variants::plan(const std::string &passes) {
+AblatedPlan Variants::plan(const PlanChange &change) {
   const Plan *plan = &base_.plan;
-  if (!passes.empty()) {
-    auto found = plans_.find(passes);
+  if (!change.isNone()) {
+    auto found = plans_.find(change);
     if (found == plans_.end())
       found =
           plans_
-              .emplace(passes, subjectOf(arguments_.model, flagsWith(arguments_.compile, passes),
+              .emplace(change, subjectOf(arguments_.model, flagsWith(arguments_.compile, change),
                                          /*quiet=*/true)
                                    .plan)
               .first;
@@ -57,10 +58,10 @@ class TokenCheck {
 public:
   explicit TokenCheck(const AblationArguments &arguments);
 
-  std::string operator()(const std::string &passes);
+  std::string operator()(const PlanChange &change);
 
 private:
-  std::vector<int32_t> generate(const std::string &passes) const;
+  std::vector<int32_t> generate(const PlanChange &change) const;
 
   const AblationArguments &arguments_;
   std::filesystem::path weights_; ///< empty: they are not here, or not asked for
@@ -77,8 +78,8 @@ TokenCheck::TokenCheck(const AblationArguments &arguments) : arguments_(argument
 }
 
 /// After a few made-up ids.
-std::vector<int32_t> TokenCheck::generate(const std::string &passes) const {
-  const CompileFlags flags = flagsWith(arguments_.compile, passes);
+std::vector<int32_t> TokenCheck::generate(const PlanChange &change) const {
+  const CompileFlags flags = flagsWith(arguments_.compile, change);
   const ImportRequest import = toImportRequest(findSource(arguments_.model).path, flags);
   CompileResult compiled = compiler().compile(import, toCompileOptions(flags));
   const auto model =
@@ -93,14 +94,14 @@ std::vector<int32_t> TokenCheck::generate(const std::string &passes) const {
   return engine.run().front().outputIds;
 }
 
-std::string TokenCheck::operator()(const std::string &passes) {
+std::string TokenCheck::operator()(const PlanChange &change) {
   if (weights_.empty())
     return arguments_.tokens ? "no weights here" : "not asked for";
-  if (passes.empty())
+  if (change.isNone())
     return "same plan";
   if (baseTokens_.empty() && whyNotRun_.empty())
     try {
-      baseTokens_ = generate("");
+      baseTokens_ = generate({});
     } catch (const Error &error) { // too large for this machine, or damaged weights
       if (error.kind() == ErrorKind::Internal)
         throw;
@@ -108,7 +109,7 @@ std::string TokenCheck::operator()(const std::string &passes) {
     }
   if (!whyNotRun_.empty())
     return whyNotRun_;
-  const std::vector<int32_t> ids = generate(passes);
+  const std::vector<int32_t> ids = generate(change);
   const auto same = std::ranges::mismatch(ids, baseTokens_).in1 - ids.begin();
   return fmt::format("{} of {} the same", same, baseTokens_.size());
 }
@@ -117,7 +118,7 @@ std::vector<SwitchedPass> switchedPasses(const std::string &flag) {
   const std::map<std::string, bool> given = parsePasses(flag);
   std::vector<SwitchedPass> passes;
   for (const Compiler::Pass &pass : compiler().passes()) {
-    if (!pass.optional)
+    if (!pass.optional || pass.phase != "fuse")
       continue;
     const auto found = given.find(pass.name);
     passes.push_back({pass.name, found == given.end() ? pass.onByDefault : found->second});
@@ -164,8 +165,8 @@ Report ablationReport(const AblationArguments &arguments,
               .costs = costs,
               .load = loadOf(base.deployment, arguments.load),
               .passes = switchedPasses(arguments.compile.passes),
-              .plan = [&](const std::string &passes) { return variants.plan(passes); },
-              .tokens = [&](const std::string &passes) { return tokens(passes); }},
+              .plan = [&](const PlanChange &change) { return variants.plan(change); },
+              .tokens = [&](const PlanChange &change) { return tokens(change); }},
              progress);
   Report rows = Report::array();
   for (const AblationRow &row : result.rows)

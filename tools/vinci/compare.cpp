@@ -135,8 +135,9 @@ static ReferenceRun compareStepsWithReference(Comparison &comparison,
     names.push_back(nameOfStep(kind, first, count));
   };
   const auto prompt = uint32_t(ids.size());
-  for (uint32_t first = 0; first < prompt; first += limits.maxTokensPerStep) {
-    const uint32_t count = std::min(prompt - first, limits.maxTokensPerStep);
+  const uint32_t most = std::min(limits.maxTokensPerStep, limits.logitRows());
+  for (uint32_t first = 0; first < prompt; first += most) {
+    const uint32_t count = std::min(prompt - first, most);
     pass = reference.forward(std::span(ids).first(first + count));
     step(EntryKind::Score, first, count);
     step(EntryKind::Prefill, first, count);

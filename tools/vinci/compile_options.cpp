@@ -11,9 +11,9 @@ namespace vinci {
 
 bool CompileFlags::any() const {
   return !dtype.empty() || !precision.empty() || cpu != "native" || maxSeqLen || maxTokensPerStep ||
-         maxBatch || kvBlocks || blockSize || !serveFlags.empty() || !target.empty() ||
-         !passes.empty() || !graphMode.empty() || !graphSizes.empty() || !set.empty() || strict ||
-         degrees != RequestedDegrees() || sequenceParallel;
+         maxBatch || kvBlocks || blockSize || maxLogitRows || !serveFlags.empty() ||
+         !target.empty() || !passes.empty() || !graphMode.empty() || !graphSizes.empty() ||
+         !set.empty() || strict || degrees != RequestedDegrees() || sequenceParallel;
 }
 
 constexpr const char *group = "Compile options";
@@ -79,6 +79,12 @@ void addCompileFlags(CLI::App &command, CompileFlags &flags) {
                   "Most tokens in one step (default: 512)")
       ->group(group);
   command.add_option("--max-batch", flags.maxBatch, "Most sequences in one step (default: 16)")
+      ->group(group);
+  command
+      .add_option(
+          "--max-logit-rows", flags.maxLogitRows,
+          "Most rows of logits in one step, from --max-batch on; scoring, which wants those "
+          "of every token, takes steps of as many tokens (default: --max-tokens-per-step)")
       ->group(group);
   command
       .add_option("--kv-blocks", flags.kvBlocks,
@@ -231,6 +237,7 @@ CompileOptions toCompileOptions(const CompileFlags &flags) {
   options.maxBatch = flags.maxBatch;
   options.kvBlocks = flags.kvBlocks;
   options.blockSize = flags.blockSize;
+  options.maxLogitRows = flags.maxLogitRows;
   options.degrees = flags.degrees;
   if (const auto cache = findCacheDirectory(); !flags.noCache && !cache.empty())
     options.kernelCacheDirectory = cache / "kernels";
@@ -273,16 +280,18 @@ std::string canonicalText(const ImportRequest &request, const CompileOptions &op
                             &RequestedDegrees::attnTp, &RequestedDegrees::moeTp,
                             &RequestedDegrees::embedTp, &RequestedDegrees::lmHeadTp})
     degrees += (degrees.empty() ? "" : ",") + number(options.degrees.*degree);
-  return fmt::format(
-      "dtype={} precision={} cpu={} degrees={} sequence-parallel={} max-seq-len={} "
-      "max-tokens-per-step={} "
-      "max-batch={} kv-blocks={} block-size={} target={} passes={} serve={} set={} strict={}",
-      options.dtype ? toString(*options.dtype) : "default", canonicalText(options.precision),
-      options.cpu, degrees,
-      options.sequenceParallel ? (*options.sequenceParallel ? "true" : "false") : "default",
-      number(options.maxSeqLen), number(options.maxTokensPerStep), number(options.maxBatch),
-      number(options.kvBlocks), number(options.blockSize), request.target, fmt::join(passes, ","),
-      request.serveFlags, fmt::join(request.overrides, ","), request.strict);
+  return fmt::format("dtype={} precision={} cpu={} degrees={} sequence-parallel={} max-seq-len={} "
+                     "max-tokens-per-step={} "
+                     "max-batch={} kv-blocks={} block-size={} max-logit-rows={} target={} "
+                     "passes={} serve={} set={} strict={}",
+                     options.dtype ? toString(*options.dtype) : "default",
+                     canonicalText(options.precision), options.cpu, degrees,
+                     options.sequenceParallel ? (*options.sequenceParallel ? "true" : "false")
+                                              : "default",
+                     number(options.maxSeqLen), number(options.maxTokensPerStep),
+                     number(options.maxBatch), number(options.kvBlocks), number(options.blockSize),
+                     number(options.maxLogitRows), request.target, fmt::join(passes, ","),
+                     request.serveFlags, fmt::join(request.overrides, ","), request.strict);
 }
 
 } // namespace vinci

@@ -17,6 +17,7 @@ struct CompileFlags {
   std::optional<int64_t> maxBatch;
   std::optional<int64_t> kvBlocks;
   std::optional<int64_t> blockSize;
+  std::optional<int64_t> maxLogitRows;
   std::string serveFlags;
   std::string target;
   std::string passes;

@@ -1,6 +1,7 @@
 #include "tools/vinci/explain.h"
 
 #include "runtime/plan/quote.h"
+#include "runtime/plan/streams.h"
 #include "runtime/support/error.h"
 #include "tools/vinci/plan_text.h"
 
@@ -8,6 +9,7 @@
 
 #include <algorithm>
 #include <charconv>
+#include <set>
 
 namespace vinci {
 
@@ -85,6 +87,25 @@ Report callRows(const fb::Plan &plan, size_t body) {
   return rows;
 }
 
+/// The weights that a prefetch fetches, of each layer that calls it.
+Report fetchedRows(const fb::Plan &plan, size_t body, const fb::Command &command) {
+  const uint32_t parameter =
+      plan.bodies()->Get(uint32_t(body))->operands()->Get(command.operand_first())->index();
+  Report rows = Report::array();
+  std::set<std::pair<int32_t, uint32_t>> seen; // entries have the same calls of layers
+  for (const fb::Entry *entry : *plan.entries())
+    for (const fb::Call *call : *entry->calls()) {
+      if (call->body() != body)
+        continue;
+      const fb::Binding *binding = call->bindings()->Get(parameter);
+      if (binding->kind() == fb::BindingKind::Weight &&
+          seen.emplace(call->layer(), binding->index()).second)
+        rows.push_back({{"layer", call->layer()},
+                        {"weight", plan.weights()->Get(binding->index())->name()->str()}});
+    }
+  return rows;
+}
+
 /// The ops that passes made a command of, in preorder; the command's own comes first, with depth 0.
 /// Empty if the plan does not say.
 std::vector<const fb::DebugOp *> originOf(const fb::Plan &plan, size_t body, size_t ordinal) {
@@ -114,7 +135,8 @@ Report explainCommand(const Plan &file, std::string_view name, ReportFormat form
 
   Report report = {{"command", name},
                    {"kernel", plan.kernels()->Get(command->kernel())->symbol()->str()},
-                   {"operands", fmt::format("{}", fmt::join(operands, " "))}};
+                   {"operands", fmt::format("{}", fmt::join(operands, " "))},
+                   {"stream", streamName(command->stream())}};
   if (plan.debug()->size() > 0) { // not stripped
     const fb::DebugBody *debug = plan.debug()->Get(uint32_t(place.body));
     report["op"] = debug->ops()->Get(uint32_t(place.ordinal))->str();
@@ -137,6 +159,8 @@ Report explainCommand(const Plan &file, std::string_view name, ReportFormat form
   }
   report["passes"] = passes;
   report["calls"] = callRows(plan, place.body);
+  if (plan.kernels()->Get(command->kernel())->prefetch())
+    report["weights"] = fetchedRows(plan, place.body, *command);
   if (!rows.empty())
     report["origin"] = rows;
   return report;

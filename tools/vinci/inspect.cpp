@@ -1,4 +1,5 @@
 // `vinci inspect`: what is in a model, in IR, in a plan.
+#include "runtime/plan/collectives.h"
 #include "runtime/support/error.h"
 #include "tools/vinci/compiler_library.h"
 #include "tools/vinci/explain.h"
@@ -124,7 +125,7 @@ static void inspectIr(const Source &source, const InspectArguments &arguments) {
 static Report planAssembly(const Plan &plan) {
   Report assembly = Report::object();
   for (const fb::Kernel *kernel : *plan.root()->kernels()) {
-    if (kernel->collective())
+    if (!isCompiled(*kernel))
       continue;
     const auto object = plan.segment(kernel->segment());
     assembly[kernel->symbol()->str()] =

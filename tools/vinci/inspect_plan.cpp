@@ -3,11 +3,13 @@
 #include "runtime/device/graph_capture.h"
 #include "runtime/plan/collectives.h"
 #include "runtime/plan/mesh.h"
+#include "runtime/plan/streams.h"
 #include "tools/vinci/plan_text.h"
 
 #include <algorithm>
 #include <cmath>
 #include <fmt/ranges.h>
+#include <set>
 
 namespace vinci {
 
@@ -41,20 +43,22 @@ static PrecisionPolicy precisionOf(const fb::Precision &table) {
 
 /// What running something once takes on each rank.
 struct Work {
-  size_t commands = 0, collectives = 0;
+  size_t commands = 0, collectives = 0, prefetches = 0;
   uint64_t collectiveBytes = 0; ///< of the larger operand of each, at the limits
 
   Work &operator+=(const Work &other) {
     commands += other.commands;
     collectives += other.collectives;
+    prefetches += other.prefetches;
     collectiveBytes += other.collectiveBytes;
     return *this;
   }
   /// `row` with the columns of this.
   Report in(Report row) const {
     row["commands"] = commands;
-    row["launches"] = commands - collectives;
+    row["launches"] = commands - collectives - prefetches;
     row["collectives"] = collectives;
+    row["prefetches"] = prefetches;
     row["collective_bytes"] = collectiveBytes;
     return row;
   }
@@ -68,8 +72,10 @@ static uint64_t bytesOf(const fb::Plan *plan, const fb::Collective *collective) 
 static Work workOf(const fb::Plan *plan, const fb::Body *body) {
   Work work;
   for (const fb::Command *command : *body->commands()) {
-    const fb::Collective *collective = plan->kernels()->Get(command->kernel())->collective();
-    work += {1, collective ? 1u : 0u, collective ? bytesOf(plan, collective) : 0};
+    const fb::Kernel *kernel = plan->kernels()->Get(command->kernel());
+    const fb::Collective *collective = kernel->collective();
+    work += {1, collective ? 1u : 0u, kernel->prefetch() ? 1u : 0u,
+             collective ? bytesOf(plan, collective) : 0};
   }
   return work;
 }
@@ -90,6 +96,18 @@ static Report stepRows(const fb::Plan *plan) {
     rows.push_back(work.in({{"entry", entry->name()->str()}, {"calls", entry->calls()->size()}}));
   }
   return rows;
+}
+
+/// The names of the streams that commands are on.
+static Report streamNames(const fb::Plan *plan) {
+  std::set<uint32_t> used;
+  for (const fb::Body *body : *plan->bodies())
+    for (const fb::Command *command : *body->commands())
+      used.insert(command->stream());
+  Report names = Report::array();
+  for (uint32_t stream : used)
+    names.push_back(streamName(stream));
+  return names;
 }
 
 static Report collectiveRows(const fb::Plan *plan) {
@@ -151,10 +169,13 @@ Report planSummary(const Plan &file) {
                    {"kernels", plan->kernels()->size()},
                    {"bodies", plan->bodies()->size()},
                    {"commands", commands},
+                   {"streams", streamNames(plan)},
                    {"weights", plan->weights()->size()},
                    {"weight_bytes", totalWeightBytes(plan)},
                    {"arena_bytes", plan->arena_bytes()},
                    {"kv_cache_bytes", kvCacheBytes(plan)}};
+  if (limits->max_logit_rows() != 0)
+    report["max_logit_rows"] = limits->max_logit_rows();
   if (plan->target() && plan->target()->size())
     report["target"] = plan->target()->str();
   if (const fb::Graphs *graphs = plan->graphs()) {
@@ -181,6 +202,11 @@ static Report commandRow(const fb::Plan *plan, size_t bodyIndex, size_t ordinal)
   Report waits = Report::array();
   for (uint32_t i = 0; i < command->wait_count(); ++i)
     waits.push_back(body->waits()->Get(command->wait_first() + i));
+  Report events = Report::array();
+  if (body->events())
+    for (const fb::Event *event : *body->events())
+      if (event->wait() == ordinal)
+        events.push_back(event->record());
   const fb::TileRule &tiles = command->tiles();
   const fb::Kernel *kernel = plan->kernels()->Get(command->kernel());
   std::string amount = fmt::format("ceil({}/{})*{}", symbolText(tiles.symbol(), tiles.scale()),
@@ -189,13 +215,18 @@ static Report commandRow(const fb::Plan *plan, size_t bodyIndex, size_t ordinal)
     amount = fmt::format("{} along axis {}",
                          symbolText(collective->count()->symbol(), collective->count()->scale()),
                          fmt::join(axesOf(*collective->axes()), ","));
+  if (const fb::Prefetch *prefetch = kernel->prefetch())
+    amount = fmt::format(
+        "{:g} of it{}", prefetch->share(),
+        prefetch->min_tokens() > 0 ? fmt::format(", from {} tokens", prefetch->min_tokens()) : "");
   Report row = {{"body", body->name()->str()},
                 {"command", ordinal},
                 {"kernel", kernel->symbol()->str()},
                 {"tiles", amount},
                 {"operands", fmt::format("{}", fmt::join(operands, " "))},
                 {"waits", waits},
-                {"stream", command->stream()}};
+                {"stream", streamName(command->stream())},
+                {"events", events}};
   const bool hasDebug = plan->debug() && bodyIndex < plan->debug()->size();
   if (hasDebug) {
     row["op"] = plan->debug()->Get(bodyIndex)->ops()->Get(ordinal)->str();
@@ -233,14 +264,12 @@ Report planKernels(const Plan &file) {
   Report rows = Report::array();
   for (size_t i = 0; i < uses.size(); ++i) {
     const fb::Kernel *kernel = plan->kernels()->Get(i);
-    rows.push_back(
-        {{"kernel", kernel->symbol()->str()},
-         {"op", kernel->op()->str()},
-         {"operands", kernel->operands()},
-         {"outputs", kernel->outputs()},
-         {"segment",
-          kernel->collective() && !computesFirst(*kernel) ? Report() : Report(kernel->segment())},
-         {"commands", uses[i]}});
+    rows.push_back({{"kernel", kernel->symbol()->str()},
+                    {"op", kernel->op()->str()},
+                    {"operands", kernel->operands()},
+                    {"outputs", kernel->outputs()},
+                    {"segment", isCompiled(*kernel) ? Report(kernel->segment()) : Report()},
+                    {"commands", uses[i]}});
   }
   return rows;
 }

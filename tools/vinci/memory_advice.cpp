@@ -4,7 +4,9 @@
 #include "runtime/plan/mesh.h"
 #include "runtime/support/error.h"
 #include "tools/vinci/compiler_library.h"
+#include "tools/vinci/quant_variant.h"
 
+#include <algorithm>
 #include <cmath>
 #include <fmt/ranges.h>
 #include <functional>
@@ -32,29 +34,39 @@ public:
       shorterSequences();
     fewerTokens();
     smallerDType();
+    int8Weights();
     moreRanks();
-    return std::move(found_);
+    std::ranges::stable_sort(found_, {}, &Found::freed);
+    std::vector<std::string> changes;
+    for (Found &found : found_)
+      changes.push_back(std::move(found.change));
+    return changes;
   }
 
 private:
   using Change = std::function<void(ImportRequest &, CompileOptions &)>;
+  struct Found {
+    std::string change;
+    int64_t freed; ///< bytes of a device that it no longer needs
+  };
 
-  /// Adds `flags` if the model fits with `change`.
-  bool tryChange(std::string flags, const Change &change) {
+  /// Adds `name` if the model fits with `change`.
+  bool tryChange(std::string name, const Change &change) {
     ImportRequest request = request_;
     CompileOptions options = options_;
     change(request, options);
     try {
       const CompileResult result = compiler().compile(request, options);
       const Plan plan = Plan::parse(result.plan, "");
-      if (!PlanMemory(plan, result.deployment, *deviceOf(result.deployment), options.kvBlocks)
-               .problem()
-               .empty())
+      const PlanMemory memory(plan, result.deployment, *deviceOf(result.deployment),
+                              options.kvBlocks);
+      if (!memory.problem().empty())
         return false;
+      found_.push_back(
+          {std::move(name), int64_t(memory_.neededBytes()) - int64_t(memory.neededBytes())});
     } catch (const Error &) { // not legal for this model
       return false;
     }
-    found_.push_back(std::move(flags));
     return true;
   }
 
@@ -105,6 +117,18 @@ private:
               });
   }
 
+  void int8Weights() {
+    if (request_.files.size() != 1 || QuantVariant::isQuantised(request_.files.front()))
+      return;
+    try {
+      const QuantVariant variant(request_.files.front(), "w8a8-dynamic");
+      tryChange(quantisedWeights, [&](ImportRequest &request, CompileOptions &) {
+        request.files = {variant.path()};
+      });
+    } catch (const Error &) { // a model without configs of its own, or a folder that cannot be read
+    }
+  }
+
   /// The fewest more ranks, by tensor parallelism of everything or, where attention and experts are
   /// divided apart, by more experts' ranks.
   void moreRanks() {
@@ -139,7 +163,7 @@ private:
   const DeploymentSpec &deployment_;
   const PlanMemory &memory_;
   const Plan plan_;
-  std::vector<std::string> found_;
+  std::vector<Found> found_;
 };
 
 } // namespace
@@ -151,8 +175,8 @@ std::vector<std::string> changesThatFit(const ImportRequest &request, const Comp
 
 std::string adviceText(const std::vector<std::string> &changes) {
   if (changes.empty())
-    return "; neither fewer KV blocks, fewer tokens per step, a smaller dtype nor eight times the "
-           "ranks would fit";
+    return "; neither fewer KV blocks, fewer tokens per step, a smaller dtype, int8 weights nor "
+           "eight times the ranks would fit";
   return fmt::format("; with {} it fits", fmt::join(changes, " it fits, with "));
 }
 

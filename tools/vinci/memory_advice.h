@@ -13,11 +13,16 @@ namespace vinci {
 /// The device that a deployment compiles for; nullptr: the host, whose memory is not planned.
 const DeviceSpec *deviceOf(const DeploymentSpec &deployment);
 
-/// Changes, as flags of `vinci compile`, each of which alone makes the model fit, the smallest
-/// first: fewer KV blocks, shorter sequences, fewer tokens per step, a smaller dtype, more ranks.
-/// Each was tried: the model was compiled with it, without kernels.
+/// Changes, each of which alone makes the model fit: as flags of `vinci compile` fewer KV blocks,
+/// shorter sequences, fewer tokens per step, a smaller dtype, more ranks; or `quantisedWeights`.
+/// Each was tried: the model was compiled with it, without kernels. The smallest comes first: the
+/// one after which a device holds the fewest bytes less.
 std::vector<std::string> changesThatFit(const ImportRequest &request, const CompileOptions &options,
                                         const CompileResult &result, const PlanMemory &memory);
+
+/// The change that is no flag: the checkpoint with its linears in int8, which `vinci quantize`
+/// makes.
+inline constexpr const char *quantisedWeights = "weights in W8A8 (vinci quantize)";
 
 /// "; with --tp 8 it fits", or what was tried in vain.
 std::string adviceText(const std::vector<std::string> &changes);

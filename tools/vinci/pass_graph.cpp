@@ -148,7 +148,7 @@ private:
 
 bool isNode(const CommandView &command) {
   static const std::set<std::string> others = {"weight", "constant", "rank_constant", "kv_cache",
-                                               "return", "call",     "buffer"};
+                                               "return", "call",     "buffer",        "prefetch"};
   return !command.origin.op.empty() && !others.contains(command.op);
 }
 

@@ -16,8 +16,9 @@
 namespace vinci {
 namespace {
 
-/// Of a diff in a report; more says nothing that the IR does not say better.
-constexpr size_t maxDiffLines = 200;
+/// Of the diff of a pass in a report, of one entry in it, and characters of a line: more says
+/// nothing that the IR does not say better.
+constexpr size_t maxDiffLines = 200, maxEntryLines = 12, maxLineLength = 400;
 
 //===- The steps that numbers are of ----------------------------------------------------------===//
 
@@ -71,21 +72,19 @@ int64_t whole(double value) {
 }
 
 Report workReport(const StepWork &work) {
-  return {{"launches", work.launches},
-          {"collectives", work.collectives},
-          {"flops", whole(work.flops)},
-          {"hbm_bytes", whole(work.hbmBytes)},
-          {"collective_bytes", whole(work.collectiveBytes)}};
+  return {{"launches", work.launches},         {"collectives", work.collectives},
+          {"prefetches", work.prefetches},     {"flops", whole(work.flops)},
+          {"hbm_bytes", whole(work.hbmBytes)}, {"collective_bytes", whole(work.collectiveBytes)}};
 }
 
 /// The device that times are predicted for.
 struct Clock {
   CostModel costs;
-  LaunchPolicy policy;
   const DeploymentSpec &deployment;
 
   void addTimes(const Plan &plan, const MeasuredStep &step, Report &numbers) const {
     const PlanClock clock(plan, costs, clockOptionsOf(deployment, Mesh(*plan.root()).ranks()));
+    const LaunchPolicy policy = launchPolicyOf(deployment, stackFor(deployment, ""), plan);
     const StepTime time = PlanStepTimer(clock, policy).time(step.shape());
     numbers["device_ns"] = time.deviceNs;
     numbers["host_ns"] = time.hostNs;
@@ -131,22 +130,30 @@ Report difference(const Report &a, const Report &b) {
 
 //===- What a pass did ------------------------------------------------------------------------===//
 
-/// The commands that differ: those of bodies, then calls, then what stands around functions.
+/// A unified diff of the bodies, then of the entries, then of what stands around functions.
 Report diffReport(const std::vector<BodyView> &before, const std::vector<BodyView> &after) {
-  Report rows = commandDifferences(before, after);
-  const auto rank = [](const Report &row) {
-    const bool isAround = row["body"] == "module" || row["body"] == "program";
-    return isAround ? 2 : row["op"] == "call" ? 1 : 0;
+  std::vector<UnifiedDiff> diffs = unifiedDiffs(before, after);
+  const auto isEntry = [](const std::string &name) {
+    return name == toString(EntryKind::Prefill) || name == toString(EntryKind::Decode) ||
+           name == toString(EntryKind::Score);
   };
-  std::stable_sort(rows.begin(), rows.end(),
-                   [&](const Report &a, const Report &b) { return rank(a) < rank(b); });
+  std::ranges::stable_sort(diffs, {}, [&](const UnifiedDiff &diff) {
+    const bool isAround = diff.body == "module" || diff.body == "program";
+    return isAround ? 2 : isEntry(diff.body) ? 1 : 0;
+  });
   Report lines = Report::array();
-  for (size_t i = 0; i < std::min(rows.size(), maxDiffLines); ++i)
-    lines.push_back({{"body", rows[i]["body"]},
-                     {"side", rows[i]["side"]},
-                     {"op", rows[i]["op"]},
-                     {"text", rows[i]["what"]}});
-  return {{"lines", lines}, {"omitted", rows.size() - lines.size()}};
+  size_t omitted = 0;
+  for (const UnifiedDiff &diff : diffs) {
+    const size_t room = maxDiffLines - lines.size();
+    const size_t shown =
+        std::min({diff.lines.size(), room, isEntry(diff.body) ? maxEntryLines : maxDiffLines});
+    for (size_t i = 0; i < shown; ++i)
+      lines.push_back(diff.lines[i].size() <= maxLineLength
+                          ? diff.lines[i]
+                          : diff.lines[i].substr(0, maxLineLength) + " …");
+    omitted += diff.lines.size() - shown;
+  }
+  return {{"lines", lines}, {"omitted", omitted}};
 }
 
 /// The ops that the pass has made of others.
@@ -169,8 +176,7 @@ std::optional<Clock> clockFor(const DeploymentSpec &deployment) {
   const std::string target = deployment.target.valueOr("host");
   if (target == "host")
     return std::nullopt;
-  return Clock{CostModel(deviceSpec(target)), launchPolicyOf(deployment, stackFor(deployment, "")),
-               deployment};
+  return Clock{CostModel(deviceSpec(target)), deployment};
 }
 
 /// The last record of what `keep` accepts that changed anything; null if there is none.

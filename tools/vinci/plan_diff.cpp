@@ -228,13 +228,29 @@ Report planDifferences(const Plan &a, const Plan &b) {
   const Report summaryA = planSummary(a), summaryB = planSummary(b);
   Report settings = Report::array(), memory = Report::array();
   const auto settingsOf = [](const Report &summary) {
-    return pick(
-        summary,
-        {"model",       "architecture",  "dtype",       "parameters",          "layers",
-         "hidden_size", "vocab_size",    "cpu",         "cpu_features",        "ranks",
-         "mesh",        "data_parallel", "max_seq_len", "max_tokens_per_step", "max_batch",
-         "kv_blocks",   "block_size",    "target",      "graph_mode",          "graph_batch_sizes",
-         "precision"});
+    return pick(summary, {"model",
+                          "architecture",
+                          "dtype",
+                          "parameters",
+                          "layers",
+                          "hidden_size",
+                          "vocab_size",
+                          "cpu",
+                          "cpu_features",
+                          "ranks",
+                          "mesh",
+                          "data_parallel",
+                          "max_seq_len",
+                          "max_tokens_per_step",
+                          "max_batch",
+                          "max_logit_rows",
+                          "kv_blocks",
+                          "block_size",
+                          "target",
+                          "graph_mode",
+                          "graph_batch_sizes",
+                          "streams",
+                          "precision"});
   };
   addChanges(settings, settingsOf(summaryA), settingsOf(summaryB));
   addChanges(settings, generationOf(a.root()), generationOf(b.root()));

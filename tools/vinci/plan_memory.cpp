@@ -1,5 +1,6 @@
 #include "tools/vinci/plan_memory.h"
 
+#include "runtime/plan/layout.h"
 #include "runtime/plan/mesh.h"
 #include "runtime/support/error.h"
 
@@ -27,6 +28,13 @@ bool writesLogits(const fb::Body &body) {
   });
 }
 
+/// Rows of a buffer of the head: of tokens, or of logits.
+uint64_t rowsAtLimits(const fb::Limits &limits, const fb::Buffer &buffer) {
+  const bool ofLogits = std::ranges::any_of(
+      *buffer.dims(), [](const fb::Dim *dim) { return dim->symbol() == fb::Symbol::LogitRows; });
+  return symbolLimit(limits, ofLogits ? fb::Symbol::LogitRows : fb::Symbol::Tokens);
+}
+
 } // namespace
 
 uint64_t activationBytes(const fb::Plan &plan, uint64_t tokens, uint64_t rows) {
@@ -44,7 +52,7 @@ uint64_t activationBytes(const fb::Plan &plan, uint64_t tokens, uint64_t rows) {
     if (inLayers[i])
       layers = std::max(layers, buffer->offset() + buffer->bytes());
     else if (inHead[i])
-      perLogitRow += buffer->bytes() / most;
+      perLogitRow += buffer->bytes() / rowsAtLimits(*plan.limits(), *buffer);
   }
   return uint64_t(double(layers) / double(most) * double(tokens)) + perLogitRow * rows;
 }
@@ -152,7 +160,7 @@ bool PlanMemory::holds(uint64_t sequence) const {
   const MemoryDemand demand =
       demandOf(chunkedPrefill() ? most : std::max(most, sequence), sequence);
   // A cache of a given size is there in any case; else it may shrink to what the sequence needs.
-  const bool isGiven = rule_.kvBlocks || rule_.kvGib.value_or(-1) >= 0 || rule_.nonKvGib;
+  const bool isGiven = saysKvSize() || rule_.nonKvGib;
   const uint64_t cache =
       isGiven ? budget_.kvCache : partSize(sequence, demand.blockSize) * demand.bytesPerKvBlock;
   return demand.beforeKvCache() + cache <= budget_.capacity;
@@ -197,10 +205,12 @@ std::string PlanMemory::problem() const {
       budget_.sum());
 }
 
+uint64_t PlanMemory::neededKvBytes() const {
+  return saysKvSize() ? budget_.kvCache : leastKvBlocks() * demand_.bytesPerKvBlock;
+}
+
 uint64_t PlanMemory::mostTokensPerStep() const {
-  const uint64_t cache = rule_.kvBlocks || rule_.kvGib.value_or(-1) >= 0
-                             ? budget_.kvCache
-                             : leastKvBlocks() * demand_.bytesPerKvBlock;
+  const uint64_t cache = neededKvBytes();
   const uint64_t least = std::max<uint64_t>(plan_.limits()->max_batch(),
                                             chunkedPrefill() ? 1 : plan_.limits()->max_seq_len());
   uint64_t held = 0, beyond = plan_.limits()->max_tokens_per_step();

@@ -16,8 +16,8 @@ namespace vinci {
 /// A block of the KV cache as a device lays it out: without the padding of ours.
 KvGeometry kvGeometryOf(const fb::Plan &plan);
 
-/// The arena as far as layers use it, for a step of `tokens`, and logits for `rows`: the plan has
-/// room for the logits of every token, which a server never asks for.
+/// The arena as far as layers use it, for a step of `tokens`, and logits for `rows`: a plan without
+/// max_logit_rows has room for the logits of every token, which a server never asks for.
 uint64_t activationBytes(const fb::Plan &plan, uint64_t tokens, uint64_t rows);
 
 /// A plan, a device, and the settings that they meet under: of a plan alone there are none.
@@ -57,10 +57,16 @@ public:
   uint64_t leastKvBlocks() const;
   uint64_t bytesLeftForKv() const;
   uint64_t bytesPerKvBlock() const { return demand_.bytesPerKvBlock; }
+  /// What it takes at least: everything before the KV cache, and a cache of the size that was asked
+  /// for or, where it takes what is left, of the least that is useful.
+  uint64_t neededBytes() const { return demand_.beforeKvCache() + neededKvBytes(); }
 
 private:
   MemoryDemand demandOf(uint64_t tokensPerStep, uint64_t sequence) const;
   bool holds(uint64_t sequence) const;
+  /// True if a number of blocks or bytes was asked for.
+  bool saysKvSize() const { return rule_.kvBlocks || rule_.kvGib.value_or(-1) >= 0; }
+  uint64_t neededKvBytes() const;
   std::vector<Bound> findBounds() const;
 
   const fb::Plan &plan_;

@@ -158,22 +158,128 @@ const BodyView *findBody(const std::vector<BodyView> &bodies, const std::string 
   return found == bodies.end() ? nullptr : &*found;
 }
 
+/// Two programs, and which of their commands are the same ones.
+struct Comparison {
+  Comparison(const std::vector<BodyView> &a, const std::vector<BodyView> &b) : buffers(a, b) {
+    for (const BodyView &body : a)
+      if (const BodyView *other = findBody(b, body.name)) {
+        matches[body.name] = match(body.commands, other->commands);
+        buffers.add(body.commands, other->commands, matches[body.name]);
+      } else {
+        buffers.addAlone(body.commands, /*inA=*/true);
+      }
+    for (const BodyView &body : b)
+      if (!findBody(a, body.name))
+        buffers.addAlone(body.commands, /*inA=*/false);
+  }
+
+  std::map<std::string, Matches> matches;
+  Correspondence buffers;
+};
+
+//===- Unified diffs --------------------------------------------------------------------------===//
+
+/// A line of a body before, after, or both.
+struct DiffLine {
+  char side;
+  const std::string *text;
+};
+
+/// The commands of both, in order; those of A before those of B in their place.
+std::vector<DiffLine> diffLines(const BodyView *a, const BodyView *b, const Comparison &all) {
+  std::vector<DiffLine> lines;
+  const auto add = [&](const BodyView *body, char side, size_t first, size_t last) {
+    for (size_t i = first; i < last; ++i)
+      lines.push_back({side, &body->commands[i].text});
+  };
+  size_t nextA = 0, nextB = 0;
+  if (a && b)
+    for (auto [i, j] : all.matches.at(a->name)) {
+      add(a, '-', nextA, i);
+      add(b, '+', nextB, j);
+      const bool same = sameOperands(a->commands[i], b->commands[j], all.buffers);
+      if (!same)
+        add(a, '-', i, i + 1);
+      add(b, same ? ' ' : '+', j, j + 1);
+      nextA = i + 1, nextB = j + 1;
+    }
+  if (a)
+    add(a, '-', nextA, a->commands.size());
+  if (b)
+    add(b, '+', nextB, b->commands.size());
+  return lines;
+}
+
+/// Lines of context before and after a change.
+constexpr size_t context = 3;
+
+/// The hunk of `all` from `first` to `last`, after `before` lines of A and of B.
+void addHunk(const std::vector<DiffLine> &all, size_t first, size_t last, size_t beforeA,
+             size_t beforeB, std::vector<std::string> &lines) {
+  size_t ofA = 0, ofB = 0;
+  const size_t header = lines.size();
+  lines.emplace_back();
+  for (size_t i = first; i < last; ++i) {
+    ofA += all[i].side != '+' ? 1 : 0;
+    ofB += all[i].side != '-' ? 1 : 0;
+    lines.push_back(all[i].side + *all[i].text);
+  }
+  // As diff has it: an empty side is named by the line before it.
+  lines[header] = fmt::format("@@ -{},{} +{},{} @@", beforeA + (ofA > 0 ? 1 : 0), ofA,
+                              beforeB + (ofB > 0 ? 1 : 0), ofB);
+}
+
+std::vector<std::string> hunksOf(const std::vector<DiffLine> &all) {
+  std::vector<std::string> lines;
+  size_t beforeA = 0, beforeB = 0, done = 0;
+  const auto skipTo = [&](size_t line) {
+    for (; done < line; ++done) {
+      beforeA += all[done].side != '+' ? 1 : 0;
+      beforeB += all[done].side != '-' ? 1 : 0;
+    }
+  };
+  for (size_t i = 0; i < all.size(); ++i) {
+    if (all[i].side == ' ')
+      continue;
+    // As far as no more than the context of two hunks lies between changes.
+    size_t lastChange = i;
+    for (size_t j = i + 1; j < all.size() && j <= lastChange + 2 * context + 1; ++j)
+      lastChange = all[j].side != ' ' ? j : lastChange;
+    const size_t first = std::max(done, i - std::min(i, context));
+    const size_t last = std::min(all.size(), lastChange + 1 + context);
+    skipTo(first);
+    addHunk(all, first, last, beforeA, beforeB, lines);
+    skipTo(last);
+    i = last - 1;
+  }
+  return lines;
+}
+
 } // namespace
 
-Report commandDifferences(const std::vector<BodyView> &a, const std::vector<BodyView> &b) {
-  std::map<std::string, Matches> matches;
-  Correspondence buffers(a, b);
+std::vector<UnifiedDiff> unifiedDiffs(const std::vector<BodyView> &a,
+                                      const std::vector<BodyView> &b) {
+  const Comparison comparison(a, b);
+  std::vector<UnifiedDiff> diffs;
+  const auto add = [&](const BodyView *before, const BodyView *after) {
+    const std::string &name = (after ? after : before)->name;
+    std::vector<std::string> hunks = hunksOf(diffLines(before, after, comparison));
+    if (hunks.empty())
+      return;
+    UnifiedDiff &diff = diffs.emplace_back(UnifiedDiff{name, {}});
+    diff.lines = {"--- " + (before ? name : "/dev/null"), "+++ " + (after ? name : "/dev/null")};
+    std::ranges::move(hunks, std::back_inserter(diff.lines));
+  };
   for (const BodyView &body : a)
-    if (const BodyView *other = findBody(b, body.name)) {
-      matches[body.name] = match(body.commands, other->commands);
-      buffers.add(body.commands, other->commands, matches[body.name]);
-    } else {
-      buffers.addAlone(body.commands, /*inA=*/true);
-    }
+    add(&body, findBody(b, body.name));
   for (const BodyView &body : b)
     if (!findBody(a, body.name))
-      buffers.addAlone(body.commands, /*inA=*/false);
+      add(nullptr, &body);
+  return diffs;
+}
 
+Report commandDifferences(const std::vector<BodyView> &a, const std::vector<BodyView> &b) {
+  const Comparison comparison(a, b);
   Report rows = Report::array();
   for (const BodyView &body : a) {
     const BodyView *other = findBody(b, body.name);
@@ -182,10 +288,10 @@ Report commandDifferences(const std::vector<BodyView> &a, const std::vector<Body
       continue;
     }
     size_t nextA = 0, nextB = 0;
-    for (auto [i, j] : matches[body.name]) {
+    for (auto [i, j] : comparison.matches.at(body.name)) {
       addRows(rows, body, "-", nextA, i);
       addRows(rows, *other, "+", nextB, j);
-      if (!sameOperands(body.commands[i], other->commands[j], buffers))
+      if (!sameOperands(body.commands[i], other->commands[j], comparison.buffers))
         rows.push_back(commandRow(*other, "~", j));
       nextA = i + 1, nextB = j + 1;
     }

@@ -12,4 +12,14 @@ namespace vinci {
 /// difference, nor is what comes out of a stretch of commands in place of another one's results.
 Report commandDifferences(const std::vector<BodyView> &a, const std::vector<BodyView> &b);
 
+/// The same as a unified diff, a line for each command: "--- name", "+++ name", "@@ -1,4 +1,3 @@",
+/// and lines that begin with "-", "+" or a space. A command with other operands is one line less
+/// and one more; one whose values are only numbered anew is context, as B has it.
+struct UnifiedDiff {
+  std::string body;
+  std::vector<std::string> lines;
+};
+std::vector<UnifiedDiff> unifiedDiffs(const std::vector<BodyView> &a,
+                                      const std::vector<BodyView> &b);
+
 } // namespace vinci

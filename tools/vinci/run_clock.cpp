@@ -1,6 +1,7 @@
 #include "tools/vinci/run_clock.h"
 
 #include "runtime/plan/mesh.h"
+#include "runtime/plan/streams.h"
 #include "runtime/support/error.h"
 #include "tools/vinci/trace_events.h"
 
@@ -53,7 +54,7 @@ std::optional<DeviceSpec> clockDevice(const ClockFlags &flags, const DeploymentS
 
 RunClock::RunClock(const Plan &plan, const DeviceSpec &device, const DeploymentSpec &deployment)
     : costs_(device), clock_(plan, costs_, clockOptionsOf(deployment, Mesh(*plan.root()).ranks())),
-      stack_(stackFor(deployment, "")), policy_(launchPolicyOf(deployment, stack_)),
+      stack_(stackFor(deployment, "")), policy_(launchPolicyOf(deployment, stack_, plan)),
       gap_{stack_.servingGapUs.value,
            plansAhead(servingSettingsOf(deployment, stack_, plan), stack_)} {
   // What the device cannot run is said before the model runs.
@@ -144,8 +145,8 @@ void RunClock::writeTrace(const std::string &path, uint32_t kernelSteps,
   events.nameProcess(Requests, "requests, virtual");
   events.nameProcess(Here, "this machine, measured");
   events.nameThread(Device, 0, "steps");
-  for (uint32_t stream = 0; stream < clock_.streams(); ++stream)
-    events.nameThread(Device, 1 + stream, fmt::format("stream {}", stream));
+  for (uint32_t stream : clock_.streams())
+    events.nameThread(Device, 1 + stream, std::string(streamName(stream)));
   events.write(path);
 }
 

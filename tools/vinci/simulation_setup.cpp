@@ -1,5 +1,6 @@
 #include "tools/vinci/simulation_setup.h"
 
+#include "runtime/device/graph_capture.h"
 #include "runtime/plan/mesh.h"
 #include "runtime/support/error.h"
 #include "tools/vinci/plan_memory.h"
@@ -84,8 +85,6 @@ ClockOptions clockOptionsOf(const DeploymentSpec &deployment, uint32_t ranks,
                             const std::optional<Routing> &routing) {
   ClockOptions options;
   const DeploymentSpec::Execution &execution = deployment.execution;
-  options.prefetch = {execution.prefetchQkv.valueOr(0), execution.prefetchO.valueOr(0),
-                      execution.prefetchGateUp.valueOr(0)};
   // vllm-ascend's default, and that of recipes, is fractals for what is quantised.
   options.fractals = deployment.weights.nzLayout.valueOr(true);
   if (routing)
@@ -103,13 +102,29 @@ ClockOptions clockOptionsOf(const DeploymentSpec &deployment, uint32_t ranks,
   return options;
 }
 
-/// What does not depend on the plan.
-static ServingSettings executionOf(const DeploymentSpec &deployment, const StackProfile &stack) {
+/// The tokens that graphs of `mode` are captured for; nothing: those that vLLM's rule gives.
+static std::vector<uint32_t> graphSizesOf(const DeploymentSpec &deployment, const Plan &plan,
+                                          const std::string &mode) {
+  if (const auto &said = deployment.execution.graphBatchSizes; said && !said->empty()) {
+    std::vector<uint32_t> sizes(said->begin(), said->end());
+    std::ranges::sort(sizes);
+    return sizes;
+  }
+  const fb::Limits &limits = *plan.root()->limits();
+  const auto batch = uint32_t(deployment.scheduler.maxNumSeqs.valueOr(limits.max_batch()));
+  if (const fb::Graphs *graphs = plan.root()->graphs();
+      graphs && toString(GraphMode(graphs->mode())) == mode && batch <= limits.max_batch())
+    return {graphs->sizes()->begin(), graphs->sizes()->end()};
+  return {};
+}
+
+/// What does not depend on the scheduler.
+static ServingSettings executionOf(const DeploymentSpec &deployment, const StackProfile &stack,
+                                   const Plan &plan) {
   const DeploymentSpec::Execution &execution = deployment.execution;
   ServingSettings settings;
   settings.graphMode = graphModeOf(deployment, stack);
-  if (const auto &sizes = execution.graphBatchSizes; sizes && !sizes->empty())
-    settings.largestGraph = uint32_t(std::ranges::max(*sizes));
+  settings.graphSizes = graphSizesOf(deployment, plan, settings.graphMode);
   settings.asyncScheduling = execution.asyncScheduling.valueOr(false);
   if (execution.cpuBinding)
     settings.cpuBinding = *execution.cpuBinding;
@@ -118,13 +133,14 @@ static ServingSettings executionOf(const DeploymentSpec &deployment, const Stack
   return settings;
 }
 
-LaunchPolicy launchPolicyOf(const DeploymentSpec &deployment, const StackProfile &stack) {
-  return launchPolicyOf(executionOf(deployment, stack), stack);
+LaunchPolicy launchPolicyOf(const DeploymentSpec &deployment, const StackProfile &stack,
+                            const Plan &plan) {
+  return launchPolicyOf(executionOf(deployment, stack, plan), stack);
 }
 
 ServingSettings servingSettingsOf(const DeploymentSpec &deployment, const StackProfile &stack,
                                   const Plan &plan, const std::optional<Routing> &routing) {
-  ServingSettings settings = executionOf(deployment, stack);
+  ServingSettings settings = executionOf(deployment, stack, plan);
   settings.clock = clockOptionsOf(deployment, Mesh(*plan.root()).ranks(), routing);
   settings.isMindie = policyOf(deployment) == "mindie";
   settings.mindie = mindieSettings(deployment);

@@ -16,7 +16,7 @@ StackProfile stackFor(const DeploymentSpec &deployment, const std::string &name)
 
 /// Who issues collectives: what the deployment says; else the vector cores for a recipe, and the
 /// host for other stacks. On which devices the ranks are: those of the deployment's mask, if it has
-/// as many. What is prefetched. Whether weights are in fractals, as they are where the deployment
+/// as many. Whether weights are in fractals, as they are where the deployment
 /// says nothing. `routing` if there is one, else balanced where the deployment forces that.
 ClockOptions clockOptionsOf(const DeploymentSpec &deployment, uint32_t ranks,
                             const std::optional<Routing> &routing = {});
@@ -25,8 +25,10 @@ ClockOptions clockOptionsOf(const DeploymentSpec &deployment, uint32_t ranks,
 /// says nothing captures nothing.
 std::string graphModeOf(const DeploymentSpec &deployment, const StackProfile &stack);
 
-/// How kernels are launched.
-LaunchPolicy launchPolicyOf(const DeploymentSpec &deployment, const StackProfile &stack);
+/// How kernels are launched. Graphs are of the deployment's batch sizes; else of the plan's, if it
+/// was compiled for this mode and batch; else of vLLM's.
+LaunchPolicy launchPolicyOf(const DeploymentSpec &deployment, const StackProfile &stack,
+                            const Plan &plan);
 
 /// All of that, and what the scheduler's knobs are; memory is left to memoryBudgetOf.
 ServingSettings servingSettingsOf(const DeploymentSpec &deployment, const StackProfile &stack,

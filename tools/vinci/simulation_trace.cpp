@@ -1,6 +1,7 @@
 #include "tools/vinci/simulation_trace.h"
 
 #include "runtime/plan/mesh.h"
+#include "runtime/plan/streams.h"
 
 namespace vinci {
 namespace {
@@ -107,8 +108,8 @@ void SimulationTrace::addNames() {
                                     ? fmt::format("rank {}", rank)
                                     : fmt::format("rank {}, group {}", rank, groups_[rank]));
     events_.nameThread(device, stepsThread, "steps");
-    for (uint32_t stream = 0; stream < clock_.streams(); ++stream)
-      events_.nameThread(device, 1 + stream, fmt::format("stream {}", stream));
+    for (uint32_t stream : clock_.streams())
+      events_.nameThread(device, 1 + stream, std::string(streamName(stream)));
     events_.nameThread(device, hostThread, "its host");
   }
 }

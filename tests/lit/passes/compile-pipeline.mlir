@@ -17,7 +17,7 @@
 // SCHEDULE-NOT: arena {{[0-9]}}
 // CHECK-NOT: llm.entry
 // MEMORY: npu.program arena 491520 {
-// CHECK: npu.launch "add" writes(arena @hidden) reads(arena @decoder_layer.add, arena @decoder_layer.down_proj) {{.*}} waits [17] stream 0
+// CHECK: npu.launch "add" writes(arena @hidden) reads(arena @decoder_layer.add, arena @decoder_layer.down_proj) {{.*}} waits [17] stream compute
 
 // COUNTS: remark: 26 launches in 4 bodies, 24 waits, critical path 20; 27 weights; 22 buffers of 1540096 bytes in an arena of 491520
 // NO-REUSE: in an arena of 1540096

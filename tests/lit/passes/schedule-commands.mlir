@@ -9,15 +9,15 @@ module attributes {llm.limits = #llm.limits<max_seq_len = 20, max_tokens_per_ste
 
     // CHECK-LABEL: npu.body @read_after_write()
     npu.body @read_after_write() {
-      // CHECK: "first" {{.*}} waits [] stream 0
+      // CHECK: "first" {{.*}} waits [] stream compute
       npu.launch "first" writes(arena @a) reads(input @token_ids) {}
-      // CHECK: "second" {{.*}} waits [0] stream 0
+      // CHECK: "second" {{.*}} waits [0] stream compute
       npu.launch "second" writes(arena @b) reads(arena @a) {}
       // Independent of the second.
-      // CHECK: "third" {{.*}} waits [0] stream 0
+      // CHECK: "third" {{.*}} waits [0] stream compute
       npu.launch "third" writes(arena @c) reads(arena @a) {}
       // The first is implied by either.
-      // CHECK: "fourth" {{.*}} waits [1, 2] stream 0
+      // CHECK: "fourth" {{.*}} waits [1, 2] stream compute
       npu.launch "fourth" writes(output @logits) reads(arena @a, arena @b, arena @c) {}
     }
 

@@ -87,10 +87,19 @@ TEST(PlanClock, CommandsOfTwoStreamsOverlapUnlessOneWaits) {
     plan.bodies[sample::Layer]->commands[command] =
         fb::Command(old.kernel(), old.operand_first(), old.operand_count(), old.wait_first(),
                     old.wait_count(), stream, old.tiles());
+    for (uint32_t i = 0; i < old.wait_count(); ++i)
+      plan.bodies[sample::Layer]->events.emplace_back(
+          plan.bodies[sample::Layer]->waits[old.wait_first() + i], command);
   };
   // Keys and values are projected beside each other; the norm comes before everything.
-  const double beside = timeWith([&](fb::PlanT &plan) { onOwnStream(plan, sample::ProjectV, 1); });
-  const double before = timeWith([&](fb::PlanT &plan) { onOwnStream(plan, sample::Norm, 1); });
+  const double beside = timeWith([&](fb::PlanT &plan) {
+    onOwnStream(plan, sample::ProjectV, 1);
+    plan.bodies[sample::Layer]->events.emplace_back(sample::ProjectV, sample::Append);
+  });
+  const double before = timeWith([&](fb::PlanT &plan) {
+    onOwnStream(plan, sample::Norm, 1);
+    plan.bodies[sample::Layer]->events.emplace_back(sample::Norm, sample::ProjectQ);
+  });
   EXPECT_LT(beside, one);
   EXPECT_NEAR(before, one, 1e-9 * one);
 }
@@ -134,42 +143,132 @@ TEST(PlanClock, CollectivesTakeTheirEnginesTime) {
   EXPECT_LT(timeWith(Expansion::Aiv), timeWith(Expansion::Host));
 }
 
-/// The sample plan, whose queries are projected by a weight called q_proj.
-Plan prefetchable() {
-  return planWith([](fb::PlanT &tables) {
-    fb::BodyT &layer = *tables.bodies[sample::Layer];
-    const fb::Command &command = layer.commands[sample::ProjectQ];
-    for (uint32_t i = 0; i < command.operand_count(); ++i)
-      if (const fb::Operand &operand = layer.operands[command.operand_first() + i];
-          operand.space() == fb::Space::Parameter)
-        layer.parameters[operand.index()] = "q_proj";
+/// The parameter that queries are projected by.
+constexpr uint32_t q = 1;
+
+/// The sample plan, whose queries have a large projection, after `edit`.
+template <typename Edit> Plan largeProjection(Edit edit) {
+  return planWith([&](fb::PlanT &tables) {
     fb::CostT &cost = *tables.kernels[sample::MatmulQ]->cost;
     cost.kind = fb::CostClass::Matmul;
     cost.weights = cost.activations = fb::DType::BFloat16;
     cost.n = cost.k = 5792;
     cost.fixed_bytes = 64 << 20;
+    edit(tables);
   });
 }
 
+/// A prefetch of it beside the norm before it, which waits for nothing.
+Plan prefetching(double share, uint32_t minTokens = 0) {
+  return largeProjection([=](fb::PlanT &tables) {
+    sample::insertPrefetch(tables, sample::Layer, sample::Norm, q, share, minTokens);
+  });
+}
+
+/// What the memory delivers in so many microseconds.
+double delivered(double us) {
+  const DeviceSpec &device = npu().spec();
+  return us * device[Constant::MemoryBandwidth].value *
+         device[Constant::MemoryShareMatmulFloat].value;
+}
+
 TEST(PlanClock, APrefetchGainsWhatTheWindowDelivers) {
-  const Plan plan = prefetchable();
+  const Plan plan = largeProjection([](fb::PlanT &) {});
   const auto timeWith = [&](double share) {
-    return PlanClock(plan, npu(), {.prefetch = {.qkv = share}, .devices = {}})
-        .time(EntryKind::Decode, decodeOf(2));
+    const Plan fetching = prefetching(share);
+    return PlanClock(fetching, npu()).time(EntryKind::Decode, decodeOf(2));
   };
-  const StepTimes without = timeWith(0), with = timeWith(1);
+  const StepTimes without = PlanClock(plan, npu()).time(EntryKind::Decode, decodeOf(2)),
+                  with = timeWith(1);
   EXPECT_EQ(without.prefetchedBytes, 0);
+  EXPECT_EQ(with.launches, without.launches + sample::layers);
   // The norm before the product is all that passes meanwhile.
   const double window = PlanClock(plan, npu()).commands(EntryKind::Decode, decodeOf(2))[2].time.us;
-  const DeviceSpec &device = npu().spec();
-  const double bytes = window * device[Constant::MemoryBandwidth].value *
-                       device[Constant::MemoryShareMatmulFloat].value;
+  const double bytes = delivered(window);
   EXPECT_NEAR(with.prefetchedBytes, sample::layers * bytes, 1e-6 * bytes);
   EXPECT_LT(with.deviceUs, without.deviceUs);
   EXPECT_GE(with.deviceUs, without.deviceUs - sample::layers * window - 1e-9);
   // A share that is less than the window delivers.
   const double tiny = 0.25 * bytes / double(64 << 20);
   EXPECT_NEAR(timeWith(tiny).prefetchedBytes, sample::layers * bytes / 4, 1e-6 * bytes);
+}
+
+TEST(PlanClock, ASmallStepDoesWithoutAPrefetch) {
+  const Plan plan = largeProjection([](fb::PlanT &) {}), fetching = prefetching(1, 3);
+  const auto timeOf = [&](const Plan &plan, uint32_t sequences) {
+    return PlanClock(plan, npu()).time(EntryKind::Decode, decodeOf(sequences));
+  };
+  EXPECT_EQ(timeOf(fetching, 2).deviceUs, timeOf(plan, 2).deviceUs);
+  EXPECT_EQ(timeOf(fetching, 2).launches, timeOf(plan, 2).launches);
+  EXPECT_LT(timeOf(fetching, 3).deviceUs, timeOf(plan, 3).deviceUs);
+}
+
+/// A prefetch of the next call's queries beside the residual at the end of a layer.
+Plan prefetchingAcrossCalls() {
+  return largeProjection([](fb::PlanT &tables) {
+    tables.bodies[sample::Layer]->parameters.push_back("next.q");
+    sample::insertPrefetch(tables, sample::Layer, sample::Residual, 6, 1);
+    fb::Command &prefetch = tables.bodies[sample::Layer]->commands[sample::Residual];
+    // It begins with the residual, not with the layer.
+    tables.bodies[sample::Layer]->waits.push_back(sample::ProjectO);
+    prefetch = fb::Command(prefetch.kernel(), prefetch.operand_first(), 1,
+                           uint32_t(tables.bodies[sample::Layer]->waits.size() - 1), 1,
+                           prefetch.stream(), prefetch.tiles());
+    tables.bodies[sample::Layer]->events.emplace_back(sample::ProjectO, sample::Residual);
+    for (auto &entry : tables.entries)
+      for (size_t i = 0; i < entry->calls.size(); ++i)
+        if (entry->calls[i]->body == sample::Layer) {
+          const bool isLast = entry->calls[i + 1]->body != sample::Layer;
+          entry->calls[i]->bindings.push_back(isLast ? fb::Binding(fb::BindingKind::Nothing, 0)
+                                                     : entry->calls[i + 1]->bindings[q]);
+        }
+  });
+}
+
+TEST(PlanClock, APrefetchGoesOnInTheNextCall) {
+  const Plan plan = prefetchingAcrossCalls();
+  const PlanClock clock(plan, npu());
+  const StepTimes times = clock.time(EntryKind::Decode, decodeOf(2));
+  double window = 0;
+  CommandTime prefetch;
+  for (const CommandTime &command : clock.commands(EntryKind::Decode, decodeOf(2)))
+    if (command.body->name()->string_view() == "decoder_layer") {
+      if (command.command == sample::Norm || command.command == sample::Residual + 1)
+        window += command.time.us;
+      if (command.kernel->prefetch())
+        prefetch = command;
+    }
+  // From one layer to the next, and from the last to nothing.
+  EXPECT_EQ(prefetch.calls, sample::layers - 1);
+  EXPECT_NEAR(prefetch.fetchedBytes, delivered(window), 1e-6 * delivered(window));
+  EXPECT_NEAR(times.prefetchedBytes, (sample::layers - 1) * delivered(window),
+              1e-6 * times.prefetchedBytes);
+
+  double start = 0, end = 0, productStart = 0;
+  int32_t layer = -1;
+  clock.trace(
+      EntryKind::Decode, decodeOf(2),
+      [&](const fb::Kernel &kernel, int32_t ofLayer, uint32_t stream, double from, double to) {
+        if (kernel.prefetch()) {
+          EXPECT_EQ(stream, uint32_t(fb::Stream::Prefetch));
+          start = from, end = to, layer = ofLayer;
+        }
+        if (ofLayer == 1 && productStart == 0 &&
+            kernel.symbol()->string_view().starts_with("matmul"))
+          productStart = from;
+      });
+  EXPECT_EQ(layer, 0);
+  EXPECT_NEAR(end - start, window, 1e-6);
+  EXPECT_NEAR(end, productStart, 1e-6) << "it is cut off when the weight is needed";
+}
+
+TEST(PlanClock, WhatTakesTheMemoryEndsAPrefetch) {
+  // The norm reads so much that nothing is left for the prefetch beside it.
+  const Plan plan = largeProjection([](fb::PlanT &tables) {
+    tables.kernels[sample::RmsNorm]->cost->fixed_bytes = uint64_t(1) << 30;
+    sample::insertPrefetch(tables, sample::Layer, sample::Norm, q, 1);
+  });
+  EXPECT_EQ(PlanClock(plan, npu()).time(EntryKind::Decode, decodeOf(2)).prefetchedBytes, 0);
 }
 
 TEST(PlanClock, ExpertsOfTheRoutingAreTimed) {
@@ -197,8 +296,8 @@ TEST(PlanClock, ExpertsOfTheRoutingAreTimed) {
 }
 
 TEST(PlanClock, AMemoChangesNothing) {
-  const Plan plan = prefetchable();
-  const PlanClock clock(plan, npu(), {.prefetch = {.qkv = 1}, .devices = {}});
+  const Plan plan = prefetchingAcrossCalls();
+  const PlanClock clock(plan, npu());
   TimeMemo memo;
   for (const LaunchMode mode : {LaunchMode::Graph, LaunchMode::Eager})
     for (const uint32_t sequences : {1u, 9u, 1u, 2u, 17u, 9u})
@@ -262,7 +361,7 @@ TEST(PlanClock, APlanWithoutCostsIsRefused) {
 TEST(PlanStepTimer, TellsWhatIsCaptured) {
   const Plan plan = samplePlan();
   const PlanClock clock(plan, npu());
-  PlanStepTimer timer(clock, {.largestGraph = 2, .idleUs = 3, .prefillLaunchUs = 1000});
+  PlanStepTimer timer(clock, {.graphSizes = {2, 4}, .idleUs = 3, .prefillLaunchUs = 1000});
   const auto decode = [&](size_t sequences) {
     const std::vector<uint32_t> contexts(sequences, 11);
     return timer.time({.mode = StepMode::Decode, .prefills = {}, .decodeContexts = contexts});
@@ -270,8 +369,13 @@ TEST(PlanStepTimer, TellsWhatIsCaptured) {
   const StepTimes captured = clock.time(EntryKind::Decode, decodeOf(2));
   EXPECT_EQ(decode(2).deviceNs, std::llround((captured.deviceUs + 3) * 1e3));
   EXPECT_EQ(decode(2).hostNs, std::llround(captured.hostUs * 1e3));
+  // Padded by sequences of one token: as long as such a step.
+  StepRecord padded = decodeOf(3);
+  padded.addSequence(1, 0);
+  EXPECT_EQ(decode(3).deviceNs,
+            std::llround((clock.time(EntryKind::Decode, padded).deviceUs + 3) * 1e3));
   // One more than the largest graph: launched kernel by kernel.
-  EXPECT_GT(decode(3).hostNs, 2 * decode(2).hostNs);
+  EXPECT_GT(decode(5).hostNs, 2 * decode(4).hostNs);
 
   const std::vector<StepShape::Part> prompt = {{0, 4}};
   const StepTime prefill =

@@ -36,7 +36,8 @@ TEST_F(SizesTest, SymbolsCountAtTheirLimits) {
 }
 
 TEST_F(SizesTest, ASharesLimitIsRoundedUp) {
-  limits_ = llm::LimitsAttr::get(&context_, 300, 32, 4, 8, 128, /*token_shares=*/5);
+  limits_ = llm::LimitsAttr::get(&context_, 300, 32, 4, 8, 128, /*token_shares=*/5,
+                                 /*max_logit_rows=*/std::nullopt);
   EXPECT_EQ(bytes(builder_.getF32Type(), {Symbol::TokenShares, 10}), 7 * 10 * 4);
   EXPECT_EQ(bytes(builder_.getF32Type(), {Symbol::Tokens, 10}), 32 * 10 * 4);
 }

@@ -43,37 +43,37 @@ module attributes {
     npu.buffer @rows at 5120 : tensor<?x32xf32, #logit_rows>
     npu.body @prologue(weight @embed_tokens) {
       npu.launch "embedding" writes (arena @hidden) reads (input @token_ids, parameter @embed_tokens)
-          {dtype = "float32", hidden = 32, rows = "tokens", sharded = 0, vocab = 48} waits [] stream 0
+          {dtype = "float32", hidden = 32, rows = "tokens", sharded = 0, vocab = 48} waits [] stream compute
       npu.launch "rope_table" writes (arena @rope) reads (input @positions, constant @inv_freq)
-          {dtype = "float32", head_dim = 16} waits [] stream 1
+          {dtype = "float32", head_dim = 16} waits [] stream vector
     }
     npu.body @decoder_layer(weight @q_proj, weight @k_proj, kv_cache @kv_cache) {
       npu.launch "matmul" writes (arena @q) reads (arena @hidden, parameter @q_proj)
-          {dtype = "float32", out_dtype = "float32", n = 32, k = 32, bias = 0, rows = "tokens"} waits [] stream 0
+          {dtype = "float32", out_dtype = "float32", n = 32, k = 32, bias = 0, rows = "tokens"} waits [] stream compute
           loc(fused<"concat-qkv">["llm.matmul"("q_proj"("config.json":12:3)), "llm.matmul"("k_proj"("config.json":13:3))])
       npu.launch "matmul" writes (arena @k) reads (arena @hidden, parameter @k_proj)
-          {dtype = "float32", out_dtype = "float32", n = 16, k = 32, bias = 0, rows = "tokens"} waits [] stream 0
+          {dtype = "float32", out_dtype = "float32", n = 16, k = 32, bias = 0, rows = "tokens"} waits [] stream compute
       npu.launch "rope" writes (arena @k) reads (arena @k, arena @rope)
-          {dtype = "float32", compute = "float32", heads = 1, head_dim = 16} waits [1] stream 0
+          {dtype = "float32", compute = "float32", heads = 1, head_dim = 16} waits [1] stream compute
       npu.launch "kv_append" writes (parameter @kv_cache) reads (arena @k, arena @k, input @slot_mapping)
-          {dtype = "float32", kv_heads = 1, head_dim = 16, block_size = 16} waits [2] stream 0
+          {dtype = "float32", kv_heads = 1, head_dim = 16, block_size = 16} waits [2] stream compute
       npu.launch "attention" writes (arena @attended)
           reads (arena @q, parameter @kv_cache, input @query_start, input @context_lens, input @block_tables)
           {dtype = "float32", softmax = "float32", heads = 2, kv_heads = 1, head_dim = 16, block_size = 16,
            max_blocks = 4, scale = 0.25}
-          waits [0, 3] stream 0
+          waits [0, 3] stream compute
       npu.launch "add" writes (arena @hidden) reads (arena @hidden, arena @attended)
-          {dtype = "float32", n = 32, rows = "tokens"} waits [4] stream 0
+          {dtype = "float32", n = 32, rows = "tokens"} waits [4] stream compute
     }
     npu.body @epilogue_prefill(weight @lm_head) {
       npu.launch "gather_rows" writes (arena @rows) reads (arena @hidden, input @logit_indices)
-          {dtype = "float32", n = 32} waits [] stream 0
+          {dtype = "float32", n = 32} waits [] stream compute
       npu.launch "matmul" writes (output @logits) reads (arena @rows, parameter @lm_head)
-          {dtype = "float32", out_dtype = "float32", n = 48, k = 32, bias = 0, rows = "logit_rows"} waits [0] stream 0
+          {dtype = "float32", out_dtype = "float32", n = 48, k = 32, bias = 0, rows = "logit_rows"} waits [0] stream compute
     }
     npu.body @epilogue(weight @lm_head) {
       npu.launch "matmul" writes (output @logits) reads (arena @hidden, parameter @lm_head)
-          {dtype = "float32", out_dtype = "float32", n = 48, k = 32, bias = 0, rows = "tokens"} waits [] stream 0
+          {dtype = "float32", out_dtype = "float32", n = 48, k = 32, bias = 0, rows = "tokens"} waits [] stream compute
     }
     PREFILL
     DECODE
@@ -180,7 +180,7 @@ TEST_F(LowerToPlan, MakesAPlanThatVerifies) {
   ASSERT_EQ(layer->commands()->size(), 6u);
   EXPECT_EQ(layer->commands()->Get(4)->wait_count(), 2u);
   EXPECT_EQ(layer->waits()->Get(layer->commands()->Get(4)->wait_first() + 1), 3u);
-  EXPECT_EQ(root.bodies()->Get(0)->commands()->Get(1)->stream(), 1u);
+  EXPECT_EQ(root.bodies()->Get(0)->commands()->Get(1)->stream(), uint32_t(fb::Stream::Vector));
   EXPECT_EQ(root.debug()->Get(1)->ops()->Get(0)->string_view(), "llm.matmul");
   EXPECT_EQ(root.debug()->Get(1)->locations()->Get(0)->string_view(), "config.json:12:3");
   std::vector<std::string> origins;

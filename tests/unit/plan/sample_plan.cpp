@@ -339,6 +339,29 @@ fb::PlanT rankedPlan(std::vector<uint32_t> mesh) {
   return result;
 }
 
+void insertPrefetch(fb::PlanT &plan, uint32_t bodyIndex, uint32_t at, uint32_t parameter,
+                    double share, uint32_t minTokens) {
+  auto kernel = std::make_unique<fb::KernelT>();
+  kernel->op = "prefetch";
+  kernel->symbol = "prefetch_" + std::to_string(plan.kernels.size());
+  kernel->operands = 1;
+  kernel->prefetch = std::make_unique<fb::PrefetchT>();
+  kernel->prefetch->share = share;
+  kernel->prefetch->min_tokens = minTokens;
+  plan.kernels.push_back(std::move(kernel));
+  fb::BodyT &body = *plan.bodies[bodyIndex];
+  for (uint32_t &wait : body.waits)
+    wait += wait >= at ? 1 : 0;
+  body.commands.insert(
+      body.commands.begin() + at,
+      fb::Command(uint32_t(plan.kernels.size() - 1), uint32_t(body.operands.size()), 1, 0, 0,
+                  uint32_t(fb::Stream::Prefetch), fb::TileRule(fb::Symbol::One, 1, 1, 1)));
+  body.operands.emplace_back(fb::Space::Parameter, parameter);
+  fb::DebugBodyT &debug = *plan.debug[bodyIndex];
+  debug.ops.insert(debug.ops.begin() + at, "npu.prefetch");
+  debug.locations.insert(debug.locations.begin() + at, "config.json:1:1");
+}
+
 std::vector<SegmentData> segments() {
   std::vector<std::byte> object(5000), constants(headDim / 2 * sizeof(float));
   for (size_t i = 0; i < object.size(); ++i)

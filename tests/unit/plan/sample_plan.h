@@ -67,6 +67,11 @@ void addShard(fb::WeightT &weight, size_t piece, std::unique_ptr<fb::ShardT> sha
 uint32_t addCollective(fb::PlanT &plan, fb::CollectiveKind kind, std::vector<uint32_t> axes,
                        fb::DType dtype, fb::Dim count);
 
+/// Puts a command that prefetches a share of `parameter` before the command `at` of a body; it
+/// waits for nothing.
+void insertPrefetch(fb::PlanT &plan, uint32_t body, uint32_t at, uint32_t parameter, double share,
+                    uint32_t minTokens = 0);
+
 std::vector<SegmentData> segments();
 /// The file, as serializePlan makes it.
 std::vector<std::byte> bytes();

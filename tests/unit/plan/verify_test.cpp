@@ -375,8 +375,8 @@ const Case bodyCases[] = {
      "its waits 4294967295 + 1 end beyond the body's"},
     {"WaitCount", [](PlanT &p) { setCommand(p, Layer, Norm, RmsNorm, 0, 3, 0, 1, 0, anyTiles); },
      "the number of waits is 1, legal are 0 to 0"},
-    {"Stream", [](PlanT &p) { setCommand(p, Layer, Norm, RmsNorm, 0, 3, 0, 0, 64, anyTiles); },
-     "stream is 64, legal are 0 to 63"},
+    {"Stream", [](PlanT &p) { setCommand(p, Layer, Norm, RmsNorm, 0, 3, 0, 0, 5, anyTiles); },
+     "stream is 5, legal are 0 to 4"},
     {"TileSymbol",
      [](PlanT &p) {
        setCommand(p, Layer, Norm, RmsNorm, 0, 3, 0, 0, 0, {fb::Symbol(badEnum), 1, 1, 1});

@@ -116,12 +116,17 @@ module attributes {llm.limits = #llm.limits<max_seq_len = 8, max_tokens_per_step
 
 // -----
 
+// expected-error@+1 {{max_logit_rows is 2; legal are 3 to 8}}
+module attributes {llm.limits = #llm.limits<max_seq_len = 8, max_tokens_per_step = 8, max_batch = 3, kv_blocks = 1, block_size = 16, max_logit_rows = 2>} {}
+
+// -----
+
 // expected-error@+1 {{max_batch is 9, more than max_tokens_per_step 8; decoding needs a token for each sequence}}
 module attributes {llm.limits = #llm.limits<max_seq_len = 8, max_tokens_per_step = 8, max_batch = 9, kv_blocks = 1, block_size = 16>} {}
 
 // -----
 
-// expected-error@+1 {{has the unknown attribute 'llm.mode'; the llm dialect defines llm.model, llm.limits, llm.precision, llm.mesh, llm.target, llm.phase, llm.graphs}}
+// expected-error@+1 {{has the unknown attribute 'llm.mode'; the llm dialect defines llm.model, llm.limits, llm.precision, llm.mesh, llm.target, llm.phase, llm.graphs, llm.prefetch}}
 module attributes {llm.mode = 1} {}
 
 // -----
@@ -217,3 +222,18 @@ module attributes {llm.graphs = {mode = "full", sizes = array<i64: 0>}} {}
 
 // expected-error@+1 {{has the size 4 after 4; sizes ascend from 1 to 2147483647}}
 module attributes {llm.graphs = {mode = "full", sizes = array<i64: 1, 4, 4>}} {}
+
+// -----
+
+// expected-error@+1 {{attribute 'llm.prefetch' must be {gate_up = ..., o = ..., qkv = ...}}}
+module attributes {llm.prefetch = 1.0} {}
+
+// -----
+
+// expected-error@+1 {{attribute 'llm.prefetch' names 'down'; legal are gate_up, o and qkv}}
+module attributes {llm.prefetch = {down = 1.0}} {}
+
+// -----
+
+// expected-error@+1 {{attribute 'llm.prefetch' has qkv = 2.000000e+00 : f64; legal is a share of the weight, an f64 above 0 and up to 1}}
+module attributes {llm.prefetch = {qkv = 2.0}} {}

@@ -243,8 +243,9 @@ module attributes {llm.limits = #llm.limits<max_seq_len = 20, max_tokens_per_ste
     npu.weight @w from "w" packing rows : tensor<8xf32>
     npu.constant @c dense<1.0> : tensor<2xf32>
     npu.body @f() {
-    // expected-error@+1 {{is on stream -1; streams count from 0}}
-    npu.launch "k" writes(arena @b) reads() {} stream -1
+    // expected-error@+2 {{expected ::vinci::npu::Stream to be one of: compute, cube, vector, communication, prefetch}}
+    // expected-error@+2 {{failed to parse Npu_StreamAttr parameter 'value'}}
+    npu.launch "k" writes(arena @b) reads() {} stream scalar
     }
   }
 }
@@ -510,5 +511,116 @@ module attributes {llm.limits = #llm.limits<max_seq_len = 20, max_tokens_per_ste
   npu.program {
     // expected-error@+1 {{has the equal tensor "l.{layer}.b"; legal is the name of another tensor, of a layer if "a" is}}
     npu.weight @w from "a" equal ["l.{layer}.b"] packing rows : tensor<1xf32>
+  }
+}
+
+// -----
+
+module attributes {llm.limits = #llm.limits<max_seq_len = 20, max_tokens_per_step = 64, max_batch = 2, kv_blocks = 4, block_size = 16>} {
+  npu.program {
+    npu.weight @w from "w" packing rows : tensor<8xf32>
+    npu.body @f(weight @w) {
+    // expected-error@+1 {{of @w has the share 1.500000e+00 : f64; legal are shares above 0 and up to 1}}
+    npu.prefetch @w share 1.5
+    }
+  }
+}
+
+// -----
+
+module attributes {llm.limits = #llm.limits<max_seq_len = 20, max_tokens_per_step = 64, max_batch = 2, kv_blocks = 4, block_size = 16>} {
+  npu.program {
+    npu.weight @w from "w" packing rows : tensor<8xf32>
+    npu.body @f(weight @w) {
+    // expected-error@+1 {{is for steps from -1 tokens; legal are 0 to 2147483647}}
+    npu.prefetch @w share 1.0 from -1
+    }
+  }
+}
+
+// -----
+
+module attributes {llm.limits = #llm.limits<max_seq_len = 20, max_tokens_per_step = 64, max_batch = 2, kv_blocks = 4, block_size = 16>} {
+  npu.program {
+    npu.weight @w from "w" packing rows : tensor<8xf32>
+    npu.body @f(weight @w) {
+    // expected-error@+1 {{names parameter @v; the body has no such parameter}}
+    npu.prefetch @v share 1.0
+    }
+  }
+}
+
+// -----
+
+module attributes {llm.limits = #llm.limits<max_seq_len = 20, max_tokens_per_step = 64, max_batch = 2, kv_blocks = 4, block_size = 16>} {
+  npu.program {
+    npu.weight @w from "w" packing rows : tensor<8xf32>
+    npu.body @f(kv_cache @c) {
+    // expected-error@+1 {{names parameter @c, which is a kv_cache; weights alone are fetched ahead}}
+    npu.prefetch @c share 1.0
+    }
+  }
+}
+
+// -----
+
+module attributes {llm.limits = #llm.limits<max_seq_len = 20, max_tokens_per_step = 64, max_batch = 2, kv_blocks = 4, block_size = 16>} {
+  npu.program {
+    npu.weight @w from "w" packing rows : tensor<8xf32>
+    npu.body @f() {
+    // expected-error@+1 {{is of event 1; events are numbered in the order in which they are recorded, the next is 0}}
+    npu.record 1 stream cube
+    }
+  }
+}
+
+// -----
+
+module attributes {llm.limits = #llm.limits<max_seq_len = 20, max_tokens_per_step = 64, max_batch = 2, kv_blocks = 4, block_size = 16>} {
+  npu.program {
+    npu.weight @w from "w" packing rows : tensor<8xf32>
+    npu.body @f() {
+    // expected-error@+1 {{is for event 0, which is not recorded before it}}
+    npu.wait 0 stream cube
+    }
+  }
+}
+
+// -----
+
+module attributes {llm.limits = #llm.limits<max_seq_len = 20, max_tokens_per_step = 64, max_batch = 2, kv_blocks = 4, block_size = 16>} {
+  npu.program {
+    npu.weight @w from "w" packing rows : tensor<8xf32>
+    npu.body @f() {
+    npu.record 0 stream cube
+    // expected-error@+1 {{lets the stream cube wait for event 0 of its own; commands of a stream follow each other anyway}}
+    npu.wait 0 stream cube
+    }
+  }
+}
+
+// -----
+
+module attributes {llm.limits = #llm.limits<max_seq_len = 20, max_tokens_per_step = 64, max_batch = 2, kv_blocks = 4, block_size = 16>} {
+  npu.program {
+    npu.weight @w from "w" packing rows : tensor<8xf32>
+    // expected-error@+1 {{@f has a parameter 'p' that stands for nothing; legal are weight and kv_cache}}
+    npu.body @f(nothing @p) {
+    }
+  }
+}
+
+// -----
+
+module attributes {llm.limits = #llm.limits<max_seq_len = 20, max_tokens_per_step = 64, max_batch = 2, kv_blocks = 4, block_size = 16>} {
+  npu.program {
+    npu.weight @w from "w" packing rows : tensor<8xf32>
+    npu.body @f(weight @w) {
+    npu.launch "k" writes(output @logits) reads(parameter @w) {}
+    }
+    npu.entry @decode() -> () {
+    // expected-error@+1 {{binds nothing to parameter 'w', which launches of the body name}}
+    npu.call @f (nothing)
+    }
   }
 }

@@ -19,10 +19,23 @@ module attributes {llm.limits = #llm.limits<max_seq_len = 20, max_tokens_per_ste
     npu.buffer @hidden at 64 : tensor<?x8xbf16, #tokens>
     // CHECK: npu.body @layer(weight @norm, weight @up_proj, kv_cache @cache) {
     npu.body @layer(weight @norm, weight @up_proj, kv_cache @cache) {
-      // CHECK: npu.launch "rms_norm" writes(arena @hidden) reads(arena @hidden, parameter @norm) {dtype = "bfloat16", eps = 1.0e-06, n = 8} waits [] stream 0
-      npu.launch "rms_norm" writes(arena @hidden) reads(arena @hidden, parameter @norm) {dtype = "bfloat16", eps = 1.0e-6, n = 8} waits [] stream 0
-      // CHECK: npu.launch "some_kernel" writes(parameter @cache, output @logits) reads(constant @inv_freq, input @positions, parameter @up_proj) {} waits [0] stream 1
-      npu.launch "some_kernel" writes(parameter @cache, output @logits) reads(constant @inv_freq, input @positions, parameter @up_proj) {} waits [0] stream 1
+      // CHECK: npu.launch "rms_norm" writes(arena @hidden) reads(arena @hidden, parameter @norm) {dtype = "bfloat16", eps = 1.0e-06, n = 8} waits [] stream compute
+      npu.launch "rms_norm" writes(arena @hidden) reads(arena @hidden, parameter @norm) {dtype = "bfloat16", eps = 1.0e-6, n = 8} waits [] stream compute
+      // CHECK: npu.launch "some_kernel" writes(parameter @cache, output @logits) reads(constant @inv_freq, input @positions, parameter @up_proj) {} waits [0] stream vector
+      npu.launch "some_kernel" writes(parameter @cache, output @logits) reads(constant @inv_freq, input @positions, parameter @up_proj) {} waits [0] stream vector
+    }
+    // CHECK: npu.body @ahead(weight @norm, weight @next.norm) {
+    npu.body @ahead(weight @norm, weight @next.norm) {
+      // CHECK: npu.prefetch @norm share 0.7 from 96 waits [] stream prefetch
+      npu.prefetch @norm share 0.7 from 96 waits [] stream prefetch
+      // CHECK: npu.prefetch @next.norm share 1.0
+      npu.prefetch @next.norm share 1.0
+      // CHECK: npu.launch "rms_norm" {{.*}} waits [0] stream cube
+      npu.launch "rms_norm" writes(arena @hidden) reads(arena @hidden, parameter @norm) {} waits [0] stream cube
+      // CHECK: npu.record 0 stream cube
+      npu.record 0 stream cube
+      // CHECK: npu.wait 0 stream communication
+      npu.wait 0 stream communication
     }
     // CHECK: npu.body @empty() {
     npu.body @empty() {
@@ -31,6 +44,8 @@ module attributes {llm.limits = #llm.limits<max_seq_len = 20, max_tokens_per_ste
     npu.entry @decode(positions: tensor<?xi32, #tokens>) -> (logits: tensor<?x8xf32, #tokens>) {
       // CHECK: npu.call @empty ()
       npu.call @empty ()
+      // CHECK: npu.call @ahead (weight @norm, nothing)
+      npu.call @ahead (weight @norm, nothing)
       // CHECK: npu.call @layer layer 1 (weight @norm, weight @layers.0.up_proj, kv_cache 1)
       npu.call @layer layer 1 (weight @norm, weight @layers.0.up_proj, kv_cache 1)
     }
