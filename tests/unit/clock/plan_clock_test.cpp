@@ -246,17 +246,15 @@ TEST(PlanClock, APrefetchGoesOnInTheNextCall) {
 
   double start = 0, end = 0, productStart = 0;
   int32_t layer = -1;
-  clock.trace(
-      EntryKind::Decode, decodeOf(2),
-      [&](const fb::Kernel &kernel, int32_t ofLayer, uint32_t stream, double from, double to) {
-        if (kernel.prefetch()) {
-          EXPECT_EQ(stream, uint32_t(fb::Stream::Prefetch));
-          start = from, end = to, layer = ofLayer;
-        }
-        if (ofLayer == 1 && productStart == 0 &&
-            kernel.symbol()->string_view().starts_with("matmul"))
-          productStart = from;
-      });
+  clock.trace(EntryKind::Decode, decodeOf(2), [&](const PlacedCommand &command) {
+    if (command.kernel->prefetch()) {
+      EXPECT_EQ(command.stream, uint32_t(fb::Stream::Prefetch));
+      start = command.startUs, end = command.endUs, layer = command.layer;
+    }
+    if (command.layer == 1 && productStart == 0 &&
+        command.kernel->symbol()->string_view().starts_with("matmul"))
+      productStart = command.startUs;
+  });
   EXPECT_EQ(layer, 0);
   EXPECT_NEAR(end - start, window, 1e-6);
   EXPECT_NEAR(end, productStart, 1e-6) << "it is cut off when the weight is needed";
