@@ -429,7 +429,7 @@ class Inspect(VinciTest):
                                                    "dtype": "bfloat16", "count": "32*tokens", "whole": None, "bytes": 512}])
         self.assertIn({"body": "decoder_layer", "commands": 11, "launches": 10, "collectives": 1, "prefetches": 0, "collective_bytes": 512},
                       summary["per_body"])
-        self.assertIn({"entry": "decode", "calls": 4, "commands": 26, "launches": 24, "collectives": 2, "collective_bytes": 1024},
+        self.assertIn({"entry": "decode", "calls": 4, "commands": 26, "launches": 24, "collectives": 2, "prefetches": 0, "collective_bytes": 1024},
                       summary["per_step"])
         reduce = everything["commands"][11]
         self.assertEqual((reduce["op"], reduce["tiles"]), ("llm.all_reduce", "32*tokens along axis 1"))
