@@ -46,6 +46,7 @@ std::vector<KernelSpec> kernelSpecs(int64_t heads) {
         {"hidden", hidden},
         {"vocab", int64_t(40)},
         {"sharded", int64_t(0)},
+        {"panels", int64_t(0)},
         {"rows", "tokens"}}},
       {"rope_table", {{"dtype", "float32"}, {"head_dim", sixteen}}},
       {"rms_norm",

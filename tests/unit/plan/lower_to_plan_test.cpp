@@ -43,7 +43,7 @@ module attributes {
     npu.buffer @rows at 5120 : tensor<?x32xf32, #logit_rows>
     npu.body @prologue(weight @embed_tokens) {
       npu.launch "embedding" writes (arena @hidden) reads (input @token_ids, parameter @embed_tokens)
-          {dtype = "float32", hidden = 32, rows = "tokens", sharded = 0, vocab = 48} waits [] stream compute
+          {dtype = "float32", hidden = 32, panels = 0, rows = "tokens", sharded = 0, vocab = 48} waits [] stream compute
       npu.launch "rope_table" writes (arena @rope) reads (input @positions, constant @inv_freq)
           {dtype = "float32", head_dim = 16} waits [] stream vector
     }
