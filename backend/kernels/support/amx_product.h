@@ -8,8 +8,7 @@
 // while the next block multiplies. The last row tile overlaps the one before it where the rows do
 // not fill it; each row is finished once.
 //
-// Measured with the recipe's prototypes: full K in the tiles instead of partial sums in memory, and
-// the interleaved finish, are worth 1.4 times each; the prefetch of the next panel 1.2.
+// docs/performance.md has what each of these is worth.
 #pragma once
 
 #include "support/amx.h"
