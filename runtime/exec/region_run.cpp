@@ -19,6 +19,11 @@ constexpr uint32_t courtesy = 4;
 /// How many commands a worker's view may advance before it is published for those who come in
 /// later.
 constexpr uint32_t publishInterval = 16;
+/// A worker's share of a command is cut into so many pieces at most, so that a worker whose core is
+/// slow for the moment, or has not come yet, can leave some to the others.
+constexpr uint32_t maxPieces = 4;
+/// A piece has at least so many tiles: each costs a claim.
+constexpr uint64_t minPieceTiles = 2;
 
 /// `count` counts up for ever and wraps; true if it has come to `target`.
 bool reached(uint32_t count, uint32_t target) {
@@ -26,6 +31,21 @@ bool reached(uint32_t count, uint32_t target) {
 }
 
 } // namespace
+
+/// The tiles of a command: pieces 0 to `pieces` of each of the workers 0 to `shares`.
+struct RegionRun::Division {
+  uint64_t tiles;
+  uint32_t shares, pieces;
+
+  Division(const CommandList::Command &command, uint32_t workers)
+      : tiles(command.kernel ? command.tiles.tiles(*command.dims) : 1),
+        shares(uint32_t(std::clamp<uint64_t>(tiles, 1, workers))),
+        pieces(uint32_t(std::clamp<uint64_t>(tiles / (shares * minPieceTiles), 1, maxPieces))) {}
+
+  uint32_t slots() const { return shares * pieces; }
+  /// The first tile of a slot, counted over all shares.
+  uint32_t first(uint32_t slot) const { return uint32_t(tiles * slot / slots()); }
+};
 
 /// What is kept with a list. Nothing is reset between runs: the n-th run has epoch n, a slot is
 /// claimed by raising its mark to the epoch, and each run adds exactly `slots` to every command's
@@ -38,17 +58,20 @@ struct RegionRun::ListState final : RunnerState {
     std::atomic<uint32_t> marks[16] = {};
   };
 
-  ListState(size_t commands, uint32_t slots)
-      : slots(slots), linesPerSlot((commands + 15) / 16), finished(commands),
-        claims(linesPerSlot * slots) {}
+  ListState(size_t commands, uint32_t workers)
+      : slots(workers * maxPieces),
+        linesPerWorker((commands + commandsPerLine - 1) / commandsPerLine), finished(commands),
+        claims(linesPerWorker * workers) {}
 
   /// A worker's marks lie next to each other, on lines that other workers seldom touch.
-  std::atomic<uint32_t> &mark(uint32_t slot, uint32_t ordinal) {
-    return claims[slot * linesPerSlot + ordinal / 16].marks[ordinal % 16];
+  std::atomic<uint32_t> &mark(uint32_t worker, uint32_t piece, uint32_t ordinal) {
+    return claims[worker * linesPerWorker + ordinal / commandsPerLine]
+        .marks[ordinal % commandsPerLine * maxPieces + piece];
   }
 
-  const uint32_t slots;
-  const size_t linesPerSlot;
+  static constexpr uint32_t commandsPerLine = 16 / maxPieces;
+  const uint32_t slots; ///< of a command, all workers' together
+  const size_t linesPerWorker;
   uint32_t epoch = 0;
   std::vector<Counter> finished;
   std::vector<Line> claims;
@@ -65,9 +88,9 @@ struct RegionRun::Region {
   bool done(uint32_t ordinal) const {
     return reached(state->finished[ordinal].value.load(std::memory_order_acquire), target);
   }
-  /// True for exactly one caller per slot and run.
-  bool claim(uint32_t slot, uint32_t ordinal) const {
-    std::atomic<uint32_t> &mark = state->mark(slot, ordinal);
+  /// True for exactly one caller per piece and run.
+  bool claim(uint32_t worker, uint32_t piece, uint32_t ordinal) const {
+    std::atomic<uint32_t> &mark = state->mark(worker, piece, ordinal);
     uint32_t seen = mark.load(std::memory_order_relaxed);
     return !reached(seen, epoch) &&
            mark.compare_exchange_strong(seen, epoch, std::memory_order_relaxed);
@@ -92,7 +115,7 @@ void RegionRun::begin(std::span<CommandList *const> lists, uint32_t initialWorke
   regions_.clear();
   for (CommandList *list : lists) {
     auto *state = dynamic_cast<ListState *>(list->runnerState.get());
-    if (!state || state->slots != workers()) {
+    if (!state || state->slots != workers() * maxPieces) {
       list->runnerState = std::make_unique<ListState>(list->size(), workers());
       state = static_cast<ListState *>(list->runnerState.get());
     }
@@ -180,34 +203,40 @@ bool RegionRun::advance(Region &region, uint32_t &firstOpen, uint32_t worker, bo
 
 bool RegionRun::takeSlots(Region &region, uint32_t ordinal, uint32_t worker, bool help) {
   const CommandList::Command &command = region.list->command(ordinal);
-  uint64_t tiles = command.kernel ? command.tiles.tiles(*command.dims) : 1;
-  auto slots = uint32_t(std::clamp<uint64_t>(tiles, 1, workers()));
+  const Division division(command, workers());
   bool progress = false;
-  if (worker < slots && region.claim(worker, ordinal)) {
-    runSlot(region, ordinal, worker, slots, tiles);
+  uint32_t finished = 0;
+  const auto take = [&](uint32_t owner, uint32_t piece) {
+    if (!region.claim(owner, piece, ordinal))
+      return;
     progress = true;
-  }
-  for (uint32_t slot = 0; help && slot < slots; ++slot)
-    if (region.claim(slot, ordinal)) {
-      runSlot(region, ordinal, slot, slots, tiles);
-      progress = true;
-    }
+    if (!command.kernel)
+      return runCollective(region, ordinal);
+    if (finished == 0 && division.slots() > 1)
+      askForWorker();
+    const uint32_t slot = owner * division.pieces + piece;
+    runSlot(region, command, division.first(slot), division.first(slot + 1));
+    finished += slot == 0 ? 1 + region.state->slots - division.slots() : 1;
+  };
+  if (worker < division.shares)
+    for (uint32_t piece = 0; piece < division.pieces; ++piece)
+      take(worker, piece);
+  // From the last piece on, towards its owner; the next worker's first, so that several spread out.
+  for (uint32_t i = 1; help && i <= workers(); ++i)
+    if (const uint32_t owner = (worker + i) % workers(); owner < division.shares)
+      for (uint32_t piece = division.pieces; piece-- > 0;)
+        take(owner, piece);
+  if (finished > 0)
+    region.finish(ordinal, finished);
   return progress;
 }
 
-void RegionRun::runSlot(Region &region, uint32_t ordinal, uint32_t slot, uint32_t slots,
-                        uint64_t tiles) {
-  const CommandList::Command &command = region.list->command(ordinal);
-  if (!command.kernel)
-    return runCollective(region, ordinal);
-  if (slots > 1)
-    askForWorker();
+void RegionRun::runSlot(const Region &region, const CommandList::Command &command, uint32_t first,
+                        uint32_t last) {
   void *const *buffers = region.list->buffers(command);
   const uint64_t *dims = command.dims->values.data();
-  auto first = uint32_t(tiles * slot / slots), last = uint32_t(tiles * (slot + 1) / slots);
   for (uint32_t tile = first; tile < last; ++tile)
     command.kernel(buffers, dims, tile);
-  region.finish(ordinal, slot == 0 ? 1 + workers() - slots : 1);
 }
 
 void RegionRun::runCollective(Region &region, uint32_t ordinal) {
@@ -217,7 +246,8 @@ void RegionRun::runCollective(Region &region, uint32_t ordinal) {
   // Nobody may have waited for this: the workers of the other ranks may all have gone.
   for (uint32_t rank = 0; rank < group.worldSize(); ++rank) {
     CommunicatorGroup::Arrival arrival = group.arrival(rank);
-    static_cast<Region *>(arrival.owner)->finish(arrival.command, workers());
+    Region &other = *static_cast<Region *>(arrival.owner);
+    other.finish(arrival.command, other.state->slots);
     askForWorker();
   }
 }
@@ -240,7 +270,7 @@ void RegionRun::failUnfinished() {
   for (const Region &region : regions_) {
     for (uint32_t ordinal = 0; ordinal < region.list->size(); ++ordinal) {
       const CommandList::Command &command = region.list->command(ordinal);
-      bool arrived = reached(region.state->mark(0, ordinal).load(), region.epoch);
+      bool arrived = reached(region.state->mark(0, 0, ordinal).load(), region.epoch);
       if (!command.kernel && arrived && !region.done(ordinal))
         blocked.push_back(&region.list->collective(command));
     }

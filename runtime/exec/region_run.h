@@ -2,9 +2,10 @@
 // through command lists together. RegionExecutor runs it on TBB.
 //
 // A region is one command list (one device, one step). The tiles of a command are divided into
-// slots, one per worker; each slot is claimed by an atomic of its own. Worker w claims slot w of
-// one command after another, so that it always works on the same part of the data, and takes other
-// workers' slots when it has nothing else: any worker can do everything, and one worker suffices.
+// shares, one per worker, and long shares into a few pieces, each claimed by an atomic of its own.
+// Worker w claims the pieces of share w of one command after another, so that it always works on
+// the same part of the data, and takes other workers' pieces, the last ones first, when it has
+// nothing else: any worker can do everything, one worker suffices, and a slow one holds up nobody.
 // Nothing waits while it holds anything: a worker that finds nothing to do spins for a while and
 // returns, and a worker that finds work for more than itself asks for others.
 #pragma once
@@ -44,6 +45,7 @@ public:
   void end();
 
 private:
+  struct Division;
   struct ListState;
   struct Region;
   struct alignas(64) Worker {
@@ -52,7 +54,8 @@ private:
 
   bool advance(Region &region, uint32_t &firstOpen, uint32_t worker, bool help);
   bool takeSlots(Region &region, uint32_t ordinal, uint32_t worker, bool help);
-  void runSlot(Region &region, uint32_t ordinal, uint32_t slot, uint32_t slots, uint64_t tiles);
+  static void runSlot(const Region &region, const CommandList::Command &command, uint32_t first,
+                      uint32_t last);
   void runCollective(Region &region, uint32_t ordinal);
   void askForWorker();
   void failUnfinished();

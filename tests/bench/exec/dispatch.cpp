@@ -2,8 +2,12 @@
 // 400 commands that follow one another. Arguments: tiles per command, work per tile (iterations of
 // an empty loop), threads.
 //
-// us_per_command is the whole time; overhead_us subtracts the same kernels run by one thread,
-// divided by the threads.
+// median_us and p10_us are what is left of the time of a command when the same kernels run by one
+// thread, divided by the threads, are subtracted.
+//
+// The `uneven` ones have a second thread at half speed, as on a core that shares its arithmetic
+// with a neighbour: `of_ideal` is the time with the work divided as the speeds are, over the
+// median.
 #include "runtime/exec/region_executor.h"
 
 #include <algorithm>
@@ -24,11 +28,17 @@ void spin(void *const *buffers, const uint64_t *, uint32_t) {
     asm volatile("");
 }
 
+/// As spin, but the arena's second thread is half as fast.
+void spinUnevenly(void *const *buffers, const uint64_t *dims, uint32_t tile) {
+  for (int i = tbb::this_task_arena::current_thread_index(); i >= 0; --i)
+    spin(buffers, dims, tile);
+}
+
 struct Step {
-  Step(uint32_t tiles, uint64_t work) : work(work) {
+  Step(uint32_t tiles, uint64_t work, VinciKernel kernel = spin) : work(work) {
     dims[VINCI_DIM_TOKENS] = tiles;
     for (uint32_t i = 0; i < commands; ++i) {
-      list.add({spin, buffers, {VINCI_DIM_TOKENS, 1, 1, 1}, &dims});
+      list.add({kernel, buffers, {VINCI_DIM_TOKENS, 1, 1, 1}, &dims});
       list.barrier();
     }
   }
@@ -52,9 +62,9 @@ struct Step {
   CommandList list;
 };
 
-/// Times each step by itself: on a machine that others use, too, the median and the fastest tenth
-/// say more than a mean.
-template <typename Run> void measure(benchmark::State &state, Step &step, double threads, Run run) {
+/// Sorted seconds of each step by itself: on a machine that others use, too, the median and the
+/// fastest tenth say more than a mean.
+template <typename Run> std::vector<double> timesOf(benchmark::State &state, Run run) {
   std::vector<double> seconds;
   for (int warmUp = 0; warmUp < 3; ++warmUp)
     run();
@@ -65,6 +75,11 @@ template <typename Run> void measure(benchmark::State &state, Step &step, double
         std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count());
   }
   std::ranges::sort(seconds);
+  return seconds;
+}
+
+template <typename Run> void measure(benchmark::State &state, Step &step, double threads, Run run) {
+  const std::vector<double> seconds = timesOf(state, run);
   double work = step.serial() / threads;
   auto overhead = [&](double time) { return (time - work) / commands * 1e6; };
   state.counters["median_us"] = overhead(seconds[seconds.size() / 2]);
@@ -80,21 +95,54 @@ void regionExecutor(benchmark::State &state) {
           [&] { executor.run(lists); });
 }
 
+/// `step` by tbb::parallel_for, a command after another.
+class ParallelFor {
+public:
+  ParallelFor(Step &step, VinciKernel kernel, int threads)
+      : step_(step), kernel_(kernel),
+        limit_(tbb::global_control::max_allowed_parallelism, size_t(threads)), arena_(threads) {}
+
+  void operator()() {
+    arena_.execute([&] {
+      for (uint32_t i = 0; i < commands; ++i)
+        tbb::parallel_for(
+            uint32_t(0), uint32_t(step_.dims[VINCI_DIM_TOKENS]),
+            [&](uint32_t tile) { kernel_(step_.buffers, step_.dims.values.data(), tile); },
+            tbb::static_partitioner());
+    });
+  }
+
+private:
+  Step &step_;
+  VinciKernel kernel_;
+  tbb::global_control limit_;
+  tbb::task_arena arena_;
+};
+
 void parallelFor(benchmark::State &state) {
   Step step(uint32_t(state.range(0)), uint64_t(state.range(1)));
   auto threads = int(state.range(2));
-  tbb::global_control limit(tbb::global_control::max_allowed_parallelism, size_t(threads));
-  tbb::task_arena arena(threads);
-  auto run = [&] {
-    arena.execute([&] {
-      for (uint32_t i = 0; i < commands; ++i)
-        tbb::parallel_for(
-            uint32_t(0), uint32_t(step.dims[VINCI_DIM_TOKENS]),
-            [&](uint32_t tile) { spin(step.buffers, step.dims.values.data(), tile); },
-            tbb::static_partitioner());
-    });
-  };
+  ParallelFor run(step, spin, threads);
   measure(state, step, double(std::min<int64_t>(threads, state.range(0))), run);
+}
+
+/// Two threads, of speeds 1 and 1/2, get through a third of the tiles in the time of the other two.
+template <typename Run> void measureUneven(benchmark::State &state, Run run) {
+  const std::vector<double> seconds = timesOf(state, run);
+  Step even(uint32_t(state.range(0)), uint64_t(state.range(1)));
+  state.counters["of_ideal"] = even.serial() / 1.5 / seconds[seconds.size() / 2];
+}
+
+void unevenRegionExecutor(benchmark::State &state) {
+  Step step(uint32_t(state.range(0)), uint64_t(state.range(1)), spinUnevenly);
+  RegionExecutor executor(2);
+  CommandList *lists[] = {&step.list};
+  measureUneven(state, [&] { executor.run(lists); });
+}
+
+void unevenParallelFor(benchmark::State &state) {
+  Step step(uint32_t(state.range(0)), uint64_t(state.range(1)), spinUnevenly);
+  measureUneven(state, ParallelFor(step, spinUnevenly, 2));
 }
 
 void sizes(benchmark::internal::Benchmark *benchmark) {
@@ -108,6 +156,16 @@ void sizes(benchmark::internal::Benchmark *benchmark) {
 
 BENCHMARK(regionExecutor)->Apply(sizes);
 BENCHMARK(parallelFor)->Apply(sizes);
+BENCHMARK(unevenRegionExecutor)
+    ->Args({64, 4000})
+    ->Args({16, 40000})
+    ->ArgNames({"tiles", "work"})
+    ->UseRealTime();
+BENCHMARK(unevenParallelFor)
+    ->Args({64, 4000})
+    ->Args({16, 40000})
+    ->ArgNames({"tiles", "work"})
+    ->UseRealTime();
 
 } // namespace
 } // namespace vinci

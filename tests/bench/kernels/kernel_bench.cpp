@@ -5,6 +5,7 @@
 #include <cstdlib>
 #include <cstring>
 #include <sys/mman.h>
+#include <tbb/parallel_for.h>
 
 namespace vinci::bench {
 
@@ -22,11 +23,16 @@ BenchKernel::BenchKernel(const KernelSpec &spec, const std::string &cpu)
       library_(KernelLibrary::link(compileKernels({&spec, 1}, resolveCpu(cpu)), "bench")),
       kernel_(library_.find(symbolName(spec))) {}
 
-void BenchKernel::run(void *const *buffers, const uint64_t *dims) const {
+void BenchKernel::run(void *const *buffers, const uint64_t *dims, int threads) const {
   const uint64_t rows = dims[rule_.symbol] * rule_.scale;
   const uint64_t tiles = (rows + rule_.rowBlock - 1) / rule_.rowBlock * rule_.columns;
-  for (uint64_t tile = 0; tile < tiles; ++tile)
-    kernel_(buffers, dims, static_cast<uint32_t>(tile));
+  const auto share = [&](uint64_t thread) {
+    for (uint64_t tile = tiles * thread / threads; tile < tiles * (thread + 1) / threads; ++tile)
+      kernel_(buffers, dims, static_cast<uint32_t>(tile));
+  };
+  if (threads == 1)
+    return share(0);
+  tbb::parallel_for(uint64_t{0}, static_cast<uint64_t>(threads), share, tbb::static_partitioner());
 }
 
 static std::byte *allocateHuge(uint64_t bytes) {
@@ -67,5 +73,8 @@ int main(int argc, char **argv) {
   vinci::bench::registerMatmul();
   vinci::bench::registerAttention();
   vinci::bench::registerInt8();
+#ifdef VINCI_BENCH_ONEDNN
+  vinci::bench::registerOnednn();
+#endif
   benchmark::RunSpecifiedBenchmarks();
 }

@@ -22,8 +22,8 @@ class BenchKernel {
 public:
   BenchKernel(const KernelSpec &spec, const std::string &cpu);
 
-  /// All tiles, in order.
-  void run(void *const *buffers, const uint64_t *dims) const;
+  /// All tiles, in order; or an equal share of them, in order, on each of `threads` threads.
+  void run(void *const *buffers, const uint64_t *dims, int threads = 1) const;
 
 private:
   KernelTiles rule_;
@@ -55,5 +55,6 @@ uint64_t sweep(const std::byte *data, uint64_t bytes);
 void registerMatmul();
 void registerAttention();
 void registerInt8();
+void registerOnednn(); // where oneDNN is installed
 
 } // namespace vinci::bench

@@ -132,6 +132,32 @@ void meet(void *const *buffers, const uint64_t *, uint32_t) {
     }
 }
 
+/// buffers: how many tiles have finished, how many must have before the first one may. Returns
+/// early after 10 s, leaving a negative number.
+void firstTileWaits(void *const *buffers, const uint64_t *, uint32_t tile) {
+  auto &finished = *static_cast<std::atomic<int> *>(buffers[0]);
+  const int needed = *static_cast<int *>(buffers[1]);
+  const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(10);
+  while (tile == 0 && finished < needed)
+    if (std::chrono::steady_clock::now() > deadline)
+      finished = -1000;
+  ++finished;
+}
+
+TEST(RegionRun, ASlowWorkerLeavesMostOfItsShareToOthers) {
+  Threads threads(2);
+  std::atomic<int> finished{0};
+  constexpr int tiles = 32, perPiece = 4;
+  int needed = tiles - perPiece; // all but those of the piece with the tile that waits
+  void *buffers[] = {&finished, &needed};
+  StepDims dims;
+  dims[VINCI_DIM_TOKENS] = tiles;
+  CommandList list;
+  list.add({firstTileWaits, buffers, {VINCI_DIM_TOKENS, 1, 1, 1}, &dims});
+  threads.run(list);
+  EXPECT_EQ(finished, tiles);
+}
+
 TEST(RegionRun, CommandsWithoutDependencyOverlap) {
   std::atomic<int> started{0};
   int needed = 2;
