@@ -5,10 +5,34 @@
 
 namespace {
 
+/// `Tokens` tokens from k and v on, into the slots from `slot` on.
+template <int Tokens, typename T>
+void appendTokens(T *cache, const T *k, const T *v, uint64_t slot, const KvLayout &layout) {
+  const uint64_t width = layout.kvHeads * layout.headDim;
+  for (uint64_t head = 0; head < layout.kvHeads; ++head) {
+    const T *keys[Tokens], *values[Tokens];
+    for (int t = 0; t < Tokens; ++t) {
+      keys[t] = k + uint64_t(t) * width + head * layout.headDim;
+      values[t] = v + uint64_t(t) * width + head * layout.headDim;
+    }
+    appendHead<Tokens>(cache, keys, values, head, slot, layout);
+  }
+}
+
 template <typename T>
-void appendToken(T *cache, const T *k, const T *v, uint64_t slot, const KvLayout &layout) {
-  for (uint64_t head = 0; head < layout.kvHeads; ++head)
-    appendHead(cache, k + head * layout.headDim, v + head * layout.headDim, head, slot, layout);
+void append(const Tile &t, T *cache, const T *k, const T *v, const int32_t *slots,
+            const KvLayout &layout) {
+  const uint64_t width = layout.kvHeads * layout.headDim;
+  for (uint64_t token = t.rowBegin, count; token < t.rowEnd; token += count) {
+    count = tokensOfPair(slots, token, t.rowEnd);
+    if (slots[token] < 0)
+      continue;
+    const auto slot = uint64_t(slots[token]);
+    if (count == 2)
+      appendTokens<2>(cache, k + token * width, v + token * width, slot, layout);
+    else
+      appendTokens<1>(cache, k + token * width, v + token * width, slot, layout);
+  }
 }
 
 } // namespace
@@ -16,13 +40,8 @@ void appendToken(T *cache, const T *k, const T *v, uint64_t slot, const KvLayout
 #define KV_APPEND(T, name)                                                                         \
   extern "C" void vinci_kv_append_##name(VINCI_COMMAND, uint64_t kvHeads, uint64_t headDim,        \
                                          uint64_t blockSize, VINCI_TILES) {                        \
-    const Tile t = tileOf(dims, tile, symbol, scale, rowBlock, columns);                           \
-    const int32_t *slots = input<int32_t>(buffers, 3);                                             \
-    const uint64_t width = kvHeads * headDim;                                                      \
-    for (uint64_t token = t.rowBegin; token < t.rowEnd; ++token)                                   \
-      if (slots[token] >= 0)                                                                       \
-        appendToken(output<T>(buffers, 0), input<T>(buffers, 1) + token * width,                   \
-                    input<T>(buffers, 2) + token * width, uint64_t(slots[token]),                  \
-                    KvLayout{kvHeads, headDim, blockSize});                                        \
+    append<T>(tileOf(dims, tile, symbol, scale, rowBlock, columns), output<T>(buffers, 0),         \
+              input<T>(buffers, 1), input<T>(buffers, 2), input<int32_t>(buffers, 3),              \
+              KvLayout{kvHeads, headDim, blockSize});                                              \
   }
 VINCI_FOR_EACH_TYPE(KV_APPEND)

@@ -43,6 +43,45 @@ Heads<T, C, R> headsOf(void *const *buffers, int inputs, bool norm, bool rope, u
           rope ? input<R>(buffers, inputs + (norm ? 3 : 1)) : nullptr, headDim, float(eps)};
 }
 
+/// Keys and values of `Tokens` tokens from `token` on, whose rows are `width` apart and begin with
+/// the keys at x, into the slots from `slot` on.
+template <int Tokens, typename T, typename Make>
+void appendTokens(const Make &make, T *cache, const T *x, uint64_t width, uint64_t token,
+                  uint64_t slot, const KvLayout &layout) {
+  for (uint64_t head = 0; head < layout.kvHeads; ++head, x += layout.headDim) {
+    T made[Tokens][maxHeadDim];
+    const T *keys[Tokens], *values[Tokens];
+    for (int t = 0; t < Tokens; ++t) {
+      const T *key = x + uint64_t(t) * width;
+      make.make(made[t], key, make.keyNorm, token + uint64_t(t));
+      keys[t] = made[t];
+      values[t] = key + layout.kvHeads * layout.headDim;
+    }
+    appendHead<Tokens>(cache, keys, values, head, slot, layout);
+  }
+}
+
+template <typename T, typename Make>
+void appendQkv(const Tile &t, const Make &make, T *q, T *cache, const T *qkv, const int32_t *slots,
+               uint64_t heads, const KvLayout &layout) {
+  const uint64_t width = (heads + 2 * layout.kvHeads) * layout.headDim;
+  for (uint64_t token = t.rowBegin; token < t.rowEnd; ++token)
+    for (uint64_t head = 0; head < heads; ++head)
+      make.make(q + (token * heads + head) * layout.headDim,
+                qkv + token * width + head * layout.headDim, make.queryNorm, token);
+  const T *keys = qkv + heads * layout.headDim;
+  for (uint64_t token = t.rowBegin, count; token < t.rowEnd; token += count) {
+    count = tokensOfPair(slots, token, t.rowEnd);
+    if (slots[token] < 0)
+      continue;
+    const auto slot = uint64_t(slots[token]);
+    if (count == 2)
+      appendTokens<2>(make, cache, keys + token * width, width, token, slot, layout);
+    else
+      appendTokens<1>(make, cache, keys + token * width, width, token, slot, layout);
+  }
+}
+
 } // namespace
 
 #define SPLIT_QKV(T, name, C, region, R, rotary)                                                   \
@@ -70,21 +109,8 @@ Heads<T, C, R> headsOf(void *const *buffers, int inputs, bool norm, bool rope, u
     const Tile t = tileOf(dims, tile, symbol, scale, rowBlock, columns);                           \
     const Heads<T, C, R> make = headsOf<T, C, R>(buffers, 2, norm, rope, headDim, eps);            \
     const int32_t *slots = input<int32_t>(buffers, 3 + (norm ? 2 : 0) + (rope ? 1 : 0));           \
-    const KvLayout layout{kvHeads, headDim, blockSize};                                            \
-    for (uint64_t token = t.rowBegin; token < t.rowEnd; ++token) {                                 \
-      const T *x = input<T>(buffers, 2) + token * (heads + 2 * kvHeads) * headDim;                 \
-      for (uint64_t head = 0; head < heads; ++head, x += headDim)                                  \
-        make.make(output<T>(buffers, 0) + (token * heads + head) * headDim, x, make.queryNorm,     \
-                  token);                                                                          \
-      if (slots[token] < 0)                                                                        \
-        continue;                                                                                  \
-      for (uint64_t head = 0; head < kvHeads; ++head, x += headDim) {                              \
-        T key[maxHeadDim];                                                                         \
-        make.make(key, x, make.keyNorm, token);                                                    \
-        appendHead(output<T>(buffers, 1), key, x + kvHeads * headDim, head,                        \
-                   uint64_t(slots[token]), layout);                                                \
-      }                                                                                            \
-    }                                                                                              \
+    appendQkv<T>(t, make, output<T>(buffers, 0), output<T>(buffers, 1), input<T>(buffers, 2),      \
+                 slots, heads, KvLayout{kvHeads, headDim, blockSize});                             \
   }
 
 /// With the types of both regions.
