@@ -1,7 +1,8 @@
 // Where the ranks of a communicator meet. Used by runners, not by users of the device layer.
 //
 // Nobody waits here: a rank that arrives leaves word of which command it is, and the last one to
-// arrive does the whole operation, in rank order, and is told whom to wake.
+// arrive does the whole operation, in rank order, and is told whom to wake. Or it opens the
+// operation, and whoever has nothing else to do takes shares of it.
 //
 // Where some of the ranks are in other processes, those of this one arrive as ever, and then
 // complete() fetches what the operation needs of the others: the same operation, in the same order,
@@ -40,6 +41,15 @@ public:
   /// is marked as finished. Different ranks may arrive concurrently. Throws Error if the ranks'
   /// calls do not match, and on every call after that.
   bool arrive(const CollectiveCall &call, Arrival arrival);
+  /// The same, but the last one opens the operation in at most `shares` shares instead of
+  /// performing it, and is to take shares until none is left.
+  bool open(const CollectiveCall &call, Arrival arrival, uint32_t shares);
+  /// Performs one of the shares of an open operation that nobody has taken; any number of callers
+  /// may. `Closed`: it was the last to be done, and the commands of all arrivals are to be marked
+  /// as finished.
+  enum class Share : uint8_t { None, Done, Closed };
+  Share performShare();
+
   /// Performs the operations that all ranks of this process have come to, with those of the others.
   /// Sorts the groups. Throws Error if a rank of this process has not come, or if messages fail.
   static void complete(std::span<CommunicatorGroup *> groups);
@@ -56,8 +66,8 @@ private:
     Arrival arrival;
   };
 
-  void checkMatching();
-  void perform();
+  bool isLast(const CollectiveCall &call, Arrival arrival);
+  void requireMatching();
   template <typename Visit> void forEachPiece(const CollectiveCall &call, const Visit &visit) const;
   void addMessages(std::vector<ProcessGroup::Outgoing> &outgoing,
                    std::vector<ProcessGroup::Incoming> &incoming);
@@ -69,10 +79,13 @@ private:
   uint32_t number_ = 0;
   uint32_t here_ = 0;                          ///< ranks in this process
   std::vector<std::vector<std::byte>> copies_; ///< by rank in another process, of its `send`
-  std::vector<const void *> inputs_; ///< operands by rank, while an operation is performed
-  std::vector<void *> outputs_;
+  std::vector<const CollectiveCall *> calls_;  ///< those of slots_
   alignas(64) std::atomic<uint32_t> arrived_{0};
   std::atomic<bool> broken_{false};
+  /// The shares of the open operation that are taken (low 16 bits), how many there are (next 16),
+  /// and which operation it is: nobody takes a share of one with the word of another.
+  alignas(64) std::atomic<uint64_t> shares_{0};
+  alignas(64) std::atomic<uint32_t> sharesDone_{0};
 };
 
 } // namespace vinci

@@ -133,6 +133,7 @@ public:
   LockstepRunner lockstep; ///< in place of the executor where there are other processes
   SimulatedMachine machine;
   uint64_t replays = 0;
+  bool replayGraphs = true;
   uint64_t arenaHighWater = 0;
 
 private:
@@ -386,7 +387,7 @@ LoadedModel::Impl::step(EntryKind kind, std::span<const StepInputs> groups) {
     return poisonedStep(kind, groups);
   beginStep(kind, groups);
   if (const auto found = captured_.find({kind, dims_[VINCI_DIM_TOKENS]});
-      found != captured_.end()) {
+      replayGraphs && found != captured_.end()) {
     replay(found->second);
     shareLogits();
     return logits_;
@@ -550,6 +551,10 @@ const GraphCapture &LoadedModel::graphs() const {
 
 uint64_t LoadedModel::replays() const {
   return impl_->replays;
+}
+
+void LoadedModel::setReplay(bool replay) {
+  impl_->replayGraphs = replay;
 }
 
 uint64_t LoadedModel::arenaHighWater() const {

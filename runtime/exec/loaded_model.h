@@ -71,6 +71,8 @@ public:
 
   /// Steps that were replayed so far.
   uint64_t replays() const;
+  /// Without: steps are launched command by command also where a graph was captured, to compare.
+  void setReplay(bool replay);
   /// With LoadOptions::poison: the end of the highest byte of the arena that was ever written.
   uint64_t arenaHighWater() const;
 

@@ -228,6 +228,9 @@ bool RegionRun::takeSlots(Region &region, uint32_t ordinal, uint32_t worker, boo
         take(owner, piece);
   if (finished > 0)
     region.finish(ordinal, finished);
+  // All ranks may have come by now, and somebody be at work on it alone.
+  if (!command.kernel && !progress)
+    progress = performShares(*region.list->collective(command).group);
   return progress;
 }
 
@@ -240,15 +243,29 @@ void RegionRun::runSlot(const Region &region, const CommandList::Command &comman
 }
 
 void RegionRun::runCollective(Region &region, uint32_t ordinal) {
-  CommunicatorGroup &group = *region.list->collective(region.list->command(ordinal)).group;
-  if (!group.arrive(region.list->collective(region.list->command(ordinal)), {&region, ordinal}))
-    return;
-  // Nobody may have waited for this: the workers of the other ranks may all have gone.
-  for (uint32_t rank = 0; rank < group.worldSize(); ++rank) {
-    CommunicatorGroup::Arrival arrival = group.arrival(rank);
-    Region &other = *static_cast<Region *>(arrival.owner);
-    other.finish(arrival.command, other.state->slots);
-    askForWorker();
+  const CollectiveCall &call = region.list->collective(region.list->command(ordinal));
+  // More shares than workers, as not all may be there at once.
+  if (call.group->open(call, {&region, ordinal}, 2 * workers()))
+    performShares(*call.group);
+}
+
+/// True if there were any that nobody else had taken.
+bool RegionRun::performShares(CommunicatorGroup &group) {
+  bool any = false;
+  for (;;) {
+    const CommunicatorGroup::Share share = group.performShare();
+    if (share == CommunicatorGroup::Share::None)
+      return any;
+    any = true;
+    if (share == CommunicatorGroup::Share::Done)
+      continue;
+    // Nobody may have waited for this: the workers of the other ranks may all have gone.
+    for (uint32_t rank = 0; rank < group.worldSize(); ++rank) {
+      CommunicatorGroup::Arrival arrival = group.arrival(rank);
+      Region &other = *static_cast<Region *>(arrival.owner);
+      other.finish(arrival.command, other.state->slots);
+      askForWorker();
+    }
   }
 }
 

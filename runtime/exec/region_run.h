@@ -6,6 +6,7 @@
 // Worker w claims the pieces of share w of one command after another, so that it always works on
 // the same part of the data, and takes other workers' pieces, the last ones first, when it has
 // nothing else: any worker can do everything, one worker suffices, and a slow one holds up nobody.
+// A collective is opened by the last of its ranks, and divided among whoever is free.
 // Nothing waits while it holds anything: a worker that finds nothing to do spins for a while and
 // returns, and a worker that finds work for more than itself asks for others.
 #pragma once
@@ -57,6 +58,7 @@ private:
   static void runSlot(const Region &region, const CommandList::Command &command, uint32_t first,
                       uint32_t last);
   void runCollective(Region &region, uint32_t ordinal);
+  bool performShares(CommunicatorGroup &group);
   void askForWorker();
   void failUnfinished();
 

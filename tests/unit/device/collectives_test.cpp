@@ -1,3 +1,4 @@
+#include "runtime/device/collective.h"
 #include "runtime/device/communicator.h"
 #include "runtime/device/sequential_runner.h"
 #include "runtime/device/simulated_device.h"
@@ -182,6 +183,48 @@ TEST_F(Collectives, AllToAllTransposes) {
   });
   EXPECT_EQ(out[0], (Floats{0, 10, 20}));
   EXPECT_EQ(out[2], (Floats{2, 12, 22}));
+}
+
+TEST_F(Collectives, SharesTogetherAreTheWhole) {
+  constexpr uint64_t elements = 5000; // not a multiple of what shares are cut at
+  for (CollectiveKind kind :
+       {CollectiveKind::AllReduce, CollectiveKind::AllGather, CollectiveKind::ReduceScatter,
+        CollectiveKind::Broadcast, CollectiveKind::AllToAll})
+    for (DType dtype : {DType::Float32, DType::BFloat16, DType::Float16, DType::Int32})
+      for (uint64_t whole : {uint64_t(0), 2 * elements + 77}) {
+        if (whole && kind != CollectiveKind::AllGather && kind != CollectiveKind::ReduceScatter)
+          continue;
+        const uint64_t bytes = elements * byteSize(dtype);
+        const auto perform = [&](uint32_t shares) {
+          std::vector<std::byte> sent[ranks], received[ranks];
+          CollectiveCall calls[ranks];
+          std::vector<const CollectiveCall *> pointers;
+          for (uint32_t r = 0; r < ranks; ++r) {
+            sent[r].resize(bytes * ranks);
+            received[r].resize(bytes * ranks);
+            for (size_t i = 0; i < sent[r].size(); ++i)
+              sent[r][i] = std::byte((i * 7 + i / 256 * 13 + r * 29) % 61); // no infinities
+            calls[r] = {nullptr,
+                        r,
+                        kind,
+                        sent[r].data(),
+                        received[r].data(),
+                        {VINCI_DIM_ONE, elements},
+                        {VINCI_DIM_ONE, whole},
+                        dtype,
+                        1,
+                        &dims_};
+            pointers.push_back(&calls[r]);
+          }
+          for (uint32_t share = shares; share-- > 0;)
+            performCollective(pointers, share, shares);
+          return std::vector(received, received + ranks);
+        };
+        const auto expected = perform(1);
+        EXPECT_NE(expected[0], std::vector<std::byte>(bytes * ranks)) << toString(kind);
+        for (uint32_t shares : {2, 3, 7, 1000})
+          EXPECT_EQ(perform(shares), expected) << toString(kind) << " in " << shares;
+      }
 }
 
 TEST_F(Collectives, WorkInGraphs) {

@@ -1,5 +1,6 @@
 #include "runtime/support/half.h"
 
+#include <cmath>
 #include <gtest/gtest.h>
 #include <limits>
 

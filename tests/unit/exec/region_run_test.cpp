@@ -265,6 +265,31 @@ TEST(RegionRun, CollectivesMeetAcrossRegions) {
   }
 }
 
+TEST(RegionRun, WorkersShareLargeCollectives) {
+  constexpr uint64_t elements = 100'003;
+  for (uint32_t count : {2, 3, 4})
+    for (uint32_t workers : {1, 2, 4, 6}) {
+      Ranks ranks(count);
+      std::vector<std::vector<float>> data(count, std::vector<float>(elements));
+      for (uint32_t rank = 0; rank < count; ++rank) {
+        for (uint64_t i = 0; i < elements; ++i)
+          data[rank][i] = float(i % 1000 + rank);
+        ListStream stream(ranks.lists[rank]);
+        for (int round = 0; round < 3; ++round)
+          ranks.comms[rank]->allReduce(data[rank].data(), data[rank].data(),
+                                       {{VINCI_DIM_ONE, elements}, DType::Float32, &ranks.dims},
+                                       stream);
+      }
+      Threads(workers).run(ranks.pointers(), workers);
+      // The first sum is count * (i % 1000) + 0 + 1 + ..., then times count.
+      for (uint32_t rank = 0; rank < count; ++rank)
+        for (uint64_t i = 0; i < elements; ++i)
+          ASSERT_EQ(data[rank][i],
+                    float(count * count) * float(count * (i % 1000) + count * (count - 1) / 2))
+              << count << " ranks, " << workers << " workers, element " << i;
+    }
+}
+
 TEST(RegionRun, AMissingRankEndsTheRunWithAnError) {
   Ranks ranks(3);
   addRounds(ranks, 1);
