@@ -9,6 +9,7 @@
 #include <atomic>
 #include <chrono>
 #include <condition_variable>
+#include <cstdlib>
 #include <immintrin.h>
 #include <memory>
 #include <mpi.h>
@@ -98,6 +99,10 @@ private:
 
   void communicate() {
     ::prctl(PR_SET_TIMERSLACK, 1000ul); // nanoseconds: naps are as short as they are said to be
+    // Where there are more processes than cores mpirun has MPI yield in every look that finds
+    // nothing. A thread that yields gives up its whole turn on Linux (milliseconds, beside others
+    // who compute), and here naps do what that is for.
+    ::setenv("OMPI_MCA_mpi_yield_when_idle", "0", 1);
     join();
     {
       std::lock_guard lock(mutex_);
