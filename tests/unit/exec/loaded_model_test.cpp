@@ -329,7 +329,11 @@ TEST_F(Loaded, ReplayedGraphsHaveTheSameBits) {
       EXPECT_EQ(serve(*model, use), expected) << int(mode);
       EXPECT_GT(use.replayed, 0u);
       EXPECT_GT(use.paddedTokens, 0u);
-      EXPECT_EQ(model->replays(), use.replayed) << int(mode);
+      const uint64_t replayed = use.replayed;
+      EXPECT_EQ(model->replays(), replayed) << int(mode);
+      model->setReplay(false);
+      EXPECT_EQ(serve(*model, use), expected) << int(mode);
+      EXPECT_EQ(model->replays(), replayed) << int(mode);
     }
   }
 }
