@@ -163,21 +163,6 @@ void multiplySlab(const Product<T, Source> &p, uint64_t row, uint64_t count, uin
     });
 }
 
-/// Stores sums, rounded to their type.
-template <typename Out> void storeSums(Out *out, Floats sums, uint64_t count) {
-  storeUpTo(out, sums, count);
-}
-/// Targets that multiply pairs of bfloat16 also round to it in one instruction, which takes
-/// subnormal numbers for zeros, as their products do.
-template <> void storeSums(BFloat16 *out, Floats sums, uint64_t count) {
-  using Rounded = __bf16 __attribute__((ext_vector_type(16)));
-  typedef Rounded UnalignedRounded __attribute__((aligned(2)));
-  if (vinciHasBf16Dot && count == lanes)
-    *(UnalignedRounded *)out = __builtin_convertvector(sums, Rounded);
-  else
-    storeUpTo(out, sums, count);
-}
-
 /// The panels of columns that a tile has of n.
 inline PanelRange panelsOf(const Tile &t, uint64_t n) {
   const uint64_t pairs = (n + slabColumns - 1) / slabColumns, panels = (n + 31) / 32;
@@ -246,7 +231,7 @@ void matmul(const Tile &t, Out *out, const T *x, const T *weights, const T *bias
            [=](uint64_t row, uint64_t column, uint64_t count, Floats sums) {
              if (bias)
                sums = sums + loadUpTo(bias + column, count);
-             storeSums(out + row * n + column, sums, count);
+             storeUpTo(out + row * n + column, sums, count);
            });
 }
 
@@ -285,7 +270,7 @@ template <typename T> void groupedMatmul(const Tile &t, T *out, const Grouped<T>
   g.forExperts(t, [&](uint64_t begin, uint64_t end, const auto &product) {
     multiply(t, product, begin, end,
              [=, n = g.n](uint64_t row, uint64_t column, uint64_t count, Floats sums) {
-               storeSums(out + row * n + column, sums, count);
+               storeUpTo(out + row * n + column, sums, count);
              });
   });
 }

@@ -12,11 +12,6 @@
 #define VINCI_COMMAND void *const *buffers, const uint64_t *dims, uint32_t tile
 #define VINCI_TILES uint64_t symbol, uint64_t scale, uint64_t rowBlock, uint64_t columns
 
-/// What the target has; the code generator defines these as constants. Width in bytes of its
-/// vectors: 32 or 64. Whether it multiplies int8 by vpdpbusd (VNNI), bfloat16 and int8 by tiles
-/// (AMX), and bfloat16 by vdpbf16ps faster than by fused multiply-adds.
-extern "C" const uint32_t vinciVectorBytes, vinciHasVnni, vinciHasAmx, vinciHasBf16Dot;
-
 /// The part of a command's rows and columns that one tile computes.
 struct Tile {
   uint64_t rowBegin, rowEnd;

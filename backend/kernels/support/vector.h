@@ -7,6 +7,11 @@
 
 #include <stdint.h>
 
+/// What the target has; the code generator defines these as constants. Width in bytes of its
+/// vectors: 32 or 64. Whether it multiplies int8 by vpdpbusd (VNNI), bfloat16 and int8 by tiles
+/// (AMX), and bfloat16 by vdpbf16ps faster than by fused multiply-adds.
+extern "C" const uint32_t vinciVectorBytes, vinciHasVnni, vinciHasAmx, vinciHasBf16Dot;
+
 using Floats = float __attribute__((ext_vector_type(16)));
 using Doubles = double __attribute__((ext_vector_type(16)));
 using Ints = int32_t __attribute__((ext_vector_type(16)));
@@ -52,6 +57,8 @@ using Halves = _Float16 __attribute__((ext_vector_type(16)));
 typedef Halves UnalignedHalves __attribute__((aligned(2)));
 using Shorts = uint16_t __attribute__((ext_vector_type(16)));
 typedef Shorts UnalignedShorts __attribute__((aligned(2)));
+using BFloats = __bf16 __attribute__((ext_vector_type(16)));
+typedef BFloats UnalignedBFloats __attribute__((aligned(2)));
 
 /// The upper halves of the words after rounding to nearest even. A NaN stays one: its quiet bit is
 /// set before the cut.
@@ -81,9 +88,14 @@ inline void store(float *to, Floats values) {
 inline void store(_Float16 *to, Floats values) {
   *(detail::UnalignedHalves *)to = __builtin_convertvector(values, detail::Halves);
 }
+/// Targets that multiply pairs of bfloat16 also round to it in one instruction, which takes
+/// subnormal numbers for zeros, as their products do.
 inline void store(BFloat16 *to, Floats values) {
-  *(detail::UnalignedShorts *)to =
-      __builtin_convertvector(detail::bfloat16Bits(values), detail::Shorts);
+  if (vinciHasBf16Dot)
+    *(detail::UnalignedBFloats *)to = __builtin_convertvector(values, detail::BFloats);
+  else
+    *(detail::UnalignedShorts *)to =
+        __builtin_convertvector(detail::bfloat16Bits(values), detail::Shorts);
 }
 
 /// The first `count` < 16 lanes; the others are zero and their memory is not touched.
