@@ -11,6 +11,8 @@ std::vector<WeightSpec> modelWeights(const ModelSpec &spec) {
       {"embed_tokens", "model.embed_tokens.weight", {spec.vocabSize, spec.hiddenSize}},
       {"norm", "model.norm.weight", {spec.hiddenSize}},
   };
+  if (spec.quant && spec.quant->norm != NormBias::None)
+    weights.push_back({"norm.bias", "model.norm.bias", {spec.hiddenSize}});
   if (!spec.tieWordEmbeddings)
     weights.push_back({"lm_head", "lm_head.weight", {spec.vocabSize, spec.hiddenSize}});
   return weights;
@@ -21,8 +23,13 @@ namespace {
 /// Lists the weights of a layer.
 class LayerList {
 public:
-  void norm(const std::string &symbol, const std::string &path, int64_t size) {
-    add({.symbol = symbol, .source = "model.layers.{layer}." + path + ".weight", .shape = {size}});
+  void norm(const std::string &symbol, const std::string &path, int64_t size,
+            NormBias bias = NormBias::None) {
+    const std::string prefix =
+        "model.layers.{layer}." + path + (bias == NormBias::Module ? ".module" : "");
+    add({.symbol = symbol, .source = prefix + ".weight", .shape = {size}});
+    if (bias != NormBias::None)
+      add({.symbol = symbol + ".bias", .source = prefix + ".bias", .shape = {size}});
   }
 
   void linear(const std::string &symbol, const std::string &path, int64_t out, int64_t in,
@@ -73,27 +80,30 @@ std::vector<WeightSpec> layerWeights(const ModelSpec &spec, const LayerKind &kin
   LayerList list;
   const int64_t hidden = spec.hiddenSize;
   const LayerQuant &quant = kind.quant;
-  list.norm("input_layernorm", "input_layernorm", hidden);
-  list.linear("q_proj", "self_attn.q_proj", spec.queryWidth(), hidden, spec.qkvBias, quant.qkv);
-  list.linear("k_proj", "self_attn.k_proj", spec.keyValueWidth(), hidden, spec.qkvBias, quant.qkv);
-  list.linear("v_proj", "self_attn.v_proj", spec.keyValueWidth(), hidden, spec.qkvBias, quant.qkv);
+  list.norm("input_layernorm", "input_layernorm", hidden, quant.inputNorm);
+  const bool qkvBias = spec.qkvBias || quant.qkvBias;
+  list.linear("q_proj", "self_attn.q_proj", spec.queryWidth(), hidden, qkvBias, quant.qkv);
+  list.linear("k_proj", "self_attn.k_proj", spec.keyValueWidth(), hidden, qkvBias, quant.qkv);
+  list.linear("v_proj", "self_attn.v_proj", spec.keyValueWidth(), hidden, qkvBias, quant.qkv);
   if (spec.qkNorm) {
     list.norm("q_norm", "self_attn.q_norm", spec.headDim);
     list.norm("k_norm", "self_attn.k_norm", spec.headDim);
   }
-  list.linear("o_proj", "self_attn.o_proj", hidden, spec.queryWidth(), spec.outputBias,
-              quant.output);
-  list.norm("post_attention_layernorm", "post_attention_layernorm", hidden);
+  list.linear("o_proj", "self_attn.o_proj", hidden, spec.queryWidth(),
+              spec.outputBias || quant.outputBias, quant.output);
+  list.norm("post_attention_layernorm", "post_attention_layernorm", hidden,
+            quant.postAttentionNorm);
 
   const int64_t experts = kind.sparse ? spec.moe->numExperts : 0;
   const int64_t width = kind.sparse ? spec.moe->moeIntermediateSize : spec.intermediateSize;
-  const bool bias = !kind.sparse && spec.mlpBias;
+  const bool bias = !kind.sparse && spec.mlpBias, gateUpBias = bias || quant.gateUpBias;
   const std::string mlp = kind.sparse ? "mlp.experts.{}." : "mlp.";
   if (kind.sparse)
     list.linear("router", "mlp.gate", experts, hidden, false);
-  list.linear("gate_proj", mlp + "gate_proj", width, hidden, bias, quant.gateUp, experts);
-  list.linear("up_proj", mlp + "up_proj", width, hidden, bias, quant.gateUp, experts);
-  list.linear("down_proj", mlp + "down_proj", hidden, width, bias, quant.down, experts);
+  list.linear("gate_proj", mlp + "gate_proj", width, hidden, gateUpBias, quant.gateUp, experts);
+  list.linear("up_proj", mlp + "up_proj", width, hidden, gateUpBias, quant.gateUp, experts);
+  list.linear("down_proj", mlp + "down_proj", hidden, width, bias || quant.downBias, quant.down,
+              experts);
   return list.take();
 }
 

@@ -25,7 +25,7 @@ struct WeightSpec {
   bool unread = false;                       ///< in the checkpoint, but no computation needs it
 };
 
-/// embed_tokens, norm and, unless it is tied, lm_head.
+/// embed_tokens, norm, its bias if there is one (norm.bias), and, unless it is tied, lm_head.
 std::vector<WeightSpec> modelWeights(const ModelSpec &spec);
 
 /// The weights of a decoder layer, in the order of their use. A quantised linear of n outputs has,
@@ -35,6 +35,7 @@ std::vector<WeightSpec> modelWeights(const ModelSpec &spec);
 ///                  deq_scale [n], float32: input_scale * the weight's scale
 ///   W8A8_DYNAMIC   weight_scale [n, 1], float32; weight_offset [n, 1], zeros and unread; its bias
 ///   W8A16          the same
+/// Norms that have a bias have it behind their weight, as "input_layernorm.bias".
 std::vector<WeightSpec> layerWeights(const ModelSpec &spec, const LayerKind &kind);
 
 struct ExpectedTensor {

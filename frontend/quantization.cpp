@@ -3,6 +3,8 @@
 #include "frontend/checkpoint_weights.h"
 #include "runtime/support/json.h"
 
+#include <fmt/ranges.h>
+
 #include <algorithm>
 #include <array>
 #include <map>
@@ -46,11 +48,47 @@ static std::vector<std::pair<std::string_view, QuantScheme>> partsOf(const Layer
   return parts;
 }
 
+/// The biases of a layer beyond its config's, as layerRuns has them.
+static std::vector<std::string> biasesOf(const LayerQuant &quant) {
+  std::vector<std::string> biases;
+  for (const auto &[name, bias] : {std::pair("input_layernorm", quant.inputNorm),
+                                   std::pair("post_attention_layernorm", quant.postAttentionNorm)})
+    if (bias != NormBias::None)
+      biases.push_back(fmt::format("{}{}.bias", name, bias == NormBias::Module ? ".module" : ""));
+  for (const auto &[name, has] :
+       {std::pair("qkv", quant.qkvBias), std::pair("o_proj", quant.outputBias),
+        std::pair("gate_up", quant.gateUpBias), std::pair("down_proj", quant.downBias)})
+    if (has)
+      biases.push_back(fmt::format("{}.bias", name));
+  return biases;
+}
+
+/// Sets the bias of that name; false if there is none.
+static bool setBias(LayerQuant &quant, std::string_view name) {
+  for (NormBias bias : {NormBias::Plain, NormBias::Module})
+    for (NormBias LayerQuant::*norm : {&LayerQuant::inputNorm, &LayerQuant::postAttentionNorm}) {
+      LayerQuant one;
+      one.*norm = bias;
+      if (name == biasesOf(one).front() && quant.*norm == NormBias::None)
+        return quant.*norm = bias, true;
+    }
+  for (bool LayerQuant::*linear : {&LayerQuant::qkvBias, &LayerQuant::outputBias,
+                                   &LayerQuant::gateUpBias, &LayerQuant::downBias}) {
+    LayerQuant one;
+    one.*linear = true;
+    if (name == biasesOf(one).front() && !(quant.*linear))
+      return quant.*linear = true;
+  }
+  return false;
+}
+
 std::string toString(const LayerQuant &quant) {
   std::string text;
   for (const auto &[part, scheme] : partsOf(quant))
     text += fmt::format("{}{}{}{}", text.empty() ? "" : ", ", part, part.empty() ? "" : " ",
                         toString(scheme));
+  for (const std::string &bias : biasesOf(quant))
+    text += ", " + bias;
   return text;
 }
 
@@ -62,6 +100,10 @@ std::string nameSuffix(const LayerQuant &quant) {
       std::ranges::transform(name, name.begin(), [](unsigned char c) { return std::tolower(c); });
       suffix += fmt::format("{}{}_{}", part.empty() ? "" : "_", part, name);
     }
+  for (std::string bias : biasesOf(quant)) {
+    std::ranges::replace(bias, '.', '_');
+    suffix += "_" + bias;
+  }
   return suffix;
 }
 
@@ -190,10 +232,11 @@ void Description::checkOthers() {
   if (others.empty())
     return;
   for (JsonValue other : others)
-    if (other.toText("key").ends_with("norm.bias"))
+    if (std::string_view name = other.toText("key");
+        name.ends_with("norm.bias") || name.ends_with("norm.module.bias"))
       fail(other.position(),
-           "{} is the bias of a norm, as checkpoints have whose outliers were moved into weights "
-           "(anti-outlier): not supported; norms have weights alone",
+           "{} is the bias of a norm that has a weight alone; input_layernorm and "
+           "post_attention_layernorm of a layer and model.norm may have a bias",
            other.describe());
   std::string more;
   if (others.size() > 1)
@@ -251,18 +294,23 @@ void checkGeneralKeys(Description &description) {
 /// Linears that must have one scheme, by their symbols in a layer, and why.
 struct Group {
   QuantScheme LayerQuant::*scheme;
+  bool LayerQuant::*bias;
   std::vector<std::string_view> symbols;
   std::string_view why;
 };
 
 const std::array<Group, 4> &groups() {
   static const std::array<Group, 4> table = {{
-      {&LayerQuant::qkv, {"q_proj", "k_proj", "v_proj"}, "q, k and v must have one scheme"},
-      {&LayerQuant::output, {"o_proj"}, ""},
+      {&LayerQuant::qkv,
+       &LayerQuant::qkvBias,
+       {"q_proj", "k_proj", "v_proj"},
+       "q, k and v must have one scheme"},
+      {&LayerQuant::output, &LayerQuant::outputBias, {"o_proj"}, ""},
       {&LayerQuant::gateUp,
+       &LayerQuant::gateUpBias,
        {"gate_proj", "up_proj"},
        "gate and up, of all experts, must have one scheme"},
-      {&LayerQuant::down, {"down_proj"}, "all experts must have one scheme"},
+      {&LayerQuant::down, &LayerQuant::downBias, {"down_proj"}, "all experts must have one scheme"},
   }};
   return table;
 }
@@ -278,6 +326,73 @@ void checkLinear(const Entry &entry, const WeightSpec &weight) {
     fail(entry.value.position(),
          "{} is {}, but sums of its {} inputs would not fit into int32; at most {} are supported",
          entry.tensor, toString(entry.scheme), weight.shape.back(), maxInt8Depth);
+}
+
+/// The same tensor's sibling: `part` in place of what stands behind the last dot of the source.
+WeightSpec sibling(WeightSpec weight, std::string_view part) {
+  weight.source = weight.source.substr(0, weight.source.rfind('.') + 1) + std::string(part);
+  return weight;
+}
+
+/// Whether linears that the config says have no bias have one. Static ones have it in quant_bias.
+bool findBiases(Description &description, int64_t layer, const Group &group, QuantScheme scheme,
+                const std::vector<WeightSpec> &weights) {
+  std::optional<Entry> found;
+  std::vector<std::string> without;
+  for (const WeightSpec &weight : weights) {
+    if (std::ranges::find(group.symbols, weight.symbol) == group.symbols.end())
+      continue;
+    if (std::ranges::find(weights, weight.symbol + ".bias", &WeightSpec::symbol) != weights.end())
+      return false; // the config says so
+    for (int64_t expert = 0; expert < std::max<int64_t>(weight.stack, 1); ++expert) {
+      std::optional<Entry> bias = description.find(sibling(weight, "bias"), layer, expert);
+      if (!bias)
+        without.push_back(tensorName(sibling(weight, "bias").source, std::to_string(layer),
+                                     std::to_string(expert)));
+      else if (weight.stack > 0)
+        fail(bias->value.position(), "{} is the bias of an expert; experts have weights alone",
+             bias->tensor);
+      else if (!found)
+        found = bias;
+    }
+  }
+  if (!found || scheme == QuantScheme::W8A8)
+    return false;
+  if (!without.empty())
+    fail(found->value.position(),
+         "{} has an entry, but {} has none; {} have biases or none of them", found->tensor,
+         without.front(), fmt::join(group.symbols, ", "));
+  return true;
+}
+
+/// Whether the norm `symbol`, whose linears are of `scheme`, has a bias.
+NormBias findNormBias(Description &description, int64_t layer, std::string_view symbol,
+                      QuantScheme scheme, bool sparse, const std::vector<WeightSpec> &weights) {
+  const WeightSpec &weight = *std::ranges::find(weights, symbol, &WeightSpec::symbol);
+  const auto plain = description.find(sibling(weight, "bias"), layer, 0);
+  const auto module = description.find(sibling(weight, "module.bias"), layer, 0);
+  const auto moduleWeight = description.find(sibling(weight, "module.weight"), layer, 0);
+  if (plain && module)
+    fail(module->value.position(), "{} has an entry, and so has {} ({}); a norm has one bias",
+         module->tensor, plain->tensor, toString(plain->value.position()));
+  if (bool(module) != bool(moduleWeight))
+    fail((module ? module : moduleWeight)->value.position(),
+         "{} has an entry, but not {}; legal are both or none",
+         (module ? module : moduleWeight)->tensor,
+         tensorName(sibling(weight, module ? "module.weight" : "module.bias").source,
+                    std::to_string(layer), ""));
+  if (plain)
+    return NormBias::Plain;
+  // Linears that are not quantised read what the norm of the float model makes.
+  if (!module || scheme == QuantScheme::Float)
+    return NormBias::None;
+  if (sparse)
+    fail(module->value.position(),
+         "{} is of a layer with experts, whose router reads the norm of the float model: not "
+         "supported; {} would be for all of them",
+         module->tensor, tensorName(sibling(weight, "bias").source, std::to_string(layer), ""));
+  description.find(weight, layer, 0); // of the float model; nothing reads it
+  return NormBias::Module;
 }
 
 /// The schemes of a layer whose float weights are `weights`.
@@ -301,7 +416,12 @@ LayerQuant resolveLayer(Description &description, int64_t layer,
       }
     }
     quant.*group.scheme = first->scheme;
+    quant.*group.bias = findBiases(description, layer, group, first->scheme, weights);
   }
+  const bool sparse = std::ranges::any_of(weights, [](auto &weight) { return weight.stack > 0; });
+  quant.inputNorm = findNormBias(description, layer, "input_layernorm", quant.qkv, false, weights);
+  quant.postAttentionNorm =
+      findNormBias(description, layer, "post_attention_layernorm", quant.gateUp, sparse, weights);
   return quant;
 }
 
@@ -330,7 +450,10 @@ void checkTensors(Description &description, const std::vector<WeightSpec> &weigh
     for (int64_t expert = 0; expert < std::max<int64_t>(weight.stack, 1); ++expert) {
       std::optional<Entry> entry = isBias ? description.find(weight, layer, expert)
                                           : description.require(weight, layer, expert);
-      if (!entry || entry->scheme == weight.scheme ||
+      // Descriptions give norms whose outliers were moved the scheme of what reads them.
+      const bool isMoved = weight.source.find("norm.module.") != std::string::npos ||
+                           weight.source.ends_with("norm.bias");
+      if (!entry || entry->scheme == weight.scheme || isMoved ||
           (isBias && entry->scheme == QuantScheme::Float))
         continue;
       if (weight.scheme == QuantScheme::Float)
@@ -355,6 +478,9 @@ void resolveQuantDescription(ModelSpec &spec, std::string text, const std::strin
   for (int64_t layer = 0; layer < spec.numHiddenLayers; ++layer)
     quant.layers.push_back(
         resolveLayer(description, layer, floatWeights.at(spec.isSparseLayer(layer))));
+  const WeightSpec norm{"norm", "model.norm.weight", {}};
+  if (description.find(sibling(norm, "bias"), 0, 0))
+    quant.norm = NormBias::Plain;
   spec.quant = std::move(quant);
 
   checkTensors(description, modelWeights(spec), 0);
@@ -378,8 +504,12 @@ std::vector<std::string> layerRuns(const QuantSpec &quant) {
       ++end;
     runs.push_back(fmt::format("{}-{} {} {} {} {}", begin, end - 1, toString(kind.qkv),
                                toString(kind.output), toString(kind.gateUp), toString(kind.down)));
+    for (const std::string &bias : biasesOf(kind))
+      runs.back() += " " + bias;
     begin = end;
   }
+  if (quant.norm != NormBias::None)
+    runs.push_back("norm.bias");
   return runs;
 }
 
@@ -394,19 +524,29 @@ QuantSpec parseLayerRuns(const std::vector<std::string> &runs, int64_t numLayers
                          const SourcePosition &position) {
   QuantSpec quant;
   for (const std::string &run : runs) {
+    if (run == "norm.bias" && &run == &runs.back()) {
+      quant.norm = NormBias::Plain;
+      break;
+    }
     std::istringstream text(run);
     int64_t first = -1, last = -1;
     char dash = 0;
     std::string schemes[4], rest;
     text >> first >> dash >> last >> schemes[0] >> schemes[1] >> schemes[2] >> schemes[3];
-    if (!text || dash != '-' || text >> rest || first != int64_t(quant.layers.size()) ||
-        last < first || last >= numLayers)
+    bool legal = text && dash == '-' && first == int64_t(quant.layers.size()) && last >= first &&
+                 last < numLayers;
+    LayerQuant kind;
+    while (legal && text >> rest)
+      legal = setBias(kind, rest);
+    if (!legal)
       fail(position,
            "layer_schemes has {}; runs such as \"0-{} W8A8 W8A8 FLOAT FLOAT\", in the order of the "
-           "layers, are expected",
+           "layers, are expected, with biases such as input_layernorm.bias behind them",
            quoteForMessage(run), numLayers - 1);
-    const LayerQuant kind{parseScheme(schemes[0], position), parseScheme(schemes[1], position),
-                          parseScheme(schemes[2], position), parseScheme(schemes[3], position)};
+    kind.qkv = parseScheme(schemes[0], position);
+    kind.output = parseScheme(schemes[1], position);
+    kind.gateUp = parseScheme(schemes[2], position);
+    kind.down = parseScheme(schemes[3], position);
     quant.layers.resize(size_t(last) + 1, kind);
   }
   if (int64_t(quant.layers.size()) != numLayers)

@@ -30,6 +30,14 @@ inline constexpr QuantScheme quantSchemes[] = {QuantScheme::Float, QuantScheme::
 
 std::string_view toString(QuantScheme scheme);
 
+/// Whether a norm has a bias, as it has where outliers were moved from activations into weights.
+enum class NormBias : uint8_t {
+  None,
+  Plain,  ///< `<norm>.bias`
+  Module, ///< `<norm>.module.bias`, beside `<norm>.module.weight`; `<norm>.weight`, if it is there,
+          ///< is that of the float model and unread
+};
+
 /// The schemes of a decoder layer's linears. Those that share an input, and the same linear of all
 /// experts, share a scheme.
 struct LayerQuant {
@@ -37,6 +45,11 @@ struct LayerQuant {
   QuantScheme output = QuantScheme::Float; ///< o_proj
   QuantScheme gateUp = QuantScheme::Float;
   QuantScheme down = QuantScheme::Float;
+
+  NormBias inputNorm = NormBias::None;
+  NormBias postAttentionNorm = NormBias::None;
+  /// Linears that have a bias which the config does not speak of: it takes the norm's out again.
+  bool qkvBias = false, outputBias = false, gateUpBias = false, downBias = false;
 
   auto operator<=>(const LayerQuant &) const = default;
 };
@@ -51,10 +64,13 @@ std::string nameSuffix(const LayerQuant &quant);
 
 struct QuantSpec {
   std::vector<LayerQuant> layers; ///< one for each decoder layer
+  /// Of the last norm; never Module. Its reader, lm_head, has no bias that would take it out again.
+  NormBias norm = NormBias::None;
 };
 
 /// The layers in runs of equal ones, as settings have them: layers, then the schemes of qkv,
-/// o_proj, gate and up, down: "0-93 W8A8 W8A8 W8A8_DYNAMIC W8A8_DYNAMIC".
+/// o_proj, gate and up, down: "0-93 W8A8 W8A8 W8A8_DYNAMIC W8A8_DYNAMIC"; then the biases that the
+/// layers have beyond their config's, such as "input_layernorm.bias" and "qkv.bias".
 std::vector<std::string> layerRuns(const QuantSpec &quant);
 /// The inverse, for a model of `numLayers` layers; fails at `position` on what layerRuns would not
 /// write.
@@ -72,9 +88,10 @@ inline constexpr std::string_view quantDescriptionFile = "quant_model_descriptio
 /// Reads the text of a description into spec.quant. `fileName` is what messages call it.
 ///
 /// Every tensor of the model needs an entry, and the tensors that come with a quantised weight
-/// (checkpoint_weights.h) the entry of their linear; biases may have one. In place of the number of
-/// a layer or an expert there may be a `*`; a name with numbers wins over one with a star, and a
-/// layer's number over an expert's.
+/// (checkpoint_weights.h) the entry of their linear; biases may have one. A norm has a bias if it
+/// has an entry for one, and so has a linear that the config says has none: such a bias takes that
+/// of the norm out again. In place of the number of a layer or an expert there may be a `*`; a name
+/// with numbers wins over one with a star, and a layer's number over an expert's.
 ///
 /// Fails, naming the entry, its value and what is supported, where an entry is missing, a scheme is
 /// not supported (at all, or for this tensor), linears that must agree do not, or the checkpoint

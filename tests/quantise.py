@@ -66,6 +66,37 @@ def write_checkpoint(path, tensors):
     path.write_bytes(struct.pack("<Q", len(text)) + text + data)
 
 
+def bfloat16_bytes(values):
+    """Rounded to nearest, ties to even."""
+    raw = array.array("f", values).tobytes()
+    words = array.array("I", raw)
+    return array.array("H", [(word + 0x7fff + (word >> 16 & 1)) >> 16 for word in words]).tobytes()
+
+
+def shift_of(size):
+    """The bias that norms of shifted checkpoints get: from -1 to 1, without rounding in bfloat16."""
+    return [(i * 79 % 256 - 128) / 128 for i in range(size)]
+
+
+def norm_of(linear):
+    """The norm whose result a linear reads, if it is one that may be shifted: not that of a router, which has no bias."""
+    layer = ".".join(linear.split(".")[:3])
+    if linear.endswith(("q_proj", "k_proj", "v_proj")):
+        return f"{layer}.input_layernorm"
+    if linear.endswith(("gate_proj", "up_proj")) and not is_expert(linear):
+        return f"{layer}.post_attention_layernorm"
+    return None
+
+
+def shifted_bias(weight, bias):
+    """The bias of a linear that takes the shift of its input out again: bias - weight * shift."""
+    dtype, (rows, columns), _ = weight
+    values, shift = floats_of(weight), shift_of(columns)
+    before = floats_of(bias) if bias else [0.0] * rows
+    sums = [sum(a * b for a, b in zip(values[row * columns:(row + 1) * columns], shift)) for row in range(rows)]
+    return dtype, [rows], bfloat16_bytes([b - total for b, total in zip(before, sums)])
+
+
 def quantised_tensors(linear, scheme, weight, bias, int64_scales):
     """What stands in the checkpoint for a linear, by name; bias may be None."""
     _, (rows, columns), _ = weight
@@ -123,13 +154,32 @@ def with_stars(entries):
     return short
 
 
-def quantise(source, target, scheme_of, int64_scales=False):
-    """Writes the checkpoint `target` for the float one in `source`; scheme_of(linear) says how."""
+def shift_norms(tensors, entries, scheme_of, names):
+    """Changes a float checkpoint and its description: norms of layers have a bias, and the linears that read them one
+    that takes it out again, so the function stays. `names` is what stands between a norm and "weight": "" or "module.";
+    with the latter, norms of float linears stay as they are, as vendors' loaders have it."""
+    for linear in sorted(linears_of(tensors)):
+        norm, scheme = norm_of(linear), scheme_of(linear)
+        if not norm or (names and scheme == FLOAT):
+            continue
+        weight = tensors[f"{norm}.weight"]
+        tensors[f"{norm}.{names}weight"] = weight
+        tensors[f"{norm}.{names}bias"] = (weight[0], weight[1], bfloat16_bytes(shift_of(weight[1][0])))
+        tensors[f"{linear}.bias"] = shifted_bias(tensors[f"{linear}.weight"], tensors.get(f"{linear}.bias"))
+        entries.update({f"{norm}.{names}{part}": scheme if names else FLOAT for part in ("weight", "bias")})
+        entries[f"{linear}.bias"] = FLOAT
+
+
+def quantise(source, target, scheme_of, int64_scales=False, shift=None):
+    """Writes the checkpoint `target` for the float one in `source`; scheme_of(linear) says how. `shift`: see shift_norms."""
     target.mkdir()
     for file in source.iterdir():
         if file.suffix == ".json" and "safetensors" not in file.name or file.name == "merges.txt":
             shutil.copy(file, target)
     tensors = read_checkpoint(source)
+    entries = description_of(tensors, scheme_of)
+    if shift is not None:
+        shift_norms(tensors, entries, scheme_of, shift)
     linears = linears_of(tensors)
     result = {}
     for name, tensor in tensors.items():
@@ -139,7 +189,7 @@ def quantise(source, target, scheme_of, int64_scales=False):
         elif name.endswith(".weight"):
             result.update(quantised_tensors(linear, scheme_of(linear), tensor, tensors.get(f"{linear}.bias"), int64_scales))
     write_checkpoint(target / "quant_model_weights.safetensors", result)
-    write_description(target, description_of(tensors, scheme_of))
+    write_description(target, entries)
     return target
 
 

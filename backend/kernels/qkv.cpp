@@ -19,7 +19,7 @@ template <typename T, typename C, typename R> struct Heads {
   /// A head of queries or keys of a token.
   void make(T *out, const T *x, const T *norm, uint64_t token) const {
     if (norm)
-      rmsNormRow<T, C>(out, x, norm, headDim, eps);
+      rmsNormRow<T, C>(out, x, NormWeights<T>{norm}, headDim, eps);
     const T *from = norm ? out : x;
     if (table) {
       const R *cosines = table + token * headDim;

@@ -190,7 +190,10 @@ llm::BodyOp buildEpilogue(BuildContext &context, bool gather) {
   std::vector<WeightSpec> weights = modelWeights(spec);
   WeightSpec head = spec.tieWordEmbeddings ? weights.front() : weights.back();
   head.symbol = "lm_head"; // also where it is the embedding's tensor
-  body.declare({weights[1], head}, location);
+  std::vector<WeightSpec> declared = {weights[1], head};
+  if (spec.quant && spec.quant->norm != NormBias::None)
+    declared.push_back(weights[2]);
+  body.declare(declared, location);
 
   Value hidden = body.argument(0);
   if (gather)

@@ -77,7 +77,7 @@ void BodyBuilder::declare(const std::vector<WeightSpec> &weights, Location locat
 
 Value BodyBuilder::rmsNorm(Value input, StringRef weightSymbol) {
   return ops().create<llm::RmsNormOp>(context_.at("rms_norm_eps"), input.getType(), input,
-                                      weight(weightSymbol),
+                                      weight(weightSymbol), weight((weightSymbol + ".bias").str()),
                                       ops().getF64FloatAttr(context_.spec.rmsNormEps),
                                       TypeAttr::get(context_.precision.getLayernorm()));
 }

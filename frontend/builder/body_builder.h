@@ -53,6 +53,7 @@ public:
   void declare(const std::vector<WeightSpec> &weights, mlir::Location location);
   mlir::Value weight(llvm::StringRef symbol) const { return weights_.lookup(symbol); }
 
+  /// With the bias `weightSymbol`.bias if it was declared.
   mlir::Value rmsNorm(mlir::Value input, llvm::StringRef weightSymbol);
   /// input times the weight, plus the bias if `symbol`.bias was declared; in the activations' type
   /// unless `resultType` is given. Quantised, with an input of that type, if what belongs to a

@@ -87,6 +87,14 @@ public:
     return *this;
   }
 
+  /// The optional bias of a norm of `input`.
+  Checker &normBias(mlir::Value value, const Tensor &input) {
+    if (!value)
+      return *this;
+    Tensor bias("bias", value);
+    return constant(bias).same("n", bias, 0, input, -1).sameType(bias, input);
+  }
+
   /// A region of the op computes in `type`, f32 or the type of the tensor it works on.
   Checker &computesIn(llvm::StringRef what, mlir::Type type, const Tensor &a) {
     return require(type.isF32() || type == a.type.getElementType(), [&](auto &&out) {

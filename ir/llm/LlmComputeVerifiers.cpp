@@ -40,6 +40,7 @@ template <typename Op> static LogicalResult verifyNorm(Op op) {
       .same("n", weight, 0, input, -1)
       .sameType(weight, input)
       .require(legal, message)
+      .normBias(op.getBias(), input)
       .computesIn("computes in", op.getCompute(), input)
       .keeps(PrecisionRegion::Compute, "normalises", input.type.getElementType())
       .keeps(PrecisionRegion::Layernorm, "computes in", op.getCompute());

@@ -61,7 +61,7 @@ def Llm_RopeTableOp : Llm_ComputeOp<"rope_table", [Pure], "(t),(d!)->(t,d!)"> {
   let assemblyFormat = "$positions `,` $inv_freq attr-dict `:` functional-type(operands, results)";
 }
 
-def Llm_RmsNormOp : Llm_ComputeOp<"rms_norm", [Pure, AllTypesMatch<["input", "result"]>], "(..,n!),(n!)->(..,n!)"> {
+def Llm_RmsNormOp : Llm_ComputeOp<"rms_norm", [Pure, AllTypesMatch<["input", "result"]>], "(..,n!),(n!),(n!)->(..,n!)"> {
   let summary = "Root mean square normalisation over the last dimension.";
   let description = [{
     `result[.., i] = round(x[.., i] / sqrt(mean_j(x[.., j]^2) + eps)) * weight[i]`; the mean and the quotient in float32,
@@ -71,18 +71,25 @@ def Llm_RmsNormOp : Llm_ComputeOp<"rms_norm", [Pure, AllTypesMatch<["input", "re
     `result[.., i] = r(r(x[.., i] * s) * weight[i])`. In f16 a row with an element of 256 or more has an infinite m and
     becomes zeros.
 
+    With a bias, as checkpoints have it whose outliers were moved out of the activations, it is added to the result as that
+    was rounded, and the sum is rounded again: `llm.add` of a row.
+
     ```mlir
     %0 = llm.rms_norm %hidden, %input_layernorm eps 1.0e-06 : tensor<?x256xbf16, #tokens>, tensor<256xbf16>
     %1 = llm.rms_norm %hidden, %input_layernorm eps 1.0e-06 in bf16 : tensor<?x256xbf16, #tokens>, tensor<256xbf16>
+    %2 = llm.rms_norm %hidden, %input_layernorm eps 1.0e-06 bias %bias
+        : tensor<?x256xbf16, #tokens>, tensor<256xbf16>, tensor<256xbf16>
     ```
-    Sharding rule: `(..,n!),(n!)->(..,n!)`; n is never sharded.
-    Cost: 4 FLOPs per element; 2·t·g·n·D + n·D bytes.
+    Sharding rule: `(..,n!),(n!),(n!)->(..,n!)`; n is never sharded, weight and bias are on every rank.
+    Cost: 4 FLOPs per element, 5 with a bias; 2·t·g·n·D + n·D bytes (+ n·D with a bias).
   }];
   let arguments = (ins Llm_FloatTensor<[2, 3], "[rows, n] or [rows, heads, n]">:$input,
-                       Llm_FloatTensor<[1], "[n]">:$weight, F64Attr:$eps, TypeAttr:$compute);
+                       Llm_FloatTensor<[1], "[n]">:$weight, Optional<Llm_FloatTensor<[1], "[n]">>:$bias,
+                       F64Attr:$eps, TypeAttr:$compute);
   let results = (outs Llm_FloatTensor<[2, 3], "as the input">:$result);
   let assemblyFormat = [{
-    $input `,` $weight `eps` custom<PlainFloat>($eps) `` custom<ComputeType>($compute) attr-dict `:` type($input) `,` type($weight)
+    $input `,` $weight `eps` custom<PlainFloat>($eps) `` custom<ComputeType>($compute) (`bias` $bias^)? attr-dict `:`
+    type($input) `,` type($weight) (`,` type($bias)^)?
   }];
 }
 
@@ -96,16 +103,17 @@ def Llm_AddRmsNormOp : Llm_ComputeOp<"add_rms_norm", [Pure, AllTypesMatch<["inpu
     %normed, %sum = llm.add_rms_norm %attention, %residual, %weight eps 1.0e-06
         : tensor<?x256xbf16, #tokens>, tensor<256xbf16>
     ```
-    Sharding rule: `(t,g,n),(t,g,n),(n)->(t,g,n),(t,g,n)`; n is never sharded, no operand may be a partial sum.
-    Cost: 5 FLOPs per element; 4·t·g·n·D + n·D bytes, t·g·n·D less than by the two ops.
+    Sharding rule: `(t,g,n),(t,g,n),(n),(n)->(t,g,n),(t,g,n)`; n is never sharded, no operand may be a partial sum.
+    Cost: 5 FLOPs per element, 6 with a bias; 4·t·g·n·D + n·D bytes (+ n·D with a bias), t·g·n·D less than by the two ops.
   }];
   let arguments = (ins Llm_FloatTensor<[2, 3], "[rows, n] or [rows, heads, n]">:$input,
                        Llm_FloatTensor<[2, 3], "as the input">:$residual,
-                       Llm_FloatTensor<[1], "[n]">:$weight, F64Attr:$eps, TypeAttr:$compute);
+                       Llm_FloatTensor<[1], "[n]">:$weight, Optional<Llm_FloatTensor<[1], "[n]">>:$bias,
+                       F64Attr:$eps, TypeAttr:$compute);
   let results = (outs Llm_FloatTensor<[2, 3], "as the input">:$normed, Llm_FloatTensor<[2, 3], "as the input">:$sum);
   let assemblyFormat = [{
-    $input `,` $residual `,` $weight `eps` custom<PlainFloat>($eps) `` custom<ComputeType>($compute) attr-dict `:`
-    type($input) `,` type($weight)
+    $input `,` $residual `,` $weight `eps` custom<PlainFloat>($eps) `` custom<ComputeType>($compute) (`bias` $bias^)?
+    attr-dict `:` type($input) `,` type($weight) (`,` type($bias)^)?
   }];
 }
 

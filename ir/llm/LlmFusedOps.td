@@ -23,19 +23,20 @@ def Llm_RmsNormQuantOp : Llm_ComputeOp<"rms_norm_quant", [
         : (tensor<?x256xbf16, #tokens>, tensor<256xbf16>, tensor<?x256xbf16, #tokens>)
         -> tensor<?x256xi8, #tokens> scale tensor<?xf32, #tokens> sum tensor<?x256xbf16, #tokens>
     ```
-    Sharding rule: `(t,n),(n),(t,n),(u),(u)->(t,n),(t),(t,n)`; n is never sharded, no operand may be a partial sum.
-    Cost: 8 FLOPs per element, 9 with a residual or of scales of its own, 10 with both; t·n·(D + 1) + n·D bytes, + 2·t·n·D with
-    a residual, + 4·t with scales: 2·t·n·D less than by the ops.
+    Sharding rule: `(t,n),(n),(n),(t,n),(u),(u)->(t,n),(t),(t,n)`; n is never sharded, no operand may be a partial sum.
+    Cost: 8 FLOPs per element, one more each of a bias, a residual and scales of its own; t·n·(D + 1) + n·D bytes, + n·D with a
+    bias, + 2·t·n·D with a residual, + 4·t with scales: 2·t·n·D less than by the ops.
   }];
   let arguments = (ins Llm_FloatTensor<[2], "[rows, n]">:$input, Llm_FloatTensor<[1], "[n]">:$weight,
+                       Optional<Llm_FloatTensor<[1], "[n]">>:$bias,
                        Optional<Llm_FloatTensor<[2], "as the input">>:$residual,
                        Optional<Llm_F32Tensor<[1], "[1]">>:$quant_scale,
                        Optional<Llm_F32Tensor<[1], "[1]">>:$quant_offset, F64Attr:$eps, TypeAttr:$compute);
   let results = (outs Llm_Int8Tensor<[2], "[rows, n]">:$result, Optional<Llm_F32Tensor<[1], "[rows]">>:$scale,
                       Optional<Llm_FloatTensor<[2], "as the input">>:$sum);
   let assemblyFormat = [{
-    $input `,` $weight `eps` custom<PlainFloat>($eps) `` custom<ComputeType>($compute) (`residual` $residual^)?
-    (`by` $quant_scale^ `,` $quant_offset)? attr-dict `:` `(` type(operands) `)` `->` type($result) (`scale` type($scale)^)?
+    $input `,` $weight `eps` custom<PlainFloat>($eps) `` custom<ComputeType>($compute) (`bias` $bias^)?
+    (`residual` $residual^)? (`by` $quant_scale^ `,` $quant_offset)? attr-dict `:` `(` type(operands) `)` `->` type($result) (`scale` type($scale)^)?
     (`sum` type($sum)^)?
   }];
 }

@@ -36,6 +36,7 @@ LogicalResult RmsNormQuantOp::verify() {
       .same("n", weight, 0, input, 1)
       .sameType(weight, input)
       .require(legal, message)
+      .normBias(getBias(), input)
       .computesIn("computes in", getCompute(), input)
       .same("rows", result, 0, input, 0)
       .same("n", result, 1, input, 1)

@@ -52,12 +52,13 @@ bool fuse(llm::AddOp add) {
   llm::RmsNormOp norm = normOf(add.getResult());
   if (!norm)
     return false;
-  if (!makeAvailable(norm.getWeight(), add))
-    return remarkNotFused(add) << "the weight of the norm is computed after the sum", false;
+  for (Value value : {norm.getWeight(), norm.getBias()})
+    if (value && !makeAvailable(value, add))
+      return remarkNotFused(add) << "the weight of the norm is computed after the sum", false;
   OpBuilder builder(add);
   auto fused = builder.create<llm::AddRmsNormOp>(
       llm::madeOf(passName, {add, norm}), norm.getType(), add.getType(), add.getRhs(), add.getLhs(),
-      norm.getWeight(), norm.getEpsAttr(), norm.getComputeAttr());
+      norm.getWeight(), norm.getBias(), norm.getEpsAttr(), norm.getComputeAttr());
   norm.replaceAllUsesWith(fused.getNormed());
   add.replaceAllUsesWith(fused.getSum());
   norm.erase();

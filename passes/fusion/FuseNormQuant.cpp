@@ -46,8 +46,8 @@ bool fuse(Op norm, Value normed, Value residual, Value sum, const NpuTarget &tar
   auto fused = builder.create<llm::RmsNormQuantOp>(
       llm::madeOf(passName, {norm, quantisation->op}), quantisation->resultType(),
       quantisation->scaleType(), residual ? normed.getType() : Type(), norm.getInput(),
-      norm.getWeight(), residual, quantisation->scale, quantisation->offset, norm.getEpsAttr(),
-      norm.getComputeAttr());
+      norm.getWeight(), norm.getBias(), residual, quantisation->scale, quantisation->offset,
+      norm.getEpsAttr(), norm.getComputeAttr());
   quantisation->replace(fused.getResult(), fused.getScale());
   if (sum)
     sum.replaceAllUsesWith(fused.getSum());

@@ -30,6 +30,9 @@ bool fuse(llm::SplitQkvOp split, const NpuTarget &target) {
                                          ? "something else reads heads before their norm"
                                          : "only one of queries and keys is normed"),
            false;
+  for (llm::RmsNormOp norm : {query, key})
+    if (norm.getBias())
+      return remarkNotFused(norm) << "the norm has a bias", false;
   if (query.getEpsAttr() != key.getEpsAttr() || query.getComputeAttr() != key.getComputeAttr())
     return remarkNotFused(query) << "the norms of queries and keys differ in eps or type", false;
   if (auto why = whyNoQkvKernel(target, split))

@@ -194,11 +194,19 @@ FailureOr<Kernel> kernel(llm::RopeTableOp op) {
       .build();
 }
 
+/// The weight of a norm, and its bias if it has one.
+template <typename Op> KernelBuilder &readsNormWeights(KernelBuilder &builder, Op op) {
+  builder.readsWeight(op.getWeight());
+  if (op.getBias())
+    builder.readsWeight(op.getBias());
+  return builder.set("bias", op.getBias() ? 1 : 0);
+}
+
 /// The constants of rms_norm and add_rms_norm.
 template <typename Op> KernelBuilder &norm(KernelBuilder &builder, Op op) {
   llm::DimExpr rows = shape(op.getInput())[0];
   int64_t heads = op.getInput().getType().getRank() == 3 ? size(op.getInput(), 1) : 1;
-  return builder.readsWeight(op.getWeight())
+  return readsNormWeights(builder, op)
       .dtype(op.getInput())
       .type("compute", op.getCompute())
       .set("n", size(op.getWeight(), 0))
@@ -231,8 +239,7 @@ FailureOr<Kernel> kernel(llm::RmsNormQuantOp op) {
   builder.writes(op->getResults()).reads(op.getInput());
   if (op.getResidual())
     builder.reads(op.getResidual());
-  builder.readsWeight(op.getWeight());
-  return quantises(builder, op)
+  return quantises(readsNormWeights(builder, op), op)
       .dtype(op.getInput())
       .type("compute", op.getCompute())
       .set("n", size(op.getWeight(), 0))

@@ -199,7 +199,7 @@ void TokenScatter::normBeforeGathering() {
     builder_.setInsertionPoint(norm);
     auto all = builder_.create<llm::RmsNormOp>(
         llm::madeOf(passName, {norm}), rows.getInput().getType(), rows.getInput(), norm.getWeight(),
-        norm.getEpsAttr(), norm.getComputeAttr());
+        norm.getBias(), norm.getEpsAttr(), norm.getComputeAttr());
     auto normed = builder_.create<llm::GatherRowsOp>(llm::madeOf(passName, {rows}), norm.getType(),
                                                      all.getResult(), rows.getIndices());
     norm.replaceAllUsesWith(normed.getResult());

@@ -66,7 +66,7 @@ private:
     bool quantisesRows() const {
       return op == "dynamic_quantize" || op == "grouped_matmul_swiglu_quant" ||
              (op == "swiglu_quant" && weightNames.empty()) ||
-             (op == "rms_norm_quant" && weightNames.size() == 1);
+             (op == "rms_norm_quant" && weightNames.size() <= 2); // weight and bias, no scale
     }
 
     /// Which part of queries, keys and values this output of a split is; null: of no split.

@@ -15,7 +15,7 @@ Matrix embedding(std::span<const int32_t> ids, const Matrix &table) {
   return y;
 }
 
-Matrix rmsNorm(const Matrix &x, const Matrix &weight, double eps) {
+Matrix rmsNorm(const Matrix &x, const Matrix &weight, double eps, const Matrix *bias) {
   const uint64_t size = weight.rows;
   Matrix y(x.rows, x.columns);
   for (uint64_t t = 0; t < x.rows; ++t)
@@ -25,7 +25,8 @@ Matrix rmsNorm(const Matrix &x, const Matrix &weight, double eps) {
         squares += double(x.at(t, first + i)) * x.at(t, first + i);
       const double norm = std::sqrt(squares / double(size) + eps);
       for (uint64_t i = 0; i < size; ++i)
-        y.at(t, first + i) = float(x.at(t, first + i) / norm * weight.at(i, 0));
+        y.at(t, first + i) =
+            float(x.at(t, first + i) / norm * weight.at(i, 0) + (bias ? bias->at(i, 0) : 0));
     }
   return y;
 }

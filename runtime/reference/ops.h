@@ -14,9 +14,9 @@ namespace vinci::ops {
 /// Row ids[t] of `table` [vocab, hidden] for each token; ids must be in range.
 Matrix embedding(std::span<const int32_t> ids, const Matrix &table);
 
-/// x / sqrt(mean(x^2) + eps) * weight, over each row in groups of weight.rows columns: the whole
-/// row for a layer's norm, a head for those of q and k.
-Matrix rmsNorm(const Matrix &x, const Matrix &weight, double eps);
+/// x / sqrt(mean(x^2) + eps) * weight, plus the bias if it is not null, over each row in groups of
+/// weight.rows columns: the whole row for a layer's norm, a head for those of q and k.
+Matrix rmsNorm(const Matrix &x, const Matrix &weight, double eps, const Matrix *bias = nullptr);
 
 /// x times the transpose of `weight` [out, in], plus the bias [out] if it is not null.
 Matrix linear(const Matrix &x, const Matrix &weight, const Matrix *bias);

@@ -10,11 +10,21 @@ namespace vinci {
 /// How the linears of a checkpoint are quantised.
 enum class ReferenceScheme : uint8_t { Float, W8A8, W8A8Dynamic, W8A16 };
 
+/// The names that the weights of a norm have behind the norm's: "weight", and "bias" if there is
+/// one; with "module." before them in some checkpoints whose outliers were moved.
+struct ReferenceNorm {
+  std::string prefix; ///< "" or "module."
+  bool bias = false;
+};
+
 struct ReferenceSchemes {
   ReferenceScheme qkv = ReferenceScheme::Float;
   ReferenceScheme output = ReferenceScheme::Float; ///< o_proj
   ReferenceScheme gateUp = ReferenceScheme::Float;
   ReferenceScheme down = ReferenceScheme::Float;
+  ReferenceNorm inputNorm, postAttentionNorm;
+  /// Biases beside those of the config.
+  bool qkvBias = false, outputBias = false, gateUpBias = false, downBias = false;
 };
 
 /// Complete and consistent, as the frontend leaves it: nothing here is checked again.
@@ -35,6 +45,7 @@ struct ReferenceConfig {
   std::vector<uint64_t> mlpOnlyLayers;
 
   std::vector<ReferenceSchemes> schemes; ///< one for each layer; empty: not quantised
+  ReferenceNorm norm;                    ///< the one after the layers
 
   /// Layer i has experts if (i + 1) % decoder_sparse_step == 0, unless mlp_only_layers names it.
   bool hasExperts(uint64_t layer) const;

@@ -26,7 +26,7 @@ public:
     Matrix x = keep("embed_tokens", -1, ops::embedding(ids, embedding()));
     for (uint64_t i = 0; i < config_.numHiddenLayers; ++i)
       x = layer(i, x);
-    x = keep("norm", -1, norm(x, "model.norm"));
+    x = keep("norm", -1, norm(x, "model.norm", config_.norm));
     pass_.logits = ops::linear(
         x, config_.tieWordEmbeddings ? embedding() : weights_.floats("lm_head.weight"), nullptr);
     return std::move(pass_);
@@ -40,8 +40,12 @@ private:
 
   Matrix embedding() const { return weights_.floats("model.embed_tokens.weight"); }
 
-  Matrix norm(const Matrix &x, const std::string &path) const {
-    return ops::rmsNorm(x, weights_.floats(path + ".weight"), config_.rmsNormEps);
+  Matrix norm(const Matrix &x, const std::string &path, const ReferenceNorm &kind = {}) const {
+    const auto part = [&](const char *name) {
+      return weights_.floats(path + "." + kind.prefix + name);
+    };
+    const Matrix bias = kind.bias ? part("bias") : Matrix();
+    return ops::rmsNorm(x, part("weight"), config_.rmsNormEps, kind.bias ? &bias : nullptr);
   }
 
   Matrix linear(const Matrix &x, const std::string &path, bool hasBias,
@@ -67,11 +71,14 @@ private:
   Matrix layer(uint64_t i, const Matrix &input) {
     const std::string path = fmt::format("model.layers.{}.", i);
     const auto number = int32_t(i);
-    const Matrix normed = keep("input_layernorm", number, norm(input, path + "input_layernorm"));
+    const ReferenceSchemes schemes = config_.schemesOf(i);
+    const Matrix normed =
+        keep("input_layernorm", number, norm(input, path + "input_layernorm", schemes.inputNorm));
     const Matrix residual =
         keep("o_proj.sum", number, ops::add(input, attention(i, normed, path + "self_attn.")));
     const Matrix y =
-        keep("post_attention_layernorm", number, norm(residual, path + "post_attention_layernorm"));
+        keep("post_attention_layernorm", number,
+             norm(residual, path + "post_attention_layernorm", schemes.postAttentionNorm));
     if (config_.hasExperts(i))
       return keep("down_proj.moe_combine.sum", number,
                   ops::add(residual, experts(i, y, path + "mlp.")));
@@ -81,7 +88,8 @@ private:
   Matrix attention(uint64_t i, const Matrix &x, const std::string &path) {
     const ReferenceSchemes schemes = config_.schemesOf(i);
     const auto project = [&](const std::string &name) {
-      return keep(name, int32_t(i), linear(x, path + name, config_.qkvBias, schemes.qkv));
+      return keep(name, int32_t(i),
+                  linear(x, path + name, config_.qkvBias || schemes.qkvBias, schemes.qkv));
     };
     const auto rotate = [&](std::string name, Matrix heads, const std::string &normName) {
       if (config_.qkNorm) {
@@ -95,20 +103,24 @@ private:
     const Matrix v = project("v_proj");
     const Matrix attended = keep("attention", int32_t(i), ops::attention(q, k, v, config_.headDim));
     return keep("o_proj", int32_t(i),
-                linear(attended, path + "o_proj", config_.outputBias, schemes.output));
+                linear(attended, path + "o_proj", config_.outputBias || schemes.outputBias,
+                       schemes.output));
   }
 
   Matrix mlp(uint64_t i, const Matrix &x, const std::string &path) {
     const ReferenceSchemes schemes = config_.schemesOf(i);
     const auto number = int32_t(i);
-    const Matrix gate =
-        keep("gate_proj", number, linear(x, path + "gate_proj", config_.mlpBias, schemes.gateUp));
+    const auto project = [&](const std::string &name) {
+      return keep(name, number,
+                  linear(x, path + name, config_.mlpBias || schemes.gateUpBias, schemes.gateUp));
+    };
+    const Matrix gate = project("gate_proj");
     const Matrix activated = keep("gate_proj.silu", number, ops::silu(gate));
-    const Matrix up =
-        keep("up_proj", number, linear(x, path + "up_proj", config_.mlpBias, schemes.gateUp));
+    const Matrix up = project("up_proj");
     const Matrix gated = keep("gate_proj.swiglu", number, ops::multiply(activated, up));
-    return keep("down_proj", number,
-                linear(gated, path + "down_proj", config_.mlpBias, schemes.down));
+    return keep(
+        "down_proj", number,
+        linear(gated, path + "down_proj", config_.mlpBias || schemes.downBias, schemes.down));
   }
 
   Matrix experts(uint64_t i, const Matrix &x, const std::string &path) {

@@ -16,7 +16,7 @@ public:
     add("model.embed_tokens.weight", {config.vocabSize, hidden});
     for (uint64_t i = 0; i < config.numHiddenLayers; ++i)
       addLayer(i);
-    add("model.norm.weight", {hidden});
+    addNorm("model.norm.", config.norm);
     if (!config.tieWordEmbeddings)
       add("lm_head.weight", {config.vocabSize, hidden});
   }
@@ -26,6 +26,12 @@ public:
 private:
   void add(const std::string &name, std::vector<uint64_t> shape, DType dtype = DType::Float32) {
     list_.push_back({name, std::move(shape), dtype});
+  }
+
+  void addNorm(const std::string &norm, const ReferenceNorm &kind) {
+    add(norm + kind.prefix + "weight", {config_.hiddenSize});
+    if (kind.bias)
+      add(norm + kind.prefix + "bias", {config_.hiddenSize});
   }
 
   void addLinear(const std::string &name, uint64_t out, uint64_t in, bool bias,
@@ -46,9 +52,10 @@ private:
   }
 
   void addMlp(const std::string &mlp, uint64_t width, bool bias, const ReferenceSchemes &schemes) {
-    addLinear(mlp + "gate_proj", width, config_.hiddenSize, bias, schemes.gateUp);
-    addLinear(mlp + "up_proj", width, config_.hiddenSize, bias, schemes.gateUp);
-    addLinear(mlp + "down_proj", config_.hiddenSize, width, bias, schemes.down);
+    const bool gateUpBias = bias || schemes.gateUpBias;
+    addLinear(mlp + "gate_proj", width, config_.hiddenSize, gateUpBias, schemes.gateUp);
+    addLinear(mlp + "up_proj", width, config_.hiddenSize, gateUpBias, schemes.gateUp);
+    addLinear(mlp + "down_proj", config_.hiddenSize, width, bias || schemes.downBias, schemes.down);
   }
 
   void addLayer(uint64_t i) {
@@ -58,16 +65,18 @@ private:
     const uint64_t hidden = config_.hiddenSize;
     const uint64_t queries = config_.numAttentionHeads * config_.headDim;
     const uint64_t keys = config_.numKeyValueHeads * config_.headDim;
-    add(layer + "input_layernorm.weight", {hidden});
-    addLinear(attention + "q_proj", queries, hidden, config_.qkvBias, schemes.qkv);
-    addLinear(attention + "k_proj", keys, hidden, config_.qkvBias, schemes.qkv);
-    addLinear(attention + "v_proj", keys, hidden, config_.qkvBias, schemes.qkv);
+    addNorm(layer + "input_layernorm.", schemes.inputNorm);
+    const bool qkvBias = config_.qkvBias || schemes.qkvBias;
+    addLinear(attention + "q_proj", queries, hidden, qkvBias, schemes.qkv);
+    addLinear(attention + "k_proj", keys, hidden, qkvBias, schemes.qkv);
+    addLinear(attention + "v_proj", keys, hidden, qkvBias, schemes.qkv);
     if (config_.qkNorm) {
       add(attention + "q_norm.weight", {config_.headDim});
       add(attention + "k_norm.weight", {config_.headDim});
     }
-    addLinear(attention + "o_proj", hidden, queries, config_.outputBias, schemes.output);
-    add(layer + "post_attention_layernorm.weight", {hidden});
+    addLinear(attention + "o_proj", hidden, queries, config_.outputBias || schemes.outputBias,
+              schemes.output);
+    addNorm(layer + "post_attention_layernorm.", schemes.postAttentionNorm);
     if (!config_.hasExperts(i))
       return addMlp(layer + "mlp.", config_.intermediateSize, config_.mlpBias, schemes);
     addLinear(layer + "mlp.gate", config_.numExperts, hidden, false);

@@ -28,14 +28,23 @@ std::string paragraph(std::string_view what, const std::vector<std::string> &ite
   return text;
 }
 
-/// Tensors that checkpoints carry and no model reads: what old exporters left, and what the tensors
-/// of a quantised linear were made of. `required` are the names of those that are read.
+/// Tensors that checkpoints carry and no model reads: what old exporters left, what the tensors of
+/// a quantised linear were made of, and of a norm the other of the float model's weights and those
+/// under `module`, for what reads it after outliers were moved. `required` are the names of those
+/// that are read.
 bool isMeaningless(std::string_view tensor, const std::set<std::string_view> &required) {
   if (tensor.ends_with("rotary_emb.inv_freq") || tensor == "lm_head.weight")
     return true;
   const size_t dot = tensor.rfind('.');
   if (dot == std::string_view::npos)
     return false;
+  for (std::string_view moved : {"norm.module.weight", "norm.module.bias"})
+    if (tensor.ends_with(moved))
+      return required.contains(
+          std::string(tensor.substr(0, tensor.rfind("module."))).append("weight"));
+  if (tensor.ends_with("norm.weight") &&
+      required.contains(std::string(tensor.substr(0, dot)).append(".module.weight")))
+    return true;
   const std::string linear(tensor.substr(0, dot + 1));
   const std::string_view part = tensor.substr(dot + 1);
   const bool isStatic = required.contains(linear + "deq_scale");

@@ -13,6 +13,7 @@ from quantise import DYNAMIC, FLOAT, STATIC, as_published  # noqa: E402
 DENSE, MOE = MODELS / "austen-qwen3", MODELS / "austen-qwen3-moe"
 SUPPORTED = "FLOAT, W8A8, W8A8_DYNAMIC and W8A16 are supported"
 Q, K, DOWN = (f"model.layers.2.{name}" for name in ("self_attn.q_proj", "self_attn.k_proj", "mlp.down_proj"))
+NORM = "model.layers.0.input_layernorm"
 EXPERT = "model.layers.1.mlp.experts.7."
 DELETE = object()
 
@@ -62,8 +63,18 @@ DENSE_CASES = [
     (of_linear("model.layers.0.mlp.up_proj", STATIC),
      ["model.layers.0.mlp.up_proj.weight is W8A8, but model.layers.0.mlp.gate_proj.weight is W8A8_DYNAMIC (",
       "gate and up, of all experts, must have one scheme"]),
-    ({"model.layers.0.input_layernorm.bias": FLOAT},
-     ["\"model.layers.0.input_layernorm.bias\" is the bias of a norm", "not supported"]),
+    ({"model.layers.0.self_attn.q_norm.bias": FLOAT},
+     ["\"model.layers.0.self_attn.q_norm.bias\" is the bias of a norm that has a weight alone", "may have a bias"]),
+    ({"model.norm.module.bias": FLOAT}, ["\"model.norm.module.bias\" is the bias of a norm that has a weight alone"]),
+    ({f"{NORM}.bias": FLOAT, f"{NORM}.module.bias": STATIC, f"{NORM}.module.weight": STATIC},
+     [f"{NORM}.module.bias has an entry, and so has {NORM}.bias (", "a norm has one bias"]),
+    ({f"{NORM}.module.bias": STATIC}, [f"{NORM}.module.bias has an entry, but not {NORM}.module.weight; legal are both or none"]),
+    ({f"{NORM}.module.weight": STATIC}, [f"{NORM}.module.weight has an entry, but not {NORM}.module.bias"]),
+    ({f"{NORM}.bias": "W4A4"}, [f"{NORM}.bias is \"W4A4\"", SUPPORTED]),
+    ({"model.layers.2.mlp.gate_proj.bias": FLOAT},
+     ["model.layers.2.mlp.gate_proj.bias has an entry, but model.layers.2.mlp.up_proj.bias has none",
+      "gate_proj, up_proj have biases or none of them"]),
+    ({f"{DOWN}.bias": STATIC}, [f"{DOWN}.bias is W8A8, but its linear is W8A8_DYNAMIC"]),
     ({"model.embed_tokens.weight": STATIC}, ["model.embed_tokens.weight is W8A8: not supported yet; it must be FLOAT"]),
     ({"lm_head.weight": DYNAMIC}, ["lm_head.weight is W8A8_DYNAMIC: not supported yet"]),
     ({"model.norm.weight": STATIC}, ["model.norm.weight is W8A8: not supported yet"]),
@@ -79,6 +90,10 @@ MOE_CASES = [
       "all experts must have one scheme"]),
     (of_linear(f"{EXPERT}up_proj", FLOAT),
      [f"{EXPERT}up_proj.weight is FLOAT, but model.layers.1.mlp.experts.0.gate_proj.weight is W8A8_DYNAMIC ("]),
+    ({f"{EXPERT}gate_proj.bias": FLOAT}, [f"{EXPERT}gate_proj.bias is the bias of an expert; experts have weights alone"]),
+    ({f"model.layers.1.post_attention_layernorm.module.{part}": DYNAMIC for part in ("weight", "bias")},
+     ["model.layers.1.post_attention_layernorm.module.bias is of a layer with experts, whose router reads the norm of the float model",
+      "model.layers.1.post_attention_layernorm.bias would be for all of them"]),
     (of_linear(f"{EXPERT}gate_proj", STATIC), [f"{EXPERT}gate_proj.weight is W8A8; experts may be FLOAT, W8A8_DYNAMIC and W8A16"]),
 ]
 

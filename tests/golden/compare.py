@@ -256,11 +256,15 @@ class Reference(Comparing):
         def all_static(linear):
             return quantise.STATIC
 
-        for source, scheme_of, options in ((AUSTEN, all_static, []), (MODELS / "austen-qwen2", all_static, ["--tp", 2]),
-                                           (AUSTEN, static_attention_dynamic_mlp, []), (MOE, static_attention_dynamic_mlp, [])):
-            with self.subTest(model=source.name, scheme=scheme_of.__name__):
-                model = self.scratch / f"{source.name}-{scheme_of.__name__}"
-                quantise.quantise(source, model, scheme_of)
+        for source, scheme_of, shift, options in (
+                (AUSTEN, all_static, None, []), (MODELS / "austen-qwen2", all_static, None, ["--tp", 2]),
+                (AUSTEN, static_attention_dynamic_mlp, None, []), (MOE, static_attention_dynamic_mlp, None, []),
+                # With biases of norms.
+                (AUSTEN, all_static, "", ["--tp", 2]), (AUSTEN, static_attention_dynamic_mlp, "module.", []),
+                (MODELS / "austen-qwen2", static_attention_dynamic_mlp, "", [])):
+            with self.subTest(model=source.name, scheme=scheme_of.__name__, shift=shift):
+                model = self.scratch / f"{source.name}-{scheme_of.__name__}-{shift}"
+                quantise.quantise(source, model, scheme_of, shift=shift)
                 report = self.report(model, "--reference", "--dtype", "float32", *options)
                 self.assertEqual((report["tolerance"], report["beyond_tolerance"]), (0.1, 0))
                 # Int8 rounds alike on both sides but for ties, so that far less is left than the tolerance.

@@ -64,10 +64,10 @@ class Fusion(VinciTest):
         for name in ("austen-qwen2", "austen-qwen3-moe"):  # with biases and without norms of heads; with experts
             self.expect_equal(MODELS / name, [f"+all,-{fusion}" for fusion in self.fusions] + ["+all"])
 
-    def quantised(self, name, scheme_of):
+    def quantised(self, name, scheme_of, **options):
         """The folder of a quantised model; made once."""
-        folder = self.scratch / f"{name}-{scheme_of.__name__}"
-        return folder if folder.exists() else quantise.quantise(MODELS / name, folder, scheme_of)
+        folder = self.scratch / "-".join([name, scheme_of.__name__, *options])
+        return folder if folder.exists() else quantise.quantise(MODELS / name, folder, scheme_of, **options)
 
     def fused_launches(self, model, *options):
         """The kernels of a fused plan."""
@@ -85,6 +85,13 @@ class Fusion(VinciTest):
             self.assertLessEqual(kernels, self.fused_launches(model))
             here = quantising + (["fuse-grouped-matmul-gather"] if "moe" in name else [])
             self.expect_equal(model, ["+all"] + [f"-all,+{fusion}" for fusion in here] + [f"+all,-{fusion}" for fusion in here])
+
+    def test_quantised_with_biases_of_norms(self):
+        for name, scheme_of, options in (("austen-qwen3-moe", quantise.as_published, ()), ("austen-qwen3", all_static, ("--tp", 2)),
+                                         ("austen-qwen2", all_dynamic, ())):
+            model = self.quantised(name, scheme_of, shift="")
+            self.assertIn("rms_norm_quant", self.fused_launches(model, *options))
+            self.expect_equal(model, ["+all", "-all,+fuse-add-rms-norm", "-all,+fuse-norm-quant", "+all,-fuse-norm-quant"], *options)
 
     def test_quantised_ranks(self):
         # Heads and the width of experts in two; experts among ranks; a dense MLP in two.

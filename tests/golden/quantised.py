@@ -47,7 +47,7 @@ class Quantised(VinciTest):
 
     def quantised(self, source, scheme_of, **options):
         """The folder of a quantised model; made once."""
-        key = "-".join([source.name, scheme_of.__name__, *options])
+        key = "-".join([source.name, scheme_of.__name__, *(f"{name}{value}" for name, value in options.items())])
         if key not in self.made:
             self.made[key] = quantise.quantise(source, self.scratch / key, scheme_of, **options)
         return self.made[key]
@@ -82,6 +82,45 @@ class Quantised(VinciTest):
             with self.subTest(model=source.name, schemes=scheme_of.__name__):
                 self.assertAlmostEqual(self.loss(self.quantised(source, scheme_of)), self.loss(source),
                                        delta=LOSS_TOLERANCE)
+
+    def test_shifted_norms_change_no_loss(self):
+        """Norms with biases that the linears after them take out again, under either of their names."""
+        for source, scheme_of, names in ((DENSE, all_dynamic, ""), (DENSE, all_static, "module."), (DENSE, mixed, "module."),
+                                         (MOE, as_published, ""), (MOE, mixed, "module."), (BIASED, mixed, "")):
+            with self.subTest(model=source.name, schemes=scheme_of.__name__, names=names):
+                self.assertAlmostEqual(self.loss(self.quantised(source, scheme_of, shift=names)), self.loss(source),
+                                       delta=LOSS_TOLERANCE)
+        # So much is there to take out.
+        folder = self.copy_model(self.quantised(DENSE, all_dynamic, shift=""))
+        tensors = quantise.read_checkpoint(folder)
+        for name, (dtype, shape, raw) in tensors.items():
+            if name.endswith("layernorm.bias"):
+                tensors[name] = (dtype, shape, bytes(len(raw)))
+        (folder / "quant_model_weights.safetensors").unlink()
+        quantise.write_checkpoint(folder / "quant_model_weights.safetensors", tensors)
+        self.assertGreater(self.loss(folder), self.loss(DENSE) + 0.5)
+
+    def test_names_of_shifted_norms_are_names(self):
+        ids = ",".join(map(str, read_json(DENSE / "validation_ids.json")[:50]))
+        logits = []
+        for names in ("", "module."):
+            path = self.scratch / "logits.npy"
+            self.succeed("run", self.quantised(DENSE, all_static, shift=names), "--prompt-ids", ids, "--max-tokens", 2, "--ignore-eos",
+                         "--logits", path)
+            logits.append(path.read_bytes())
+        self.assertTrue(logits[0] == logits[1])
+
+    def test_a_shifted_model_is_told_and_kept(self):
+        model = self.quantised(DENSE, mixed, shift="module.")
+        report = json.loads(self.succeed("inspect", model, "--format", "json").stdout)
+        self.assertEqual([row["scheme"] for row in report["quantisation"]], [
+            "FLOAT", "W8A8, input_layernorm.module.bias, post_attention_layernorm.module.bias",
+            "W8A8_DYNAMIC, input_layernorm.module.bias, post_attention_layernorm.module.bias, qkv.bias, gate_up.bias",
+            "qkv W8A8, o_proj FLOAT, gate_up W8A8, down_proj W8A8_DYNAMIC, input_layernorm.module.bias, "
+            "post_attention_layernorm.module.bias"])
+        resolved = self.scratch / "resolved.json"
+        resolved.write_text(self.succeed("import", model, "--format", "json").stdout)
+        self.assertIn("input_layernorm.module.bias post_attention_layernorm.module.bias qkv.bias gate_up.bias", resolved.read_text())
 
     def test_weights_fit_and_layers_of_a_kind_share_a_body(self):
         model = self.quantised(MOE, mixed)

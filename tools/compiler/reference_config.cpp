@@ -16,6 +16,10 @@ static ReferenceScheme toScheme(QuantScheme scheme) {
   failInternal("unknown scheme of quantisation");
 }
 
+static ReferenceNorm toNorm(NormBias bias) {
+  return {bias == NormBias::Module ? "module." : "", bias != NormBias::None};
+}
+
 ReferenceConfig toReferenceConfig(const ModelSpec &spec) {
   ReferenceConfig config;
   config.architecture = toString(spec.architecture);
@@ -41,10 +45,14 @@ ReferenceConfig toReferenceConfig(const ModelSpec &spec) {
     config.decoderSparseStep = uint64_t(spec.moe->decoderSparseStep);
     config.mlpOnlyLayers.assign(spec.moe->mlpOnlyLayers.begin(), spec.moe->mlpOnlyLayers.end());
   }
-  if (spec.quant)
-    for (const LayerQuant &layer : spec.quant->layers)
-      config.schemes.push_back({toScheme(layer.qkv), toScheme(layer.output), toScheme(layer.gateUp),
-                                toScheme(layer.down)});
+  if (!spec.quant)
+    return config;
+  config.norm = toNorm(spec.quant->norm);
+  for (const LayerQuant &layer : spec.quant->layers)
+    config.schemes.push_back({toScheme(layer.qkv), toScheme(layer.output), toScheme(layer.gateUp),
+                              toScheme(layer.down), toNorm(layer.inputNorm),
+                              toNorm(layer.postAttentionNorm), layer.qkvBias, layer.outputBias,
+                              layer.gateUpBias, layer.downBias});
   return config;
 }
 

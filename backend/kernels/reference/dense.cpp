@@ -93,9 +93,10 @@ void ropeQk(const Command &c) {
   rotate(c, c.typed(1), c.typed(3), table, c.size("kv_heads"));
 }
 
-/// A row of `x`, normalised.
+/// A row of `x`, normalised by the weight in buffer `weightIndex` and the bias, if there is one,
+/// behind it.
 static std::vector<double> normalised(const Command &c, const Elements &x, uint64_t row,
-                                      const Elements &weight) {
+                                      int weightIndex) {
   const uint64_t n = c.size("n");
   const auto rounded = [region = c.spec.dtype("compute")](double value) {
     return roundedTo(region, value);
@@ -107,28 +108,32 @@ static std::vector<double> normalised(const Command &c, const Elements &x, uint6
   const double factor = rounded(1 / std::sqrt(rounded(mean + rounded(c.spec.real("eps")))));
   std::vector<double> result(n);
   for (uint64_t i = 0; i < n; ++i)
-    result[i] = roundedTo(x.type(), x.get(row * n + i) * factor) * weight.get(i); // as HF does
+    result[i] = roundedTo(x.type(), x.get(row * n + i) * factor) * // as HF does
+                c.typed(weightIndex).get(i);
+  if (c.size("bias") != 0)
+    for (uint64_t i = 0; i < n; ++i)
+      result[i] = roundedTo(x.type(), result[i]) + c.typed(weightIndex + 1).get(i);
   return result;
 }
 
 /// Normalises the rows of `x` into buffer 0.
-static void normalise(const Command &c, const Elements &x, const Elements &weight) {
+static void normalise(const Command &c, const Elements &x, int weightIndex) {
   const uint64_t n = c.size("n");
   for (uint64_t row = 0; row < c.rows() * c.size("groups"); ++row) {
-    const std::vector<double> values = normalised(c, x, row, weight);
+    const std::vector<double> values = normalised(c, x, row, weightIndex);
     for (uint64_t i = 0; i < n; ++i)
       c.typed(0).set(row * n + i, values[i]);
   }
 }
 
 void rmsNorm(const Command &c) {
-  normalise(c, c.typed(1), c.typed(2));
+  normalise(c, c.typed(1), 2);
 }
 
 void addRmsNorm(const Command &c) {
   for (uint64_t i = 0; i < c.rows() * c.size("groups") * c.size("n"); ++i)
     c.typed(1).set(i, c.typed(2).get(i) + c.typed(3).get(i));
-  normalise(c, c.typed(1), c.typed(4));
+  normalise(c, c.typed(1), 4);
 }
 
 void rmsNormQuant(const Command &c) {
@@ -140,7 +145,7 @@ void rmsNormQuant(const Command &c) {
     x = sum;
   }
   for (uint64_t row = 0; row < c.rows(); ++row)
-    quantizeRow(c, row, normalised(c, x, row, c.typed(c.index("weight"))));
+    quantizeRow(c, row, normalised(c, x, row, c.index("weight")));
 }
 
 void matmul(const Command &c) {

@@ -46,6 +46,7 @@ void makeHeads(const Command &c, const Inputs &in, void *out, uint64_t first, ui
         {{"compute", c.spec.text("compute")},
          {"n", width},
          {"groups", count},
+         {"bias", int64_t{0}},
          {"eps", c.spec.real("eps")},
          {"rows", std::string("tokens")}});
   if (rotated)

@@ -17,18 +17,28 @@ template <typename T, typename C> inline Floats rmsFactor(const T *x, uint64_t n
   return splat(roundTo<C>(1.0f / __builtin_elementwise_sqrt(sum)));
 }
 
+/// What a norm does to the elements of a row after it has divided by their root mean square.
+template <typename T> struct NormWeights {
+  const T *weight;
+  const T *bias = nullptr; ///< null: none
+};
+
 /// Elements from `i` on of the normalised row, to be rounded. Hugging Face rounds the normalised
-/// value to the element type before it multiplies with the weight.
+/// value to the element type before it multiplies with the weight; a bias is added to the rounded
+/// product.
 template <typename T>
-inline Floats normalised(const T *x, const T *weight, Floats factor, uint64_t i, uint64_t count) {
-  return roundTo<T>(loadUpTo(x + i, count) * factor) * loadUpTo(weight + i, count);
+inline Floats normalised(const T *x, NormWeights<T> weights, Floats factor, uint64_t i,
+                         uint64_t count) {
+  const Floats scaled =
+      roundTo<T>(loadUpTo(x + i, count) * factor) * loadUpTo(weights.weight + i, count);
+  return weights.bias ? roundTo<T>(scaled) + loadUpTo(weights.bias + i, count) : scaled;
 }
 
 template <typename T, typename C>
-inline void rmsNormRow(T *out, const T *x, const T *weight, uint64_t n, float eps) {
+inline void rmsNormRow(T *out, const T *x, NormWeights<T> weights, uint64_t n, float eps) {
   const Floats factor = rmsFactor<T, C>(x, n, eps);
   forLanes(n, [&](uint64_t i, uint64_t count) {
-    storeUpTo(out + i, normalised(x, weight, factor, i, count), count);
+    storeUpTo(out + i, normalised(x, weights, factor, i, count), count);
   });
 }
 

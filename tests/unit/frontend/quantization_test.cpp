@@ -80,6 +80,12 @@ TEST(Quantization, SchemesAreNamedAsShortAsTheyCanBe) {
       {{W8A8, W8A8, W8A8, W8A8Dynamic},
        "attention W8A8, gate_up W8A8, down_proj W8A8_DYNAMIC",
        "_attention_w8a8_gate_up_w8a8_down_proj_w8a8_dynamic"},
+      {{.qkv = W8A16, .inputNorm = NormBias::Plain, .qkvBias = true},
+       "qkv W8A16, o_proj FLOAT, mlp FLOAT, input_layernorm.bias, qkv.bias",
+       "_qkv_w8a16_input_layernorm_bias_qkv_bias"},
+      {{.postAttentionNorm = NormBias::Module, .outputBias = true, .downBias = true},
+       "FLOAT, post_attention_layernorm.module.bias, o_proj.bias, down_proj.bias",
+       "_post_attention_layernorm_module_bias_o_proj_bias_down_proj_bias"},
   };
   for (const auto &[quant, text, suffix] : cases) {
     EXPECT_EQ(toString(quant), text);
@@ -96,6 +102,63 @@ TEST(Quantization, DifferentKindsOfLayersHaveDifferentNames) {
           for (QuantScheme down : quantSchemes)
             names.insert(toString(LayerKind{sparse, {qkv, output, gateUp, down}}));
   EXPECT_EQ(names.size(), 2u * 256);
+}
+
+TEST(Quantization, RunsOfLayersKeepBiases) {
+  QuantSpec quant;
+  quant.norm = NormBias::Plain;
+  quant.layers.resize(4, {W8A8, Float, W8A8Dynamic, W8A16});
+  quant.layers[1].inputNorm = NormBias::Module;
+  quant.layers[2].postAttentionNorm = NormBias::Plain;
+  quant.layers[2].gateUpBias = quant.layers[2].downBias = true;
+  quant.layers[3].qkvBias = quant.layers[3].outputBias = true;
+  const std::vector<std::string> runs = layerRuns(quant);
+  EXPECT_EQ(runs, (std::vector<std::string>{
+                      "0-0 W8A8 FLOAT W8A8_DYNAMIC W8A16",
+                      "1-1 W8A8 FLOAT W8A8_DYNAMIC W8A16 input_layernorm.module.bias",
+                      "2-2 W8A8 FLOAT W8A8_DYNAMIC W8A16 post_attention_layernorm.bias "
+                      "gate_up.bias down_proj.bias",
+                      "3-3 W8A8 FLOAT W8A8_DYNAMIC W8A16 qkv.bias o_proj.bias", "norm.bias"}));
+  const QuantSpec again = parseLayerRuns(runs, 4, {});
+  EXPECT_EQ(again.layers, quant.layers);
+  EXPECT_EQ(again.norm, quant.norm);
+  for (const char *text : {"0-3 W8A8 W8A8 W8A8 W8A8 q_norm.bias",
+                           "0-3 W8A8 W8A8 W8A8 W8A8 qkv.bias qkv.bias", "norm.bias"})
+    EXPECT_THROW(parseLayerRuns({text}, 4, {}), Error) << text;
+}
+
+TEST(Quantization, NormsHaveTheBiasesThatHaveEntries) {
+  const LayerQuant quant = {W8A8Dynamic, Float, W8A8, Float};
+  DescriptionText text = DescriptionText().floats().layer("*", quant);
+  text.add("model.norm.bias", Float);
+  for (const char *norm : {"input_layernorm.module", "post_attention_layernorm.module"})
+    for (const char *part : {".weight", ".bias"})
+      text.add(std::string("model.layers.1.") + norm + part, W8A8);
+  for (const char *name : {"q_proj", "k_proj", "v_proj"})
+    text.add(std::string("model.layers.1.self_attn.") + name + ".bias", Float);
+  text.add("model.layers.0.input_layernorm.bias", Float);
+  text.add("model.layers.*.mlp.gate_proj.bias", W8A8); // in quant_bias
+  ModelSpec spec = parse(test::qwen3Config(), text);
+  ASSERT_TRUE(spec.quant && spec.quant->layers.size() == 2);
+  EXPECT_EQ(spec.quant->norm, NormBias::Plain);
+  LayerQuant first = quant, second = quant;
+  first.inputNorm = NormBias::Plain;
+  second.inputNorm = second.postAttentionNorm = NormBias::Module;
+  second.qkvBias = true;
+  EXPECT_EQ(spec.quant->layers, (std::vector{first, second}));
+  std::set<std::string> names;
+  for (const ExpectedTensor &tensor : expectedTensors(spec))
+    names.insert(tensor.name);
+  for (const char *name :
+       {"model.norm.bias", "model.layers.0.input_layernorm.bias",
+        "model.layers.0.input_layernorm.weight", "model.layers.1.input_layernorm.module.weight",
+        "model.layers.1.post_attention_layernorm.module.bias",
+        "model.layers.1.self_attn.q_proj.bias"})
+    EXPECT_TRUE(names.contains(name)) << name;
+  for (const char *name :
+       {"model.layers.1.input_layernorm.weight", "model.layers.0.self_attn.q_proj.bias",
+        "model.layers.0.mlp.gate_proj.bias"})
+    EXPECT_FALSE(names.contains(name)) << name;
 }
 
 TEST(Quantization, LayersHaveTheSchemesOfTheirEntries) {

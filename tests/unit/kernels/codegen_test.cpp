@@ -108,6 +108,7 @@ TEST(KernelSpec, HasAReadableSymbol) {
                                           {"compute", "float32"s},
                                           {"n", int64_t{80}},
                                           {"groups", int64_t{1}},
+                                          {"bias", int64_t{0}},
                                           {"eps", 1e-6},
                                           {"rows", "tokens"s}});
   EXPECT_EQ(symbolName(norm), "rms_norm_float16_n80_groups1_eps1e-06");

@@ -85,11 +85,9 @@ TEST(Fused, RmsNormQuantIsTheNormAndTheQuantisation) {
         for (const int64_t residual : {zero, one})
           for (const int64_t dynamic : {zero, one})
             for (const CpuTarget &target : runnableTargets()) {
-              Constants constants = {{"dtype", dtype},
-                                     {"compute", compute},
-                                     {"n", n},
-                                     {"eps", 1e-6},
-                                     {"rows", "tokens"s}};
+              Constants constants = {{"dtype", dtype}, {"compute", compute},
+                                     {"n", n},         {"bias", n == 300 ? one : zero},
+                                     {"eps", 1e-6},    {"rows", "tokens"s}};
               const KernelSpec norm =
                   makeSpec(residual ? "add_rms_norm" : "rms_norm", [&, with = constants]() mutable {
                     with["groups"] = one;

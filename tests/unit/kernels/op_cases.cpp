@@ -36,7 +36,7 @@ Shape normQuantShapeOf(const KernelSpec &s, std::string_view name, const Dims &d
     return {DType::Float32, name == "out_scale" ? rows : 1};
   if (name == "out")
     return {DType::Int8, rows * n};
-  return {s.dtype(), name == "weight" ? n : rows * n};
+  return {s.dtype(), name == "weight" || name == "bias" ? n : rows * n};
 }
 
 /// Of swiglu_quant.
@@ -153,7 +153,8 @@ Shape shapeOf(const KernelSpec &s, std::string_view name, const Dims &dims) {
   if (s.op.find("quant") != std::string::npos)
     return quantShapeOf(s, name, tokens);
   if (op == "rms_norm" || op == "add_rms_norm")
-    return typed(name == "weight" ? n : dims[s.rows().symbol] * size(s, "groups") * n);
+    return typed(
+        name == "weight" || name == "bias" ? n : dims[s.rows().symbol] * size(s, "groups") * n);
   if (op == "add")
     return typed(dims[s.rows().symbol] * s.rows().scale * n);
   if (op == "matmul" || op == "matmul_all_reduce") {
@@ -358,6 +359,7 @@ static void addRegionSpecs(std::vector<KernelSpec> &specs, const std::string &dt
                                         {"compute", region},
                                         {"n", n},
                                         {"groups", int64_t{2}},
+                                        {"bias", int64_t{n == 300 || n == 16}},
                                         {"eps", 1e-6},
                                         {"rows", rows}}));
   for (const int64_t residual : {0, 1})
@@ -367,6 +369,7 @@ static void addRegionSpecs(std::vector<KernelSpec> &specs, const std::string &dt
                                                     {"compute", region},
                                                     {"n", n},
                                                     {"eps", 1e-6},
+                                                    {"bias", int64_t{n == 300}},
                                                     {"residual", residual},
                                                     {"dynamic", dynamic},
                                                     {"rows", n == 7 ? "logit_rows"s : "tokens"s}}));

@@ -98,6 +98,7 @@ std::vector<double> normalise(const CpuTarget &target, const std::string &comput
                                                 {"compute", compute},
                                                 {"n", static_cast<int64_t>(values.size())},
                                                 {"groups", int64_t{1}},
+                                                {"bias", int64_t{0}},
                                                 {"eps", 1e-6},
                                                 {"rows", std::string("tokens")}});
   const uint64_t bytes = values.size() * 2;

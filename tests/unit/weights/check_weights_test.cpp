@@ -45,6 +45,20 @@ TEST_F(CheckWeights, FittingWeights) {
   EXPECT_EQ(errorOf(required), "");
 }
 
+TEST_F(CheckWeights, NormsOfTheFloatModelBesideThoseOfTheQuantised) {
+  const std::string norm = "model.layers.0.input_layernorm.";
+  write("model.safetensors",
+        safetensors(std::vector{tensor(norm + "weight", 2), tensor(norm + "module.weight", 2),
+                                tensor(norm + "module.bias", 2)}));
+  EXPECT_EQ(errorOf({{norm + "module.weight", {2}}, {norm + "module.bias", {2}}}), "");
+  EXPECT_EQ(errorOf({{norm + "weight", {2}}}), "");
+  EXPECT_EQ(errorOf({{"model.layers.0.x.weight", {2}}}),
+            start() +
+                "\n  missing (1): \"model.layers.0.x.weight\""
+                "\n  surplus (3): \"" +
+                norm + "module.bias\", \"" + norm + "module.weight\", \"" + norm + "weight\"");
+}
+
 TEST_F(CheckWeights, EveryDifferenceIsNamedAtOnce) {
   std::vector<TestTensor> tensors = {tensor("a", 1), tensor("b", 2), tensor("i", 3, "I16")};
   for (int i = 0; i < 12; ++i)
@@ -241,11 +255,10 @@ TEST_F(CheckWeights, ShapesAndDtypesOfRenamedTensors) {
   EXPECT_EQ(errorOf({{"model.norm.weight", {3}}, {"model.embed_tokens.weight", {4, 2}}},
                     {tensor("model.norm_out.weight", 3, "I16"),
                      tensor("model.tok_embeddings.embedding_weight", {2, 4})}),
-            start() +
-                "\n  of another shape (1): \"model.tok_embeddings.embedding_weight\" for "
-                "\"model.embed_tokens.weight\" is [2, 4], expected [4, 2]"
-                "\n  of another dtype (1): \"model.norm_out.weight\" for "
-                "\"model.norm.weight\" is I16, expected F32 or F16 or BF16");
+            start() + "\n  of another shape (1): \"model.tok_embeddings.embedding_weight\" for "
+                      "\"model.embed_tokens.weight\" is [2, 4], expected [4, 2]"
+                      "\n  of another dtype (1): \"model.norm_out.weight\" for "
+                      "\"model.norm.weight\" is I16, expected F32 or F16 or BF16");
 }
 
 } // namespace

@@ -409,3 +409,30 @@ llm.body @b(%q: tensor<?x4x8xbf16, #tokens>, %k: tensor<?x2x8xbf16, #tokens>, %t
   %0, %1 = llm.rope_qk %q, %k, %t : tensor<?x4x8xbf16, #tokens>, tensor<?x2x8xbf16, #tokens>, tensor<?x8xf32, #logit_rows>
   llm.return
 }
+
+// -----
+
+#tokens = #llm.dims<["tokens"]>
+llm.body @b(%x: tensor<?x8xbf16, #tokens>, %w: tensor<8xbf16>, %b: tensor<4xbf16>) {
+  // expected-error@+1 {{bias has n = 4, but input has 8; they must be equal}}
+  %0 = llm.rms_norm %x, %w eps 1.0e-06 bias %b : tensor<?x8xbf16, #tokens>, tensor<8xbf16>, tensor<4xbf16>
+  llm.return
+}
+
+// -----
+
+#tokens = #llm.dims<["tokens"]>
+llm.body @b(%x: tensor<?x8xbf16, #tokens>, %w: tensor<8xbf16>, %b: tensor<8xf32>) {
+  // expected-error@+1 {{bias has elements of type 'f32', but input of type 'bf16'; they must be equal}}
+  %0, %1 = llm.add_rms_norm %x, %x, %w eps 1.0e-06 bias %b : tensor<?x8xbf16, #tokens>, tensor<8xbf16>, tensor<8xf32>
+  llm.return
+}
+
+// -----
+
+#tokens = #llm.dims<["tokens"]>
+llm.body @b(%x: tensor<?x8xbf16, #tokens>, %w: tensor<8xbf16>, %b: tensor<?xbf16, #tokens>) {
+  // expected-error@+1 {{bias is of shape [tokens]; every dimension must be constant}}
+  %0 = llm.rms_norm %x, %w eps 1.0e-06 bias %b : tensor<?x8xbf16, #tokens>, tensor<8xbf16>, tensor<?xbf16, #tokens>
+  llm.return
+}

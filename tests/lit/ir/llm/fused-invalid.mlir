@@ -348,3 +348,12 @@ llm.body @b(%x: tensor<?x131072xi8, #tokens>, %xs: tensor<?xf32, #tokens>, %w: t
   %0, %1 = llm.grouped_matmul_swiglu_quant %x scale %xs, %w scale %ws rows %r offsets %o gather in bf16 : (tensor<?x131072xi8, #tokens>, tensor<?xf32, #tokens>, tensor<8x64x131072xi8>, tensor<8x64x1xf32>, tensor<?xi32, #x2_tokens>, tensor<9xi32>) -> (tensor<?x32xi8, #x2_tokens>, tensor<?xf32, #x2_tokens>)
   llm.return
 }
+
+// -----
+
+#tokens = #llm.dims<["tokens"]>
+llm.body @b(%x: tensor<?x8xbf16, #tokens>, %w: tensor<8xbf16>, %b: tensor<4xbf16>) {
+  // expected-error@+1 {{bias has n = 4, but input has 8; they must be equal}}
+  %0, %1 = llm.rms_norm_quant %x, %w eps 1.0e-06 bias %b : (tensor<?x8xbf16, #tokens>, tensor<8xbf16>, tensor<4xbf16>) -> tensor<?x8xi8, #tokens> scale tensor<?xf32, #tokens>
+  llm.return
+}

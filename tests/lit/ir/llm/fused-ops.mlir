@@ -16,6 +16,7 @@ module attributes {
     %embed = llm.weight @embed_tokens from "e" : tensor<32x16xbf16>
     %x = llm.embedding %token_ids, %embed : (tensor<?xi32, #tokens>, tensor<32x16xbf16>) -> tensor<?x16xbf16, #tokens>
     %norm = llm.weight @norm from "{layer}.n" : tensor<16xbf16>
+    %nb = llm.weight @norm.bias from "{layer}.nb" : tensor<16xbf16>
     %s = llm.weight @input_scale from "s" equal ["t"] : tensor<1xf32>
     %o = llm.weight @input_offset from "o" : tensor<1xf32>
     %qkv = llm.weight @qkv_proj from "q" : tensor<64x16xi8>
@@ -33,8 +34,8 @@ module attributes {
     %1 = llm.quant_matmul %0, %qkv, %qb, %qd : (tensor<?x16xi8, #tokens>, tensor<64x16xi8>, tensor<64xi32>, tensor<64xf32>) -> tensor<?x64xbf16, #tokens>
     %2 = llm.swiglu_quant %1 by %s, %o : (tensor<?x64xbf16, #tokens>, tensor<1xf32>, tensor<1xf32>) -> tensor<?x32xi8, #tokens>
     %3, %s3 = llm.swiglu_quant %x, %x : (tensor<?x16xbf16, #tokens>, tensor<?x16xbf16, #tokens>) -> tensor<?x16xi8, #tokens> scale tensor<?xf32, #tokens>
-    %4, %s4, %sum4 = llm.rms_norm_quant %x, %norm eps 1.0e-06 in bf16 residual %x
-        : (tensor<?x16xbf16, #tokens>, tensor<16xbf16>, tensor<?x16xbf16, #tokens>)
+    %4, %s4, %sum4 = llm.rms_norm_quant %x, %norm eps 1.0e-06 in bf16 bias %nb residual %x
+        : (tensor<?x16xbf16, #tokens>, tensor<16xbf16>, tensor<16xbf16>, tensor<?x16xbf16, #tokens>)
         -> tensor<?x16xi8, #tokens> scale tensor<?xf32, #tokens> sum tensor<?x16xbf16, #tokens>
     %5, %sum5 = llm.rms_norm_quant %sum4, %norm eps 1.0e-06 residual %x by %s, %o
         : (tensor<?x16xbf16, #tokens>, tensor<16xbf16>, tensor<?x16xbf16, #tokens>, tensor<1xf32>, tensor<1xf32>)
@@ -66,7 +67,7 @@ module attributes {
 // CHECK: llm.rms_norm_quant %{{.*}}, %norm eps 1.0e-06 by %input_scale, %input_offset : (tensor<?x16xbf16, #tokens>, tensor<16xbf16>, tensor<1xf32>, tensor<1xf32>) -> tensor<?x16xi8, #tokens>
 // CHECK: llm.swiglu_quant %{{.*}} by %input_scale, %input_offset : (tensor<?x64xbf16, #tokens>, tensor<1xf32>, tensor<1xf32>) -> tensor<?x32xi8, #tokens>
 // CHECK: llm.swiglu_quant %{{.*}}, %{{.*}} : (tensor<?x16xbf16, #tokens>, tensor<?x16xbf16, #tokens>) -> tensor<?x16xi8, #tokens> scale tensor<?xf32, #tokens>
-// CHECK: llm.rms_norm_quant %{{.*}}, %norm eps 1.0e-06 in bf16 residual %{{.*}} : (tensor<?x16xbf16, #tokens>, tensor<16xbf16>, tensor<?x16xbf16, #tokens>) -> tensor<?x16xi8, #tokens> scale tensor<?xf32, #tokens> sum tensor<?x16xbf16, #tokens>
+// CHECK: llm.rms_norm_quant %{{.*}}, %norm eps 1.0e-06 in bf16 bias %norm.bias residual %{{.*}} : (tensor<?x16xbf16, #tokens>, tensor<16xbf16>, tensor<16xbf16>, tensor<?x16xbf16, #tokens>) -> tensor<?x16xi8, #tokens> scale tensor<?xf32, #tokens> sum tensor<?x16xbf16, #tokens>
 // CHECK: llm.rms_norm_quant %{{.*}}, %norm eps 1.0e-06 residual %{{.*}} by %input_scale, %input_offset : {{.*}} -> tensor<?x16xi8, #tokens> sum tensor<?x16xbf16, #tokens>
 // CHECK: llm.grouped_matmul_swiglu_quant %{{.*}} scale %{{.*}}, %gate_up_proj scale %gate_up_proj.weight_scale rows %row_of offsets %expert_offsets gather in bf16 : {{.*}} -> (tensor<?x32xi8, #x2_tokens>, tensor<?xf32, #x2_tokens>)
 // CHECK: llm.grouped_matmul_swiglu %{{.*}}, %float_experts rows %row_of offsets %expert_offsets : {{.*}} -> tensor<?x32xbf16, #x2_tokens>
@@ -82,10 +83,10 @@ module attributes {
 // NPU: npu.buffer @all.gate_up_proj : tensor<?x32xi8, #x2_tokens>
 // NPU-NEXT: npu.buffer @all.gate_up_proj.scale : tensor<?xf32, #x2_tokens>
 
-// NPU: npu.launch "rms_norm_quant" writes(arena @all.norm) reads(arena @all.embed_tokens, parameter @norm, parameter @input_scale, parameter @input_offset) {compute = "float32", dtype = "bfloat16", dynamic = 0, eps = {{.*}}, n = 16, residual = 0, rows = "tokens"}
+// NPU: npu.launch "rms_norm_quant" writes(arena @all.norm) reads(arena @all.embed_tokens, parameter @norm, parameter @input_scale, parameter @input_offset) {bias = 0, compute = "float32", dtype = "bfloat16", dynamic = 0, eps = {{.*}}, n = 16, residual = 0, rows = "tokens"}
 // NPU: npu.launch "swiglu_quant" writes(arena @all.swiglu_quant) reads(arena @all.qkv_proj, parameter @input_scale, parameter @input_offset) {dtype = "bfloat16", dynamic = 0, n = 32, rows_per_token = 1, two_operands = 0}
 // NPU-NEXT: npu.launch "swiglu_quant" writes(arena @all.swiglu_quant.1, arena @all.swiglu_quant.scale) reads(arena @all.embed_tokens, arena @all.embed_tokens) {dtype = "bfloat16", dynamic = 1, n = 16, rows_per_token = 1, two_operands = 1}
-// NPU-NEXT: npu.launch "rms_norm_quant" writes(arena @all.norm.1, arena @all.norm.scale, arena @all.norm.sum) reads(arena @all.embed_tokens, arena @all.embed_tokens, parameter @norm) {compute = "bfloat16", dtype = "bfloat16", dynamic = 1, eps = {{.*}}, n = 16, residual = 1, rows = "tokens"}
-// NPU-NEXT: npu.launch "rms_norm_quant" writes(arena @all.norm.2, arena @all.norm.sum.1) reads(arena @all.norm.sum, arena @all.embed_tokens, parameter @norm, parameter @input_scale, parameter @input_offset) {compute = "float32", dtype = "bfloat16", dynamic = 0, {{.*}}, residual = 1, rows = "tokens"}
+// NPU-NEXT: npu.launch "rms_norm_quant" writes(arena @all.norm.1, arena @all.norm.scale, arena @all.norm.sum) reads(arena @all.embed_tokens, arena @all.embed_tokens, parameter @norm, parameter @norm.bias) {bias = 1, compute = "bfloat16", dtype = "bfloat16", dynamic = 1, eps = {{.*}}, n = 16, residual = 1, rows = "tokens"}
+// NPU-NEXT: npu.launch "rms_norm_quant" writes(arena @all.norm.2, arena @all.norm.sum.1) reads(arena @all.norm.sum, arena @all.embed_tokens, parameter @norm, parameter @input_scale, parameter @input_offset) {bias = 0, compute = "float32", dtype = "bfloat16", dynamic = 0, {{.*}}, residual = 1, rows = "tokens"}
 // NPU: npu.launch "grouped_matmul_swiglu_quant" writes(arena @all.gate_up_proj, arena @all.gate_up_proj.scale) reads(arena @all.norm.1, arena @all.norm.scale, arena @all.moe_sort.row_of, arena @all.moe_sort.expert_offsets, parameter @gate_up_proj, parameter @gate_up_proj.weight_scale) {dtype = "bfloat16", gather = 1, k = 16, n = 32, num_experts = 8, rows_per_token = 1, top_k = 2}
 // NPU: npu.launch "grouped_matmul_swiglu" writes(arena @all.float_experts) reads(arena @all.down_proj, arena @all.moe_sort.row_of, arena @all.moe_sort.expert_offsets, parameter @float_experts) {dtype = "bfloat16", gather = 0, k = 16, n = 32, num_experts = 8, rows_per_token = 1, top_k = 2}

@@ -486,3 +486,20 @@ module attributes {llm.target = "310p3"} {
 
 // expected-error@+1 {{is compiled for "910z9", which is no target; there are host, 310p3, 910b3, a3}}
 module attributes {llm.target = "910z9"} {}
+
+// -----
+
+#tokens = #llm.dims<["tokens"]>
+// expected-remark@+1 {{fused 1 of add and rms_norm}}
+module {
+  llm.body @biased(%x: tensor<?x8xbf16, #tokens>, %y: tensor<?x8xbf16, #tokens>) -> (tensor<?x8xbf16, #tokens>, tensor<?x8xbf16, #tokens>) {
+    %0 = llm.add %x, %y : tensor<?x8xbf16, #tokens>
+    %w = llm.weight @w from "w" : tensor<8xbf16>
+    %b = llm.weight @b from "b" : tensor<8xbf16>
+    %1 = llm.rms_norm %0, %w eps 1.0e-06 bias %b : tensor<?x8xbf16, #tokens>, tensor<8xbf16>, tensor<8xbf16>
+    llm.return %0, %1 : tensor<?x8xbf16, #tokens>, tensor<?x8xbf16, #tokens>
+  }
+}
+// CHECK-LABEL: llm.body @biased
+// CHECK: %[[N:.*]], %[[SUM:.*]] = llm.add_rms_norm %y, %x, %w eps 1.0e-06 bias %b : tensor<?x8xbf16, #tokens>, tensor<8xbf16>, tensor<8xbf16>
+// CHECK-NEXT: llm.return %[[SUM]], %[[N]]

@@ -125,3 +125,25 @@ module attributes {llm.target = "910b3"} {
 // CHECK-LABEL: llm.body @limits
 // CHECK-COUNT-2: rms_norm_quant
 // CHECK-NOT: rms_norm_quant
+
+// -----
+
+#tokens = #llm.dims<["tokens"]>
+// expected-remark@+1 {{fused 2 of a norm and the quantisation after it}}
+module {
+  llm.body @biased(%x: tensor<?x8xbf16, #tokens>, %y: tensor<?x8xbf16, #tokens>, %s: tensor<1xf32>, %o: tensor<1xf32>, %m8: tensor<4x8xi8>, %q: tensor<4xi32>, %deq: tensor<4xf32>)
+      -> (tensor<?x4xbf16, #tokens>, tensor<?x4xbf16, #tokens>) {
+    %w = llm.weight @w from "w" : tensor<8xbf16>
+    %b = llm.weight @b from "b" : tensor<8xbf16>
+    %0 = llm.rms_norm %x, %w eps 1.0e-06 bias %b : tensor<?x8xbf16, #tokens>, tensor<8xbf16>, tensor<8xbf16>
+    %1 = llm.quantize %0, %s, %o : (tensor<?x8xbf16, #tokens>, tensor<1xf32>, tensor<1xf32>) -> tensor<?x8xi8, #tokens>
+    %2, %sum = llm.add_rms_norm %x, %y, %w eps 1.0e-06 bias %b : tensor<?x8xbf16, #tokens>, tensor<8xbf16>, tensor<8xbf16>
+    %3, %scale = llm.dynamic_quantize %2 : tensor<?x8xbf16, #tokens> -> tensor<?x8xi8, #tokens>, tensor<?xf32, #tokens>
+    %r0 = llm.quant_matmul %1, %m8, %q, %deq : (tensor<?x8xi8, #tokens>, tensor<4x8xi8>, tensor<4xi32>, tensor<4xf32>) -> tensor<?x4xbf16, #tokens>
+    %r1 = llm.quant_matmul %3, %m8, %q, %deq : (tensor<?x8xi8, #tokens>, tensor<4x8xi8>, tensor<4xi32>, tensor<4xf32>) -> tensor<?x4xbf16, #tokens>
+    llm.return %r0, %r1 : tensor<?x4xbf16, #tokens>, tensor<?x4xbf16, #tokens>
+  }
+}
+// CHECK-LABEL: llm.body @biased
+// CHECK: llm.rms_norm_quant %x, %w eps 1.0e-06 bias %b by %s, %o : (tensor<?x8xbf16, #tokens>, tensor<8xbf16>, tensor<8xbf16>, tensor<1xf32>, tensor<1xf32>) -> tensor<?x8xi8, #tokens>
+// CHECK: llm.rms_norm_quant %x, %w eps 1.0e-06 bias %b residual %y : (tensor<?x8xbf16, #tokens>, tensor<8xbf16>, tensor<8xbf16>, tensor<?x8xbf16, #tokens>) -> tensor<?x8xi8, #tokens> scale tensor<?xf32, #tokens> sum tensor<?x8xbf16, #tokens>

@@ -340,3 +340,16 @@ llm.body @late_weight(%x: tensor<?x6xf32, #tokens>) -> (tensor<?x1x2xf32, #token
   %1 = llm.rms_norm %k, %w eps 1.0e-06 : tensor<?x1x2xf32, #tokens>, tensor<2xf32>
   llm.return %0, %1 : tensor<?x1x2xf32, #tokens>, tensor<?x1x2xf32, #tokens>
 }
+
+// -----
+
+#tokens = #llm.dims<["tokens"]>
+// CHECK-LABEL: llm.body @biased
+// CHECK-NOT: norms
+llm.body @biased(%x: tensor<?x6xf32, #tokens>, %w: tensor<2xf32>) -> (tensor<?x1x2xf32, #tokens>, tensor<?x1x2xf32, #tokens>) {
+  %q, %k, %v = llm.split_qkv %x : (tensor<?x6xf32, #tokens>) -> (tensor<?x1x2xf32, #tokens>, tensor<?x1x2xf32, #tokens>, tensor<?x1x2xf32, #tokens>)
+  %0 = llm.rms_norm %q, %w eps 1.0e-06 : tensor<?x1x2xf32, #tokens>, tensor<2xf32>
+  // expected-remark@+1 {{not fused: the norm has a bias}}
+  %1 = llm.rms_norm %k, %w eps 1.0e-06 bias %w : tensor<?x1x2xf32, #tokens>, tensor<2xf32>, tensor<2xf32>
+  llm.return %0, %1 : tensor<?x1x2xf32, #tokens>, tensor<?x1x2xf32, #tokens>
+}
