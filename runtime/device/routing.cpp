@@ -78,7 +78,7 @@ Routing Routing::parse(std::string_view text, std::string_view name, uint64_t se
   Routing routing;
   routing.seed_ = seed;
   const auto refuse = [&] {
-    fail("{} is '{}'; uniform, balanced, zipf:S with S from 0 to 8, and trace:FILE are legal", name,
+    fail("{} is '{}'; uniform, balanced, zipf:S with S from 0 to 8, and trace FILE are legal", name,
          text);
   };
   if (text == "uniform")

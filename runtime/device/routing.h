@@ -16,8 +16,9 @@ public:
 
   /// `uniform`, `balanced` (every expert gets as many rows as every other), `zipf:S` (the n-th most
   /// popular expert is chosen n^-S times as often as the first; which ones they are follows from
-  /// `seed`), or `trace:FILE`: JSON, an array for each MoE layer of how often each expert was
-  /// chosen. Throws Error naming `name` for anything else, and the file's place.
+  /// `seed`), or `trace:FILE` (on the command line also `trace FILE`): JSON, an array for each MoE
+  /// layer of how often each expert was chosen. Throws Error naming `name` for anything else, and
+  /// the file's place.
   static Routing parse(std::string_view text, std::string_view name, uint64_t seed = 0);
 
   bool isUniform() const { return kind_ == Kind::Uniform; }

@@ -3,6 +3,7 @@
 Constants are those of runtime/device/specs and runtime/serving/stacks; none is tuned for a row here. A tolerance is that of the
 comparison with the published figure, not of the computation, which is the same to the bit each time.
 """
+import gzip
 import json
 import pathlib
 import shutil
@@ -128,6 +129,9 @@ class Simulate(VinciTest):
         self.within(burst["tpot_ms"]["p50"], 30.75, 0.1)
         self.within(burst["inter_token_ms"]["p50"], 28.15, 0.1)
         self.assertEqual(burst["counters"]["most_running"], 200)
+        eager = self.report(MODELS / "qwen2.5-7b", "--target", "910b3", "--stack", "vllm-ascend-0.11", "--set", "execution.graph_mode=none",
+                            "--input-len", "fixed:200", "--output-len", "fixed:128", "--requests", 200, "--rate", 1)
+        self.within(eager["tpot_ms"]["mean"], 17.21, 0.1)
 
     def test_the_experts_fused_kernel(self):
         # Published: -21.54 % a token at batch 16 on eight devices with every expert divided, -17.38 % with whole ones. The change also
@@ -240,8 +244,12 @@ class Simulate(VinciTest):
         counts = self.scratch / "routing.json"
         counts.write_text(json.dumps([[1] * 128] * 94))
         self.within(self.report(*load, "--routing", f"trace:{counts}")["step_ms"], steps["uniform"], 1e-4)
+        for words in (("--routing", "trace", counts), ("--routing=trace", counts)):  # before the model and behind it
+            self.assertEqual(self.report(*words, *load), self.report(*load, "--routing", f"trace:{counts}"))
+            self.assertEqual(self.report(*load, *words), self.report(*load, "--routing", f"trace:{counts}"))
         counts.write_text(json.dumps([[1] * 128] * 3))
         self.expect_error(("simulate", *load, "--routing", f"trace:{counts}"), 1, "the routing has 3 layers; the model has a MoE layer number 3")
+        self.expect_error(("simulate", *load, "--routing", "trace", counts), 1, "the routing has 3 layers")
         self.expect_error(("simulate", *load, "--routing", "odd"), 1, "--routing is 'odd'; uniform, balanced, zipf:S with S from 0 to 8")
 
     def test_page(self):
@@ -331,6 +339,16 @@ class Simulate(VinciTest):
         requests = [event for event in events if event["pid"] == 1 and event["name"] == "first token"]
         self.assertEqual(len(requests), 20)
 
+    def test_compressed_trace(self):
+        traces = {}
+        for name in ("plain.json", "a.json.gz", "b.json.gz"):
+            traces[name] = self.scratch / name
+            self.succeed("simulate", W8A8, "--requests", 2, "--concurrency", 2, "--output-len", "fixed:4", "--trace", traces[name])
+        plain, packed = traces["plain.json"].read_bytes(), traces["a.json.gz"].read_bytes()
+        self.assertEqual(gzip.decompress(packed), plain)
+        self.assertEqual(packed, traces["b.json.gz"].read_bytes())
+        self.assertLess(len(packed), len(plain) / 10)
+
     def test_counters_of_l2(self):
         trace = self.scratch / "trace.json"
         report = json.loads(self.succeed("simulate", W8A8, "--requests", 4, "--concurrency", 4, "--input-len", "fixed:64", "--output-len",
@@ -368,6 +386,10 @@ class Simulate(VinciTest):
                 ((MINDIE, "--rate", "1", "--concurrency", "2"), 2, "--concurrency excludes --rate"),
                 ((MINDIE, "--format", "xml"), 1, "'xml' is not a report format; legal are text, json and html"),
                 ((MINDIE, "--ablate", "--trace", "t.json"), 2, "--ablate excludes --trace"),
+                (("--routing", "trace", "--format", "json", W8A8), 1, "--routing is 'trace'; uniform, balanced, zipf:S"),
+                ((W8A8, "--routing", "trace"), 1, "and trace FILE are legal"),
+                ((W8A8, "--routing", "trace", "nowhere.json"), 1, "nowhere.json"),
+                ((W8A8, "--routing"), 2, "--routing"),
                 ((MINDIE, "--input-len", "fixed:0"), 1, "--input-len")):
             with self.subTest(arguments=arguments):
                 result = vinci("simulate", *arguments)

@@ -6,6 +6,7 @@
 #include "tools/vinci/commands.h"
 #include "tools/vinci/processes.h"
 
+#include <algorithm>
 #include <cstdio>
 #include <fmt/ranges.h>
 #include <system_error>
@@ -61,6 +62,25 @@ static std::string commandLine(int argc, char **argv) {
   return line;
 }
 
+/// The words behind the program's name, last first, as CLI11 takes them. In `simulate`,
+/// `--routing trace FILE` becomes `--routing trace:FILE`: to CLI11, an option of one word or two
+/// takes the model too.
+static std::vector<std::string> wordsOf(int argc, char **argv) {
+  std::vector<std::string> words;
+  const auto isTrace = [&] {
+    return words.size() > 1 && words.front() == "simulate" &&
+           (words.back() == "--routing=trace" ||
+            (words.back() == "trace" && words[words.size() - 2] == "--routing"));
+  };
+  for (int i = 1; i < argc; ++i)
+    if (argv[i][0] != '-' && isTrace())
+      words.back() += fmt::format(":{}", argv[i]);
+    else
+      words.emplace_back(argv[i]);
+  std::ranges::reverse(words);
+  return words;
+}
+
 int main(int argc, char **argv) {
   CLI::App app("Compiles large language models for Ascend-class NPUs and runs the compiled plans "
                "on a simulated device.");
@@ -93,7 +113,7 @@ int main(int argc, char **argv) {
   try {
     checkCommand(app, argc, argv);
     joinProcesses(argc > 1 ? argv[1] : "");
-    app.parse(argc, argv);
+    app.parse(wordsOf(argc, argv));
     if (std::fflush(stdout) != 0 || std::ferror(stdout))
       fail("cannot write to standard output");
     leaveProcesses();

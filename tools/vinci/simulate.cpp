@@ -140,7 +140,7 @@ void addSimulateCommand(CLI::App &app) {
   command->add_option("--seed", arguments->load.seed, "Of lengths and arrivals (default: 0)")
       ->group(group);
   command->add_option("--routing", arguments->routing,
-                      "Which experts tokens go to: uniform, balanced, zipf:S or trace:FILE.json "
+                      "Which experts tokens go to: uniform, balanced, zipf:S or trace FILE.json "
                       "with counts by layer and expert (default: the deployment's, else uniform)");
   auto *ablate = command->add_flag(
       "--ablate", arguments->ablate,
@@ -148,7 +148,8 @@ void addSimulateCommand(CLI::App &app) {
       "where the weights are, also whether the tokens stay the same");
   command
       ->add_option("--trace", arguments->trace,
-                   "Write what happened when, for Perfetto or chrome://tracing")
+                   "Write what happened when, for Perfetto or chrome://tracing; compressed if "
+                   "the name ends in .gz")
       ->excludes(ablate);
   command->add_option("--trace-steps", arguments->traceSteps,
                       "Steps at the beginning of which the trace shows every kernel (default: 4)");

@@ -26,7 +26,7 @@ public:
   void kernels(const PlanClock &clock, EntryKind entry, const StepRecord &step, uint32_t process,
                double start);
 
-  /// Throws Error if it cannot.
+  /// Compressed if `path` ends in .gz. Throws Error if it cannot.
   void write(const std::string &path) const;
 
 private:

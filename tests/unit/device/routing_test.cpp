@@ -84,7 +84,7 @@ TEST(Routing, ATraceDecidesByLayer) {
 
 TEST(Routing, EveryMistakeHasItsMessage) {
   const std::string legal =
-      "; uniform, balanced, zipf:S with S from 0 to 8, and trace:FILE are legal";
+      "; uniform, balanced, zipf:S with S from 0 to 8, and trace FILE are legal";
   for (const char *text :
        {"", "even", "zipf:", "zipf:-1", "zipf:9", "zipf:1x", "zipf:nan", "trace:"})
     EXPECT_EQ(messageOf(text), fmt::format("error: --routing is '{}'{}", text, legal));
