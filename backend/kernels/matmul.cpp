@@ -13,6 +13,7 @@
 #include "support/dot_product.h"
 #include "support/kernel.h"
 #include "support/panels.h"
+#include "support/widened_product.h"
 
 namespace {
 
@@ -22,8 +23,9 @@ constexpr uint64_t chunk = 256;
 /// Rows and columns whose sums are kept while the chunks go by.
 constexpr uint64_t slabRows = 96, slabColumns = 64;
 /// Bytes that are prefetched ahead in each panel: what one stream needs to come at the speed of
-/// memory.
-constexpr uint64_t prefetchAhead = 1024;
+/// memory where all 16-column tiles are read at once, or a panel from front to back; and where one
+/// tile is read after the other, which is a KiB of every two.
+constexpr uint64_t streamAhead = 1024, tileAhead = 4096;
 
 /// Rows of x one after the other.
 template <typename T> struct DenseRows {
@@ -47,27 +49,22 @@ template <typename T, typename Source> struct Product {
   uint64_t n, k;
 };
 
-/// Widens k-values begin..begin+length of one row; beyond K they are zero, as the padding of the
-/// weights is.
-template <typename T>
-void widen(float *to, const T *row, uint64_t begin, uint64_t length, uint64_t k) {
-  for (uint64_t i = 0; i < length; i += lanes) {
-    const uint64_t left = k > begin + i ? k - begin - i : 0;
-    store(to + i, left >= lanes ? load(row + begin + i) : loadPart(row + begin + i, left));
-  }
-}
-
 /// sums[row][column] += x * w over `length` k-values, for `Rows` rows and `Tiles` * 16 columns.
 /// `weights` points to the first column's tile; with two tiles or more, that is the first tile of a
 /// panel.
 template <int Rows, int Tiles, typename T>
 void addProducts(float *sums, const float (*x)[chunk], const T *weights, uint64_t panelStride,
-                 uint64_t length) {
+                 uint64_t chunkBegin, uint64_t length) {
+  const bool wide = vinciVectorBytes == 64;
   Floats sum[Rows][Tiles];
 #pragma clang loop unroll(full)
   for (int i = 0; i < Rows * Tiles; ++i)
     sum[i / Tiles][i % Tiles] = load(sums + i / Tiles * slabColumns + i % Tiles * lanes);
   for (uint64_t begin = 0; begin < length; begin += 32) {
+    // At its end each panel goes on with the one after next: that of the next pair.
+    const uint64_t left = (panelStride - (chunkBegin + begin) * 32) * sizeof(T);
+    const uint64_t jump = wide || tileAhead < left ? 0 : panelStride * sizeof(T);
+    const uint64_t ahead = (wide ? streamAhead : tileAhead) + jump;
 #pragma clang loop unroll_count(Rows > 1 ? 1 : 4)
     for (uint64_t pair = 0; pair < 16; ++pair) {
       const T *step = weights + begin * 32 + pair * Panel<T>::stepElements;
@@ -75,7 +72,9 @@ void addProducts(float *sums, const float (*x)[chunk], const T *weights, uint64_
 #pragma clang loop unroll(full)
       for (int tile = 0; tile < Tiles; ++tile) {
         const T *line = step + tile / 2 * panelStride + tile % 2 * Panel<T>::halfElements;
-        __builtin_prefetch((const char *)line + prefetchAhead);
+        __builtin_prefetch((const char *)line + ahead);
+        if (!wide && sizeof(T) == 4) // whose step has two lines
+          __builtin_prefetch((const char *)line + ahead + 128);
         const WeightPair w = Panel<T>::load(line);
 #pragma clang loop unroll(full)
         for (int row = 0; row < Rows; ++row) {
@@ -90,6 +89,39 @@ void addProducts(float *sums, const float (*x)[chunk], const T *weights, uint64_
     store(sums + i / Tiles * slabColumns + i % Tiles * lanes, sum[i / Tiles][i % Tiles]);
 }
 
+/// addProducts for few rows and one or two panels of a 16-bit type: a panel is read from front to
+/// back, as memory gives it fastest, the 16 columns of a tile after those of the other.
+template <int Rows, int Panels, typename T>
+void addStreams(float *sums, const float (*x)[chunk], const T *weights, uint64_t panelStride,
+                uint64_t length) {
+  constexpr int tiles = 2 * Panels;
+  Floats sum[Rows][tiles];
+#pragma clang loop unroll(full)
+  for (int i = 0; i < Rows * tiles; ++i)
+    sum[i / tiles][i % tiles] = load(sums + i / tiles * slabColumns + i % tiles * lanes);
+  for (uint64_t begin = 0; begin < length; begin += 32)
+#pragma clang loop unroll(full)
+    for (int half = 0; half < 2; ++half)
+#pragma clang loop unroll_count(4)
+      for (uint64_t k = begin; k < begin + 32; k += 2)
+#pragma clang loop unroll(full)
+        for (int panel = 0; panel < Panels; ++panel) {
+          const T *line = weights + begin * 32 + uint64_t(half) * Panel<T>::halfElements +
+                          (k - begin) * 16 + uint64_t(panel) * panelStride;
+          __builtin_prefetch((const char *)line + streamAhead);
+          const WeightPair w = Panel<T>::load(line);
+#pragma clang loop unroll(full)
+          for (int row = 0; row < Rows; ++row) {
+            Floats &of = sum[row][2 * panel + half];
+            of = fma(splat(x[row][k]), w.even, of);
+            of = fma(splat(x[row][k + 1]), w.odd, of);
+          }
+        }
+#pragma clang loop unroll(full)
+  for (int i = 0; i < Rows * tiles; ++i)
+    store(sums + i / tiles * slabColumns + i % tiles * lanes, sum[i / tiles][i % tiles]);
+}
+
 /// addProducts for `Rows` rows from `row` on and the panel pair's 2 or 4 column tiles, `Tiles` at a
 /// time.
 template <int Rows, int Tiles, typename T, typename Source>
@@ -97,13 +129,18 @@ void addRows(float *sums, const Product<T, Source> &p, uint64_t row, const T *we
              uint64_t begin, uint64_t length, uint64_t tiles) {
   alignas(64) float x[Rows][chunk];
   for (int r = 0; r < Rows; ++r)
-    widen(x[r], p.source(row + r), begin, length, p.k);
+    widened::widenRow(x[r], p.source(row + r), begin, length, p.k);
   const uint64_t stride = panelElements(p.k);
-  for (uint64_t tile = 0; tile < tiles; tile += Tiles)
-    addProducts<Rows, Tiles>(sums + tile * lanes, x,
-                             weights + tile / 2 * stride + tile % 2 * Panel<T>::halfElements +
-                                 begin * 32,
-                             stride, length);
+  for (uint64_t tile = 0; tile < tiles; tile += Tiles) {
+    float *to = sums + tile * lanes;
+    const T *from = weights + tile / 2 * stride + tile % 2 * Panel<T>::halfElements + begin * 32;
+    if constexpr (Rows <= 2 && Tiles % 2 == 0 && sizeof(T) == 2)
+      if (vinciVectorBytes < 64) {
+        addStreams<Rows, Tiles / 2>(to, x, from, stride, length);
+        continue;
+      }
+    addProducts<Rows, Tiles>(to, x, from, stride, begin, length);
+  }
 }
 
 /// One chunk for `count` rows: the largest blocks first that the target has registers for.
@@ -175,6 +212,11 @@ inline bool multipliesPairs() {
   return vinciHasAmx || vinciHasBf16Dot;
 }
 
+/// Whether `rows` rows are widened first: where registers are few.
+inline bool widensFirst(uint64_t rows) {
+  return vinciVectorBytes < 64 && rows >= widened::minRows;
+}
+
 /// Elements of the stack that gathered rows are copied to.
 constexpr uint64_t maxCopiedElements = 128 * 1024;
 
@@ -217,6 +259,9 @@ void multiply(const Tile &t, const Product<T, Source> &p, uint64_t rowBegin, uin
   if constexpr (isBFloat16<T>)
     if (multipliesPairs())
       return multiplyPairs(p, rowBegin, rowEnd, panelsOf(t, p.n), finish);
+  if (widensFirst(rowEnd - rowBegin))
+    return widened::multiply(p.source, widened::Panels<T>{p.weights, p.k}, p.n, rowBegin, rowEnd,
+                             panelsOf(t, p.n), finish);
   const uint64_t pairs = (p.n + slabColumns - 1) / slabColumns;
   for (uint64_t pair = t.shareBegin(pairs); pair < t.shareEnd(pairs); ++pair)
     for (uint64_t row = rowBegin; row < rowEnd; row += slabRows)
@@ -302,14 +347,18 @@ void gatePairs(const Tile &t, T *out, uint64_t n, const Product<T, Source> &p, u
   PanelRange range = panelsOf(t, n);
   range.parts = 2;
   range.stride = n / 32;
-  multiplyPairs(p, rowBegin, rowEnd, range,
-                [=](uint64_t row, uint64_t column, uint64_t, Floats sums) {
-                  T *gate = gates + row % keptRows * 32 + column % 32;
-                  if (column < n)
-                    store(gate, sums);
-                  else
-                    store(out + row * n + column - n, gated<T>(load(gate), roundTo<T>(sums)));
-                });
+  const auto finish = [=](uint64_t row, uint64_t column, uint64_t, Floats sums) {
+    T *gate = gates + row % keptRows * 32 + column % 32;
+    if (column < n)
+      store(gate, sums);
+    else
+      store(out + row * n + column - n, gated<T>(load(gate), roundTo<T>(sums)));
+  };
+  if constexpr (isBFloat16<T>)
+    if (multipliesPairs())
+      return multiplyPairs(p, rowBegin, rowEnd, range, finish);
+  widened::multiply(p.source, widened::Panels<T>{p.weights, p.k}, 2 * n, rowBegin, rowEnd, range,
+                    finish);
 }
 
 /// `n` columns of the result, half of those of the weight.
@@ -319,6 +368,8 @@ void groupedMatmulSwiglu(const Tile &t, T *out, uint64_t n, const Grouped<T> &g)
     if constexpr (isBFloat16<T>)
       if (multipliesPairs())
         return gatePairs(t, out, n, product, begin, end);
+    if (widensFirst(end - begin))
+      return gatePairs(t, out, n, product, begin, end);
     const uint64_t pairs = (n + slabColumns - 1) / slabColumns;
     for (uint64_t pair = t.shareBegin(pairs); pair < t.shareEnd(pairs); ++pair)
       for (uint64_t row = begin; row < end; row += slabRows)

@@ -6,6 +6,7 @@
 // at the end. So a decode step reads a byte for each weight and nothing else.
 #include "support/int8.h"
 #include "support/kernel.h"
+#include "support/widened_product.h"
 
 namespace {
 
@@ -23,16 +24,6 @@ template <typename T, typename Source> struct Product {
   const int8_t *weights;
   uint64_t n, k;
 };
-
-/// Widens k-values begin..begin+length of one row; beyond K they are zero, as the padding of the
-/// weights is.
-template <typename T>
-void widen(float *to, const T *row, uint64_t begin, uint64_t length, uint64_t k) {
-  for (uint64_t i = 0; i < length; i += lanes) {
-    const uint64_t left = k > begin + i ? k - begin - i : 0;
-    store(to + i, left >= lanes ? load(row + begin + i) : loadPart(row + begin + i, left));
-  }
-}
 
 /// Adds x * w for one of the four k of a step.
 template <int Index, int Rows>
@@ -85,7 +76,7 @@ void addRows(float *sums, const Product<T, Source> &p, uint64_t row, const int8_
              uint64_t begin, uint64_t length, uint64_t tiles) {
   alignas(64) float x[Rows][chunk];
   for (int r = 0; r < Rows; ++r)
-    widen(x[r], p.source(row + uint64_t(r)), begin, length, p.k);
+    widened::widenRow(x[r], p.source(row + uint64_t(r)), begin, length, p.k);
   const uint64_t stride = int8PanelBytes(p.k);
   for (uint64_t tile = 0; tile < tiles; tile += Tiles)
     addProducts<Rows, Tiles>(sums + tile * lanes, x,
@@ -140,6 +131,12 @@ template <typename T, typename Source, typename Finish>
 void multiply(const Tile &t, const Product<T, Source> &p, uint64_t rowBegin, uint64_t rowEnd,
               Finish finish) {
   const uint64_t pairs = (p.n + slabColumns - 1) / slabColumns;
+  if (vinciVectorBytes < 64 && rowEnd - rowBegin >= widened::minRows) {
+    const uint64_t panels = (p.n + 31) / 32, end = 2 * t.shareEnd(pairs);
+    return widened::multiply(p.source, widened::Panels<int8_t>{p.weights, p.k}, p.n, rowBegin,
+                             rowEnd, {2 * t.shareBegin(pairs), end < panels ? end : panels},
+                             finish);
+  }
   for (uint64_t pair = t.shareBegin(pairs); pair < t.shareEnd(pairs); ++pair)
     for (uint64_t row = rowBegin; row < rowEnd; row += slabRows)
       multiplySlab(p, row, rowEnd - row < slabRows ? rowEnd - row : slabRows, pair, finish);
