@@ -193,6 +193,8 @@ KernelTiles tileRule(const KernelSpec &spec, const CpuTarget &cpu) {
   KernelTiles tiles = entry.tiles(spec);
   if (entry.family == "matmul" && spec.dtype() == DType::BFloat16 && cpu.has("amx-tile"))
     tiles.rowBlock = tileRowBlock(spec.integer("k") * int64_t(byteSize(spec.dtype())));
+  if (entry.family == "attention" && spec.dtype() == DType::BFloat16 && cpu.has("amx-tile"))
+    tiles.rowBlock *= 2; // two tiles of rows share what is read
   return tiles;
 }
 

@@ -7,7 +7,7 @@
 // decode step. Cache entries that a row may not see are never multiplied, not even by zero: they
 // may hold anything, NaN too.
 //
-// Targets with AMX multiply bfloat16 on tiles, up to 16 rows at a time, in prefill and in decode;
+// Targets with AMX multiply bfloat16 on tiles, up to 32 rows at a time, in prefill and in decode;
 // weights are rounded to bfloat16 for that. A row's weights of tokens that it may not see are
 // zeros, and what lies behind the last token that any row sees is taken for zeros.
 //
@@ -243,9 +243,10 @@ void attendWithTiles(BFloat16 *out, const BFloat16 *q, const BFloat16 *cache,
     copyRow(rows.query + row * headDim, q + query.element(first + row, g), headDim);
   attendOnTiles<S>(rows, count, cache, query.head, query.blocks, g);
   for (uint64_t row = 0; row < count; ++row) {
-    const float total = roundTo<S>(sumLanes(load(rows.totals + row * lanes)));
+    // A division takes as long as the products of 16 tokens.
+    const float share = 1.0f / roundTo<S>(sumLanes(load(rows.totals + row * lanes)));
     for (uint64_t d = 0; d < headDim; d += lanes)
-      store(out + query.element(first + row, g) + d, load(rows.sums + row * headDim + d) / total);
+      store(out + query.element(first + row, g) + d, load(rows.sums + row * headDim + d) * share);
   }
 }
 
@@ -269,11 +270,12 @@ void attention(const Tile &t, T *out, const T *q, const T *cache, const int32_t 
     const uint64_t end = sequenceEnd > token && sequenceEnd < t.rowEnd ? sequenceEnd : t.rowEnd;
     const QueryRows query{token, sequenceEnd, t.column, contextLens[sequence],
                           blockTables + sequence * g.maxBlocks};
-    const uint64_t rows = (end - token) * g.group;
-    for (uint64_t first = 0; first < rows; first += maxRows) {
-      const uint64_t count = rows - first < maxRows ? rows - first : maxRows;
+    const bool onTiles = isBFloat16<T> && vinciHasAmx && fitsTiles(g);
+    const uint64_t rows = (end - token) * g.group, most = onTiles ? blockRows : maxRows;
+    for (uint64_t first = 0; first < rows; first += most) {
+      const uint64_t count = rows - first < most ? rows - first : most;
       if constexpr (isBFloat16<T>)
-        if (vinciHasAmx && fitsTiles(g)) {
+        if (onTiles) {
           attendWithTiles<S>(out, q, cache, query, first, count, g);
           continue;
         }

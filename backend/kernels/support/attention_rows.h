@@ -18,9 +18,10 @@ struct Geometry {
   uint64_t chunk() const { return kv.blockSize % 64 == 0 ? 64 : kv.blockSize % 32 == 0 ? 32 : 16; }
 };
 
-/// Per row: how many tokens of the context it sees. Never falls from row to row.
+/// Per row of a tile or of a block of two: how many tokens of the context it sees. Never falls from
+/// row to row.
 struct Visible {
-  int64_t tokens[maxRows];
+  int64_t tokens[2 * maxRows];
 
   /// Of the `chunk` tokens from `start` on.
   int64_t of(uint64_t row, int64_t start, uint64_t chunk) const {
