@@ -132,6 +132,7 @@ PlanClock::PlanClock(const Plan &plan, const CostModel &model, ClockOptions opti
       if (isCompiled(*kernel)) {
         timed.cost = toCost(plan, *kernel);
         body.isMoe |= timed.cost.kind == CostClass::GroupedMatmul;
+        body.attentions += timed.cost.kind == CostClass::Attention ? 1 : 0;
         timed.context.inFractals = options.fractals || fusesExperts(*kernel);
         if (isProduct(timed.cost.kind))
           timed.weight = weightOf(*table, *command);
@@ -367,6 +368,7 @@ StepTimes PlanClock::time(EntryKind entry, const StepRecord &step, TimeMemo *mem
     times.deviceP10 += time.p10;
     times.deviceP90 += time.p90;
     times.launches += body.commands.size();
+    times.attentions += body.attentions;
     for (const Prefetch &prefetch : body.prefetches)
       times.launches -= isLaunched(prefetch, call, step) ? 0 : 1;
     for (const auto *all : {&time.fetched, &time.fetchedBefore})

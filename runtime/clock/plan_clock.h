@@ -60,6 +60,7 @@ struct StepTimes {
   double hostUs = 0; ///< launching everything
   double hostP10 = 0, hostP90 = 0;
   uint64_t launches = 0;
+  uint64_t attentions = 0; ///< of the launches, those whose work differs from step to step
   double prefetchedBytes = 0; ///< of weights, in L2 before they are needed
 
   double us() const { return deviceUs > hostUs ? deviceUs : hostUs; }
@@ -118,6 +119,7 @@ private:
   struct Body {
     std::vector<TimedCommand> commands;
     std::vector<Prefetch> prefetches; ///< in the order of the commands
+    uint32_t attentions = 0;          ///< among the commands
     bool isMoe = false;               ///< has a routing of its own
     bool isOneStream = true;          ///< but for prefetches
 

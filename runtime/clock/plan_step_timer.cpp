@@ -15,10 +15,13 @@ double LaunchPolicy::dispatchedUs(uint64_t launches, double us) const {
          double(most) * handoverUs;
 }
 
-double LaunchPolicy::hostUs(uint64_t launches, double us, LaunchMode mode, bool onlyDecodes) const {
+double LaunchPolicy::hostUs(const StepTimes &times, double us, LaunchMode mode,
+                            bool onlyDecodes) const {
+  if (mode == LaunchMode::Graph)
+    return us + attentionUs * double(times.attentions);
   if (!onlyDecodes && prefillLaunchUs)
-    us = *prefillLaunchUs * double(launches);
-  return mode == LaunchMode::Graph ? us : dispatchedUs(launches, us);
+    us = *prefillLaunchUs * double(times.launches);
+  return dispatchedUs(times.launches, us);
 }
 
 uint64_t LaunchPolicy::paddedTokens(uint64_t tokens) const {
@@ -58,7 +61,7 @@ StepTime PlanStepTimer::time(const StepShape &shape) {
   const double deviceUs = isMean ? times.deviceUs : isLow ? times.deviceP10 : times.deviceP90;
   const double launchUs = isMean ? times.hostUs : isLow ? times.hostP10 : times.hostP90;
   const double hostUs =
-      policy_.hostUs(times.launches, launchUs, record.mode, shape.mode == StepMode::Decode);
+      policy_.hostUs(times, launchUs, record.mode, shape.mode == StepMode::Decode);
   const uint64_t moved = (uint64_t(shape.swappedOutBlocks) + shape.swappedInBlocks) *
                          clock_.plan().root()->kv_cache()->bytes_per_block() *
                          clock_.plan().root()->kv_cache()->layers();

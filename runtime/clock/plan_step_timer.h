@@ -22,8 +22,11 @@ struct LaunchPolicy {
   /// Between the last kernel of a step and the first of the next, with async scheduling: what of
   /// the serving gap planning ahead cannot hide.
   double idleUs = 0;
-  /// Host time of a launch in prefills, in place of the device spec's.
+  /// Host time of a launch in prefills that are not captured, in place of the device spec's.
   std::optional<double> prefillLaunchUs = {};
+  /// Host time for each attention of a captured step, whose lengths change: it is updated in a whole
+  /// graph, launched between the pieces of another.
+  double attentionUs = 0;
   /// Threads that launch what is not in a graph, each a group of kernels at a time.
   uint32_t dispatchThreads = 1, dispatchGroup = 1;
   double handoverUs = 0; ///< for each group, if there are several threads
@@ -38,7 +41,7 @@ struct LaunchPolicy {
   /// Of `launches` that take `us` one after another.
   double dispatchedUs(uint64_t launches, double us) const;
   /// Of a step whose launches take `us` one after another by the device's constants.
-  double hostUs(uint64_t launches, double us, LaunchMode mode, bool onlyDecodes) const;
+  double hostUs(const StepTimes &times, double us, LaunchMode mode, bool onlyDecodes) const;
 };
 
 class PlanStepTimer final : public StepTimer {

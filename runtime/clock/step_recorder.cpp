@@ -78,7 +78,7 @@ VirtualRun::VirtualRun(const StepRecorder &recorder, const PlanClock &clock,
     const StepRecord record = recorder.recordOf(i, policy);
     StepTimes &times = times_.emplace_back(clock.time(entry, record, &memo));
     times.hostUs =
-        policy.hostUs(times.launches, times.hostUs, record.mode, entry == EntryKind::Decode);
+        policy.hostUs(times, times.hostUs, record.mode, entry == EntryKind::Decode);
     const double free = i == 0 ? 0 : ends_.back();
     begins_.push_back(std::max(free, i < ahead ? 0 : known_[i - ahead]));
     ends_.push_back(begins_.back() + std::max(times.deviceUs + policy.idleUs, times.hostUs));

@@ -39,13 +39,15 @@ LaunchPolicy launchPolicyOf(const ServingSettings &settings, const StackProfile 
   LaunchPolicy policy;
   const std::string &mode = settings.graphMode;
   // MindSpore's graph mode launches the kernels of a compiled graph one by one.
-  const bool byKernel = mode == "full" && stack.prefillHostBound.value != 0;
+  const bool byKernel = mode == "full" && stack.capturesDecode.value == 0;
   policy.decode = mode == "none" ? LaunchMode::Eager : LaunchMode::Graph;
   policy.prefill = byKernel         ? LaunchMode::KernelByKernel
                    : mode == "full" ? LaunchMode::Graph
                                     : LaunchMode::Eager;
   if (stack.prefillHostBound.value != 0 && stack.launchUsPerOp.value > 0)
     policy.prefillLaunchUs = valueAt(stack.launchUsPerOp, estimate);
+  if (!byKernel)
+    policy.attentionUs = valueAt(stack.attentionUs, estimate);
   if (plansAhead(settings, stack))
     policy.idleUs = unhiddenGapUs(stack, estimate);
   policy.dispatchThreads = settings.dispatchThreads;

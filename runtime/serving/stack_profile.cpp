@@ -20,6 +20,7 @@ struct Rule {
 constexpr Rule rules[] = {
     {"serving_gap", &StackProfile::servingGapUs, "us", 0, 1e6, false},
     {"launch_per_op", &StackProfile::launchUsPerOp, "us", 0, 1e4, false},
+    {"captured_attention", &StackProfile::attentionUs, "us", 0, 1e4, false},
     {"tokenizer", &StackProfile::tokenizerUs, "us", 0, 1e7, false},
     {"tokenizer_processes", &StackProfile::tokenizerProcesses, "processes", 1, 1024, true},
     {"detokenizer_per_token", &StackProfile::detokenizerUsPerToken, "us", 0, 1e6, false},

@@ -34,6 +34,7 @@ struct StackProfile {
 
   StackValue servingGapUs;  ///< host work between a step's end and the next step's start, all of it
   StackValue launchUsPerOp; ///< host time per operation where shapes are dynamic
+  StackValue attentionUs;   ///< host time for each attention of a captured step
   StackValue tokenizerUs;   ///< per request
   StackValue tokenizerProcesses;
   StackValue detokenizerUsPerToken;

@@ -30,7 +30,7 @@ class Clock(VinciTest):
         self.assertAlmostEqual(report["virtual_timing"]["tokens_per_s"], 7e3 / report["virtual_timing"]["decode_ms"], 0)
         self.assertGreater(clock["measured_ms"], 0)
         # vllm-ascend's gap of 4.07 ms comes after each step.
-        self.assertEqual(clock["stack"], "vllm-ascend-0.11")
+        self.assertEqual(clock["stack"], "vllm-ascend-0.18")
         self.assertAlmostEqual(clock["virtual_ms"] - clock["steps_ms"], 8 * 4.07, 2)
 
     def test_virtual_time_is_the_same_every_time(self):

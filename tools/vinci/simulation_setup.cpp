@@ -73,7 +73,7 @@ StackProfile stackFor(const DeploymentSpec &deployment, const std::string &name)
     return stackProfile(name);
   if (policyOf(deployment) == "mindie")
     return stackProfile("mindie-1.0.0-ms");
-  return stackProfile(deployment.memory.nonKvGib ? "vllm-mindspore" : "vllm-ascend-0.11");
+  return stackProfile(deployment.memory.nonKvGib ? "vllm-mindspore" : "vllm-ascend-0.18");
 }
 
 std::string graphModeOf(const DeploymentSpec &deployment, const StackProfile &stack) {

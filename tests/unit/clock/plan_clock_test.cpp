@@ -356,6 +356,15 @@ TEST(PlanClock, APlanWithoutCostsIsRefused) {
   }
 }
 
+TEST(PlanStepTimer, AttentionsOfACapturedStepAreSetOneByOne) {
+  const LaunchPolicy policy = {.prefillLaunchUs = 50, .attentionUs = 100};
+  const StepTimes times = {.launches = 10, .attentions = 3};
+  EXPECT_EQ(policy.hostUs(times, 7, LaunchMode::Graph, true), 7 + 3 * 100);
+  EXPECT_EQ(policy.hostUs(times, 7, LaunchMode::Graph, false), 7 + 3 * 100);
+  EXPECT_EQ(policy.hostUs(times, 7, LaunchMode::Eager, true), 7);
+  EXPECT_EQ(policy.hostUs(times, 7, LaunchMode::Eager, false), 10 * 50);
+}
+
 TEST(PlanStepTimer, TellsWhatIsCaptured) {
   const Plan plan = samplePlan();
   const PlanClock clock(plan, npu());

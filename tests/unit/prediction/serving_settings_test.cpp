@@ -15,7 +15,10 @@ TEST(ServingSettings, GraphModesDecideHowKernelsAreLaunched) {
   EXPECT_EQ(launchPolicyOf(settings, vllm).prefill, LaunchMode::Eager);
   settings.graphMode = "full";
   EXPECT_EQ(launchPolicyOf(settings, vllm).prefill, LaunchMode::Graph);
+  EXPECT_EQ(launchPolicyOf(settings, vllm).attentionUs, vllm.attentionUs.value);
+  EXPECT_EQ(launchPolicyOf(settings, vllm, Estimate::Low).attentionUs, vllm.attentionUs.low);
   EXPECT_EQ(launchPolicyOf(settings, mindie).prefill, LaunchMode::KernelByKernel);
+  EXPECT_EQ(launchPolicyOf(settings, mindie).attentionUs, 0);
   EXPECT_EQ(launchPolicyOf(settings, mindie).prefillLaunchUs, mindie.launchUsPerOp.value);
   EXPECT_EQ(launchPolicyOf(settings, mindie, Estimate::High).prefillLaunchUs,
             mindie.launchUsPerOp.high);

@@ -11,6 +11,7 @@ description: for tests
 scheduler: vllm
 serving_gap: {value: 1600, unit: us, low: 600, high: 2700, tag: fitted, source: here}
 launch_per_op: {value: 35.5, unit: us, tag: measured, source: here}
+captured_attention: {value: 150, unit: us, tag: measured, source: here}
 tokenizer: {value: 3000, unit: us, tag: estimate, source: here}
 tokenizer_processes: {value: 2, unit: processes, tag: documented, source: here}
 detokenizer_per_token: {value: 2.4, unit: us, tag: estimate, source: here}
@@ -79,28 +80,28 @@ TEST(StackProfile, EveryMistakeHasItsPlace) {
             "s.yaml:3:12: error: scheduler is \"sglang\" (a string); mindie or vllm is expected");
   EXPECT_EQ(errorWith("name: test", "title: test"),
             "s.yaml:1:1: error: unknown key \"title\" in a stack profile; legal are name, "
-            "description, scheduler, serving_gap, launch_per_op, tokenizer, tokenizer_processes, "
+            "description, scheduler, serving_gap, launch_per_op, captured_attention, tokenizer, tokenizer_processes, "
             "detokenizer_per_token, prefill_host_bound, captures_decode, async, async_hides, "
             "group_handover, "
             "jitter_bound, jitter_unbound, prefill_batch_bound, decode_batch_bound");
   EXPECT_EQ(errorWith("value: 600,", "value: 1700,"),
-            "s.yaml:12:14: error: async_hides is 1700, more than serving_gap, 1600, which it is a "
+            "s.yaml:13:14: error: async_hides is 1700, more than serving_gap, 1600, which it is a "
             "part of");
   EXPECT_EQ(errorWith("description: for tests\n", ""),
             "s.yaml:1:1: error: the profile has no description");
   EXPECT_EQ(errorWith("value: 1600", "value: -1"),
             "s.yaml:4:22: error: serving_gap is -1; a number of us from 0 to 1000000 is expected");
   EXPECT_EQ(errorWith("value: 2,", "value: 2.5,"),
-            "s.yaml:7:30: error: tokenizer_processes is 2.5; a whole number of processes from 1 to "
+            "s.yaml:8:30: error: tokenizer_processes is 2.5; a whole number of processes from 1 to "
             "1024 is expected");
   EXPECT_EQ(errorWith("value: true", "value: 1"),
-            "s.yaml:9:29: error: prefill_host_bound is 1; true or false is expected");
+            "s.yaml:10:29: error: prefill_host_bound is 1; true or false is expected");
   EXPECT_EQ(errorWith("unit: us, low", "unit: ms, low"),
             "s.yaml:4:34: error: the unit of serving_gap is \"ms\" (a string); us is expected");
   EXPECT_EQ(errorWith("unit: us, low", "low"),
             "s.yaml:4:14: error: serving_gap has no unit; us is expected");
   EXPECT_EQ(errorWith("value: false,", "value: false, unit: us,"),
-            "s.yaml:10:18: error: captures_decode has a unit; none is expected");
+            "s.yaml:11:18: error: captures_decode has a unit; none is expected");
   EXPECT_EQ(errorWith("low: 600", "low: 1700"),
             "s.yaml:4:43: error: serving_gap is 1600, which is not from 1700 to 2700, its low and "
             "high");
@@ -118,12 +119,12 @@ TEST(StackProfile, EveryMistakeHasItsPlace) {
 }
 
 TEST(StackProfile, ThoseBuiltInAreValid) {
-  ASSERT_EQ(stackProfiles().size(), 4u);
+  ASSERT_EQ(stackProfiles().size(), 5u);
   for (const StackProfile &profile : stackProfiles())
     EXPECT_EQ(&stackProfile(profile.name), &profile);
   EXPECT_EQ(test::messageOf([] { stackProfile("mindie"); }),
             "there is no stack \"mindie\"; there are mindie-1.0.0-ms, mindie-1.0.t71-ms, "
-            "vllm-ascend-0.11, vllm-mindspore");
+            "vllm-ascend-0.11, vllm-ascend-0.18, vllm-mindspore");
   EXPECT_EQ(toString(StackTag::Documented), "documented");
 }
 
