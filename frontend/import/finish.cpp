@@ -91,6 +91,13 @@ void finishParallel(Import &import) {
     import.findings.add(FindingKind::Contradiction, devices.origin,
                         "the device mask {} has {} devices, but world_size is {}", show(*devices),
                         devices->size(), *world);
+  if (!devices)
+    return;
+  std::vector<int64_t> sorted = *devices;
+  std::ranges::sort(sorted);
+  if (const auto twice = std::ranges::adjacent_find(sorted); twice != sorted.end())
+    fail(devices.origin, "the device mask {} names device {} twice; each rank has one of its own",
+         show(*devices), *twice);
 }
 
 // --- memory

@@ -94,10 +94,30 @@ struct ValueReader {
 
   template <typename T> void read(const JsonValue &value, std::vector<T> &result) const {
     constexpr size_t most = 4096;
+    if constexpr (std::is_integral_v<T>)
+      if (spelling == Spelling::Textual && value.isString())
+        return readParts(value, result);
     if (!value.isArray() || value.size() > most)
       value.failExpected(key, fmt::format("a list of at most {}", most));
     for (const JsonValue &element : value.elements())
       read(element, result.emplace_back());
+  }
+
+  /// As in 0,1,2.
+  void readParts(const JsonValue &value, std::vector<int64_t> &result) const {
+    std::string_view left = value.toText(key);
+    for (bool more = true; more;) {
+      const size_t comma = left.find(',');
+      const std::string_view part = left.substr(0, comma);
+      more = comma != left.npos;
+      left.remove_prefix(more ? comma + 1 : left.size());
+      int64_t &number = result.emplace_back();
+      const auto [end, error] = std::from_chars(part.data(), part.data() + part.size(), number);
+      if (error != std::errc() || end != part.data() + part.size() ||
+          number < int64_t(rule.minimum) || number > int64_t(rule.maximum))
+        value.failExpected(key, fmt::format("a list of integers from {} to {}, as 1,2,4",
+                                            rule.minimum, rule.maximum));
+    }
   }
 };
 

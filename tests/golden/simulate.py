@@ -100,6 +100,12 @@ class Simulate(VinciTest):
         self.assertGreater(half["ttft_ms"]["mean"], 1.5 * whole["ttft_ms"]["mean"])
         self.within(half["step_ms"], whole["step_ms"], 0.05)
 
+    def test_chips_that_share_a_card_are_closer(self):
+        # Two chips of a 300I Duo are one card; one chip of each of four is a longer way.
+        load = (MODELS / "qwq-32b-300i-duo", "--requests", 4, "--concurrency", 4, "--input-len", "fixed:256", "--output-len", "fixed:8")
+        near, far = (self.report(*load, "--set", f"execution.devices={devices}")["step_ms"] for devices in ("0,1,2,3", "0,2,4,6"))
+        self.assertLess(near, far)
+
     def test_async_scheduling_is_worth_what_was_published(self):
         # Qwen3-32B: 44.20 to 41.73 ms a token. Where is not said; two devices come near the 44 ms.
         load = (MODELS / "qwen3-32b", "--target", "910b3", "--tp", 2, "--input-len", "fixed:512", "--output-len", "fixed:128",

@@ -97,8 +97,8 @@ ClockOptions clockOptionsOf(const DeploymentSpec &deployment, uint32_t ranks,
   options.expansion = engine == "aiv"      ? Expansion::Aiv
                       : engine == "ai_cpu" ? Expansion::AiCpu
                                            : Expansion::Host;
-  if (const auto &devices = deployment.execution.devices; devices && devices->size() == ranks)
-    options.devices.assign(devices->begin(), devices->end());
+  if (const auto &devices = deployment.execution.devices; devices && devices->size() >= ranks)
+    options.devices.assign(devices->begin(), devices->begin() + ranks);
   return options;
 }
 

@@ -78,6 +78,15 @@ TEST(FinishImport, ReportsWorldsThatDoNotAddUp) {
   EXPECT_EQ(
       findingsOf(imported(R"(, "parallel": {"world_size": 4}, "execution": {"devices": [0, 1]})")),
       "contradiction: the device mask [0, 1] has 2 devices, but world_size is 4\n");
+  try {
+    imported(R"(, "parallel": {"world_size": 2}, "execution": {"devices": [0, 3, 3]})");
+    FAIL() << "was accepted";
+  } catch (const Error &error) {
+    EXPECT_NE(std::string(error.what())
+                  .find("the device mask [0, 3, 3] names device 3 twice; each rank has one of its own"),
+              std::string::npos)
+        << error.what();
+  }
 }
 
 TEST(FinishImport, CountsTheBlocksThatFit) {
