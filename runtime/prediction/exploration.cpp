@@ -25,6 +25,7 @@ private:
   void evaluate(Candidate &candidate) const;
   bool meetsObjectives(const Candidate &candidate) const;
   ServingSettings settingsOf(const Candidate &candidate) const;
+  int64_t longestOutput() const { return 2 * int64_t(request_.outputTokens) - 1; }
   RequestShape shapeOf(uint64_t requests) const;
   ServingMetrics simulate(const Candidate &candidate, const ServedLoad &load) const;
   Recommendation recommend(std::vector<Candidate> legal) const;
@@ -65,13 +66,13 @@ ServingSettings Exploration::settingsOf(const Candidate &candidate) const {
   ServingSettings settings = programs_[candidate.program].settings;
   settings.graphMode = candidate.graphMode;
   settings.graphSizes.clear();
-  const int64_t longest = int64_t(request_.inputTokens) + request_.outputTokens;
+  const int64_t longest = int64_t(request_.inputTokens) + longestOutput();
   settings.vllm.maxNumSeqs = settings.mindie.maxBatchSize = candidate.clients;
   settings.vllm.maxNumBatchedTokens = std::max<int64_t>(candidate.chunk, candidate.clients);
   settings.vllm.maxModelLen = settings.mindie.maxSeqLen = longest;
   settings.mindie.maxPrefillTokens = std::max(candidate.chunk, longest);
   settings.mindie.maxInputTokenLen = request_.inputTokens;
-  settings.mindie.maxIterTimes = request_.outputTokens;
+  settings.mindie.maxIterTimes = longestOutput();
   return settings;
 }
 
@@ -110,14 +111,15 @@ bool Exploration::meetsObjectives(const Candidate &candidate) const {
          candidate.estimate.tpotMs <= request_.tpotMs.value_or(INFINITY);
 }
 
+/// Outputs of 1 to twice the mean: equal ones would end together, and all prompts come at once.
 RequestShape Exploration::shapeOf(uint64_t requests) const {
-  const auto fixed = [](uint32_t tokens) {
-    return LengthDistribution::parse(fmt::format("fixed:{}", tokens), "tokens", {});
+  const auto lengths = [](uint32_t from, uint32_t to) {
+    return LengthDistribution::parse(fmt::format("uniform:{}-{}", from, to), "tokens", {});
   };
   return {.requests = requests,
           .seed = request_.seed,
-          .inputTokens = fixed(request_.inputTokens),
-          .outputTokens = fixed(request_.outputTokens)};
+          .inputTokens = lengths(request_.inputTokens, request_.inputTokens),
+          .outputTokens = lengths(1, uint32_t(longestOutput()))};
 }
 
 ServingMetrics Exploration::simulate(const Candidate &candidate, const ServedLoad &load) const {

@@ -59,7 +59,7 @@ class Clock(VinciTest):
     def test_as_text_on_stderr(self):
         result = self.succeed("run", DENSE, "--prompt-ids", IDS, "--max-tokens", 4, "--ignore-eos", "--target", "910b3")
         self.assertRegex(result.stderr, r"4 steps take [0-9.]+ ms on 910b3 \(device [0-9.]+, host beside it [0-9.]+\), [0-9.]+ ms behind "
-                                       r"vllm-ascend-0\.11; here [0-9.]+ ms")
+                                       r"vllm-ascend-0\.18; here [0-9.]+ ms")
 
     def test_as_simulated(self):
         # One request, the same lengths: what `simulate` says of a step is what `run` says of it.

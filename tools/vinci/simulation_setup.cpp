@@ -73,6 +73,8 @@ StackProfile stackFor(const DeploymentSpec &deployment, const std::string &name)
     return stackProfile(name);
   if (policyOf(deployment) == "mindie")
     return stackProfile("mindie-1.0.0-ms");
+  if (policyOf(deployment) == "recipe")
+    return stackProfile("cann-recipes");
   return stackProfile(deployment.memory.nonKvGib ? "vllm-mindspore" : "vllm-ascend-0.18");
 }
 

@@ -119,11 +119,11 @@ TEST(StackProfile, EveryMistakeHasItsPlace) {
 }
 
 TEST(StackProfile, ThoseBuiltInAreValid) {
-  ASSERT_EQ(stackProfiles().size(), 5u);
+  ASSERT_EQ(stackProfiles().size(), 6u);
   for (const StackProfile &profile : stackProfiles())
     EXPECT_EQ(&stackProfile(profile.name), &profile);
   EXPECT_EQ(test::messageOf([] { stackProfile("mindie"); }),
-            "there is no stack \"mindie\"; there are mindie-1.0.0-ms, mindie-1.0.t71-ms, "
+            "there is no stack \"mindie\"; there are cann-recipes, mindie-1.0.0-ms, mindie-1.0.t71-ms, "
             "vllm-ascend-0.11, vllm-ascend-0.18, vllm-mindspore");
   EXPECT_EQ(toString(StackTag::Documented), "documented");
 }
