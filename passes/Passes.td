@@ -84,6 +84,39 @@ def ScatterTokens : Pass<"scatter-tokens", "::mlir::ModuleOp"> {
   let dependentDialects = ["::vinci::llm::LlmDialect"];
 }
 
+def ScaleWholeRows : Pass<"scale-whole-rows", "::mlir::ModuleOp"> {
+  let summary = "Quantise parts of rows by scales of the whole rows";
+  let description = [{
+    The product that ends attention, an MLP or experts is divided by columns, and a rank has a part of each row that it
+    multiplies. `llm.dynamic_quantize` then would find a scale for that part: with other scales on every rank, and other roundings
+    than on one device. With this pass the ranks tell each other the largest value of their parts first, and all quantise by the
+    scale of the whole row. So the int8 activations are those of one device, and the sum of the ranks' int32 sums is its sum:
+    what N ranks compute differs from what one does by the rounding of partial sums alone, as in floats.
+
+    ```mlir
+    %0, %scale = llm.dynamic_quantize %x : tensor<?x32xbf16, #tokens> -> tensor<?x32xi8, #tokens>, tensor<?xf32, #tokens>
+    %1 = llm.dynamic_quant_matmul %0 scale %scale, %down_proj scale %weight_scale : …
+    ```
+    becomes, where `%down_proj` is divided by columns over 2 ranks,
+    ```mlir
+    %m = llm.row_max %x : tensor<?x32xbf16, #tokens> -> tensor<?x1xf32, #tokens>
+    %all = llm.all_gather %m over [0] : tensor<?x1xf32, #tokens> -> tensor<?x1xf32, #x2_tokens>
+    %0, %scale = llm.dynamic_quantize %x row_max %all : tensor<?x32xbf16, #tokens>, tensor<?x1xf32, #x2_tokens>
+        -> tensor<?x32xi8, #tokens>, tensor<?xf32, #tokens>
+    %1 = llm.dynamic_quant_matmul %0 scale %scale, %down_proj scale %weight_scale : …
+    ```
+    Gathered, not reduced: N values for a token are too few for two rounds to pay, and the quantisation takes the largest of
+    them on the way. It costs a launch and a collective, and keeps the quantisation out of the kernel of the swiglu before it
+    (`fuse-swiglu-quant`, `fuse-grouped-matmul-swiglu`).
+
+    The vendor's stacks do not: each rank has scales of its own, and their launches are what the clock predicts. So the pass
+    leaves what is compiled for an NPU alone unless it is asked for (`--dynamic-scales row`; `rank` leaves it out everywhere).
+    Static scales are those of whole rows anyway, and without a mesh there is nothing to do.
+  }];
+  let dependentDialects = ["::vinci::llm::LlmDialect"];
+  let options = [Option<"anyTarget", "any-target", "bool", /*default=*/"false", "For an NPU, too">];
+}
+
 def VerifyPartition : Pass<"verify-partition", "::mlir::ModuleOp"> {
   let summary = "Prove that ranks compute what one device would";
   let description = [{

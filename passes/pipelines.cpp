@@ -47,6 +47,7 @@ struct Step {
   bool onProgram = false; ///< works on the npu.program of the module
   const Optional *optional = nullptr;
   const char *flag = nullptr; ///< which asks for it; null: it needs none
+  const char *unless = nullptr; ///< which leaves it out; null: none does
 };
 
 /// The pipeline, pass by pass.
@@ -59,6 +60,10 @@ std::vector<Step> steps(const PipelineOptions &options) {
   if (options.sequenceParallel)
     steps.push_back(
         {Phase::Partition, createScatterTokens(), false, nullptr, "--sequence-parallel"});
+  if (options.wholeRowScales.value_or(true))
+    steps.push_back({Phase::Partition, createScaleWholeRows({options.wholeRowScales.has_value()}),
+                     false, nullptr, nullptr,
+                     "a stack that has such scales; --dynamic-scales row or rank overrules it"});
   steps.push_back({Phase::Partition, createVerifyPartition()});
   for (const Optional &fusion : fusions)
     steps.push_back({Phase::Fuse, fusion.create(), false, &fusion});
@@ -82,6 +87,7 @@ std::vector<PassInfo> compilePasses() {
                      step.optional ? step.optional->onByDefault : !step.flag,
                      step.optional ? step.optional->needs
                      : step.flag   ? step.flag
+                     : step.unless ? step.unless
                                    : "",
                      step.pass->getDescription().str()});
   return infos;

@@ -8,6 +8,7 @@
 #include "mlir/Pass/PassManager.h"
 
 #include <map>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -31,9 +32,12 @@ struct PipelineOptions {
   Phase startAfter = Phase::Import;
   /// Passes of later phases are left out.
   Phase stopAfter = Phase::Plan;
-  ParallelDegrees degrees;
+  ParallelDegrees degrees = {};
   /// Divide the tokens of a step among the ranks that share it (scatter-tokens).
   bool sequenceParallel = false;
+  /// Dynamic scales are of whole rows (true) or of what a rank has of them; absent: as the target's
+  /// stack has them (scale-whole-rows).
+  std::optional<bool> wholeRowScales = {};
   /// Optional passes that are switched on or off against their default.
   std::map<std::string, bool> switches = {};
   /// Let buffers share memory.

@@ -1,5 +1,6 @@
-// quantize and dynamic_quantize, and the products of what they make with int8 weights, packed as
-// Panel32; also with what an expert does to a product of gate and up: grouped_matmul_swiglu_quant.
+// quantize, row_max and dynamic_quantize, and the products of what they make with int8 weights,
+// packed as Panel32; also with what an expert does to a product of gate and up:
+// grouped_matmul_swiglu_quant.
 //
 // Sums are int32 and exact, so they are the same however they are computed
 // (support/int8_product.h). What comes after is float32, each element by itself.
@@ -19,11 +20,34 @@ template <typename T> auto valuesOf(const T *row) {
   return [=](uint64_t i, uint64_t count) { return loadUpTo(row + i, count); };
 }
 
+/// The largest of non-negative values `stride` apart, NaN above all.
+inline float largestPart(const float *values, uint64_t stride, uint64_t parts) {
+  int32_t largest = 0; // the order of their bits, as in rowMax
+  for (uint64_t part = 0; part < parts; ++part) {
+    const auto bits = __builtin_bit_cast(int32_t, values[part * stride]);
+    largest = bits > largest ? bits : largest;
+  }
+  return __builtin_bit_cast(float, largest);
+}
+
 /// The panels of columns that a tile has of n.
 inline PanelRange panelsOf(const Tile &t, uint64_t n) {
   const uint64_t pairs = (n + slabColumns - 1) / slabColumns, panels = (n + 31) / 32;
   const uint64_t end = 2 * t.shareEnd(pairs);
   return {2 * t.shareBegin(pairs), end < panels ? end : panels};
+}
+
+/// With `rowMaxima` the largest values of `parts` of each row are given, all rows of a part
+/// together.
+template <typename T>
+void dynamicQuantize(const Tile &t, uint64_t rows, int8_t *out, float *outScale, const T *x,
+                     const float *rowMaxima, uint64_t parts, uint64_t n) {
+  for (uint64_t row = t.rowBegin; row < t.rowEnd; ++row) {
+    const auto values = valuesOf(x + row * n);
+    outScale[row] = dynamicQuantizeRow(
+        out + row * n, n, rowMaxima ? largestPart(rowMaxima + row, rows, parts) : rowMax(n, values),
+        values);
+  }
 }
 
 inline Floats toFloats(Ints sums) {
@@ -154,13 +178,20 @@ void groupedMatmulSwigluQuant(const Tile &t, int8_t *out, float *outScale, const
   }
 VINCI_FOR_EACH_TYPE(QUANTIZE)
 
-#define DYNAMIC_QUANTIZE(T, name)                                                                  \
-  extern "C" void vinci_dynamic_quantize_##name(VINCI_COMMAND, uint64_t n, uint64_t,               \
-                                                VINCI_TILES) {                                     \
+#define ROW_MAX(T, name)                                                                           \
+  extern "C" void vinci_row_max_##name(VINCI_COMMAND, uint64_t n, uint64_t, VINCI_TILES) {         \
     const Tile t = tileOf(dims, tile, symbol, scale, rowBlock, columns);                           \
     for (uint64_t row = t.rowBegin; row < t.rowEnd; ++row)                                         \
-      output<float>(buffers, 1)[row] = dynamicQuantizeRow(                                         \
-          output<int8_t>(buffers, 0) + row * n, n, valuesOf(input<T>(buffers, 2) + row * n));      \
+      output<float>(buffers, 0)[row] = rowMax(n, valuesOf(input<T>(buffers, 1) + row * n));        \
+  }
+VINCI_FOR_EACH_TYPE(ROW_MAX)
+
+#define DYNAMIC_QUANTIZE(T, name)                                                                  \
+  extern "C" void vinci_dynamic_quantize_##name(VINCI_COMMAND, uint64_t n, uint64_t,               \
+                                                uint64_t parts, uint64_t given, VINCI_TILES) {     \
+    dynamicQuantize(tileOf(dims, tile, symbol, scale, rowBlock, columns), dims[symbol] * scale,    \
+                    output<int8_t>(buffers, 0), output<float>(buffers, 1), input<T>(buffers, 2),   \
+                    given ? input<float>(buffers, 3) : nullptr, parts, n);                         \
   }
 VINCI_FOR_EACH_TYPE(DYNAMIC_QUANTIZE)
 

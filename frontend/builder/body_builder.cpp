@@ -87,7 +87,8 @@ llm::DynamicQuantizeOp BodyBuilder::dynamicQuantize(Value input, Location locati
   if (!op) {
     SmallVector<llm::DimExpr> shape = llm::shapeOf(cast<RankedTensorType>(input.getType()));
     op = ops().create<llm::DynamicQuantizeOp>(location, llm::tensorOf(ops().getI8Type(), shape),
-                                              llm::tensorOf(context_.f32(), shape.front()), input);
+                                              llm::tensorOf(context_.f32(), shape.front()), input,
+                                              /*row_max=*/Value());
   }
   return op;
 }

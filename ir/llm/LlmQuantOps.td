@@ -26,23 +26,49 @@ def Llm_QuantizeOp : Llm_ComputeOp<"quantize", [Pure], "(t,k),(u!),(u!)->(t,k)">
   let assemblyFormat = "$input `,` $scale `,` $offset attr-dict `:` functional-type(operands, results)";
 }
 
-def Llm_DynamicQuantizeOp : Llm_ComputeOp<"dynamic_quantize", [Pure], "(r,k)->(r,k),(r)"> {
+def Llm_RowMaxOp : Llm_ComputeOp<"row_max", [Pure], "(r,k)->(r,k)"> {
+  let summary = "The largest absolute value of each row.";
+  let description = [{
+    `result[r, 0] = max_k(|x[r, k]|)`, exact; an infinity is above all numbers and NaN above that.
+
+    ```mlir
+    %0 = llm.row_max %x : tensor<?x256xbf16, #tokens> -> tensor<?x1xf32, #tokens>
+    ```
+    Sharding rule: `(r,k)->(r,k)`; k sharded: each rank has that of its part of the row, a column for each rank, which
+    llm.all_gather puts one below the other for `llm.dynamic_quantize`. x may not be a partial sum.
+    Cost: about 2 FLOPs and D bytes per element; 4·r bytes.
+  }];
+  let arguments = (ins Llm_FloatTensor<[2], "[rows, k]">:$input);
+  let results = (outs Llm_F32Tensor<[2], "[rows, 1]">:$result);
+  let assemblyFormat = "$input attr-dict `:` type($input) `->` type($result)";
+}
+
+def Llm_DynamicQuantizeOp : Llm_ComputeOp<"dynamic_quantize", [Pure], "(r,k),(m!,u!)->(r,k),(r)"> {
   let summary = "Activations as int8, with a scale of each row's own.";
   let description = [{
     `scale[r] = max_k(|x[r, k]|) / 127` and `result[r, k] = clamp(round(x[r, k] / scale[r]), -128, 127)` in float32,
     rounding to nearest, ties to even. Where `scale[r]` is 0, so is the row; a row that holds NaN or an infinity has such a
     scale.
 
+    With `row_max` x is a part of rows that are divided among p ranks, and the scale is that of the whole row:
+    `scale[r] = max_i(row_max[i * rows + r, 0]) / 127` for i < p, of the `llm.row_max` of each rank.
+
     ```mlir
     %0, %scale = llm.dynamic_quantize %x : tensor<?x256xbf16, #tokens> -> tensor<?x256xi8, #tokens>, tensor<?xf32, #tokens>
+    %m = llm.row_max %y : tensor<?x128xbf16, #tokens> -> tensor<?x1xf32, #tokens>
+    %all = llm.all_gather %m over [0] : tensor<?x1xf32, #tokens> -> tensor<?x1xf32, #x2_tokens>
+    %1, %scale1 = llm.dynamic_quantize %y row_max %all : tensor<?x128xbf16, #tokens>, tensor<?x1xf32, #x2_tokens>
+        -> tensor<?x128xi8, #tokens>, tensor<?xf32, #tokens>
     ```
-    Sharding rule: `(r,k)->(r,k),(r)`; k sharded: each rank has scales of its own, for a product that it scales itself. x may
-    not be a partial sum.
-    Cost: about 5 FLOPs and D + 1 bytes per element; 4·r bytes.
+    Sharding rule: `(r,k),(m!,u!)->(r,k),(r)`; k sharded: each rank has scales of its own, for a product that it scales itself;
+    with `row_max`, gathered over the axes that k is sharded over, all have the same. x may not be a partial sum.
+    Cost: about 5 FLOPs and D + 1 bytes per element, 3 FLOPs with `row_max`; 4·r bytes, + 4·p·r with `row_max`.
   }];
-  let arguments = (ins Llm_FloatTensor<[2], "[rows, k]">:$input);
+  let arguments = (ins Llm_FloatTensor<[2], "[rows, k]">:$input, Optional<Llm_F32Tensor<[2], "[p * rows, 1]">>:$row_max);
   let results = (outs Llm_Int8Tensor<[2], "[rows, k]">:$result, Llm_F32Tensor<[1], "[rows]">:$scale);
-  let assemblyFormat = "$input attr-dict `:` type($input) `->` type($result) `,` type($scale)";
+  let assemblyFormat = [{
+    $input (`row_max` $row_max^)? attr-dict `:` type($input) (`,` type($row_max)^)? `->` type($result) `,` type($scale)
+  }];
 }
 
 def Llm_QuantMatmulOp : Llm_ComputeOp<"quant_matmul", [Pure], "(i,k),(j,k),(j),(j)->(i,j)"> {
@@ -79,8 +105,8 @@ def Llm_DynamicQuantMatmulOp : Llm_ComputeOp<"dynamic_quant_matmul", [Pure], "(i
         : (tensor<?x512xi8, #tokens>, tensor<?xf32, #tokens>, tensor<256x512xi8>, tensor<256x1xf32>, tensor<256xbf16>)
         -> tensor<?x256xbf16, #tokens>
     ```
-    Sharding rule: `(i,k),~(i),(j,k),(j,u!),(j)->(i,j)`; k sharded: the result is a partial sum, each rank with the scales of
-    its own slice of x, and the bias is added on one rank.
+    Sharding rule: `(i,k),~(i),(j,k),(j,u!),(j)->(i,j)`; k sharded: the result is a partial sum, each rank with the scales
+    that its slice of x was quantised by, and the bias is added on one rank.
     Cost: 2·i·j·k int8 operations; i·k + j·k + 4·(i + j) + i·j·D bytes (+ j·D with a bias).
   }];
   let arguments = (ins Llm_Int8Tensor<[2], "[tokens, k]">:$input, Llm_F32Tensor<[1], "[tokens]">:$scale,

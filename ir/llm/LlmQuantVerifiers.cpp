@@ -16,13 +16,32 @@ LogicalResult QuantizeOp::verify() {
       .same("k", result, 1, input, 1);
 }
 
-LogicalResult DynamicQuantizeOp::verify() {
-  Tensor input("input", getInput()), scale("scale", getScale()), result("result", getResult());
+LogicalResult RowMaxOp::verify() {
+  Tensor input("input", getInput()), result("result", getResult());
   return Checker(*this)
       .activation(input)
       .same("rows", result, 0, input, 0)
+      .is("columns", result, 1, 1, "one value for each row");
+}
+
+LogicalResult DynamicQuantizeOp::verify() {
+  Tensor input("input", getInput()), scale("scale", getScale()), result("result", getResult());
+  Checker check(*this);
+  check.activation(input)
+      .same("rows", result, 0, input, 0)
       .same("k", result, 1, input, 1)
       .same("rows", scale, 0, input, 0);
+  if (!getRowMax())
+    return check;
+  Tensor rowMax("row_max", getRowMax());
+  const DimExpr rows = input.dim(0), all = rowMax.dim(0);
+  return check.activation(rowMax)
+      .require(all.symbol == rows.symbol && all.scale % rows.scale == 0,
+               [&](auto &&out) {
+                 out << "row_max has rows = " << toString(all) << ", but input has "
+                     << toString(rows) << "; they must be a multiple, one for each part of a row";
+               })
+      .is("columns", rowMax, 1, 1, "one value for each part of a row");
 }
 
 LogicalResult QuantMatmulOp::verify() {

@@ -51,7 +51,7 @@ bool sameValue(Value a, Value b) {
              sameDeclared(first.getOffset(), second.getOffset());
   if (auto first = a.getDefiningOp<llm::DynamicQuantizeOp>())
     if (auto second = b.getDefiningOp<llm::DynamicQuantizeOp>())
-      return first.getInput() == second.getInput() &&
+      return first.getInput() == second.getInput() && first.getRowMax() == second.getRowMax() &&
              cast<OpResult>(a).getResultNumber() == cast<OpResult>(b).getResultNumber();
   return false;
 }

@@ -35,7 +35,7 @@ template <typename Product> bool takesRows(Product product, Value rows) {
 std::optional<StringRef> findReaders(llm::PermuteTokensOp rows, Readers &readers) {
   constexpr StringRef otherOrder = "a product has its rows in another order";
   for (Operation *user : rows->getUsers()) {
-    if (auto quantize = dyn_cast<llm::DynamicQuantizeOp>(user)) {
+    if (auto quantize = dyn_cast<llm::DynamicQuantizeOp>(user); quantize && !quantize.getRowMax()) {
       for (Operation *reader : quantize->getUsers()) {
         auto product = dyn_cast<llm::GroupedDynamicQuantMatmulOp>(reader);
         if (!takesRows(product, quantize.getResult()) || product.getScale() != quantize.getScale())
@@ -74,7 +74,7 @@ void gatherQuantized(llm::DynamicQuantizeOp rows, llm::PermuteTokensOp permute) 
   SmallVector<llm::DimExpr> shape = llm::shapeOf(cast<RankedTensorType>(tokens.getType()));
   auto quantize = builder.create<llm::DynamicQuantizeOp>(
       llm::madeOf(passName, {rows}), llm::tensorOf(builder.getI8Type(), shape),
-      llm::tensorOf(builder.getF32Type(), shape.front()), tokens);
+      llm::tensorOf(builder.getF32Type(), shape.front()), tokens, /*row_max=*/Value());
   for (Operation *reader : rows.getResult().getUsers())
     gather(cast<llm::GroupedDynamicQuantMatmulOp>(reader), permute);
   rows.getResult().replaceAllUsesWith(quantize.getResult());

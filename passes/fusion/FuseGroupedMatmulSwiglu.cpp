@@ -75,7 +75,7 @@ bool fuse(llm::SwigluOp swiglu, llm::GroupedDynamicQuantMatmulOp product, const 
   if (auto why = whyTooLarge(product, target))
     return remarkNotFused(product) << *why, false;
   auto quantize = onlyReader<llm::DynamicQuantizeOp>(swiglu.getResult());
-  if (!quantize)
+  if (!quantize || quantize.getRowMax())
     return remarkNotFused(product) << "the only reader of the activation must be "
                                       "llm.dynamic_quantize, which the kernel does as well",
            false;

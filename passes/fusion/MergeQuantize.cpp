@@ -73,6 +73,8 @@ bool merge(llm::QuantizeOp first, llm::QuantizeOp other) {
 }
 
 bool merge(llm::DynamicQuantizeOp first, llm::DynamicQuantizeOp other) {
+  if (first.getRowMax() != other.getRowMax())
+    return remarkNotFused(other) << "its scales are of other parts of the rows", false;
   first->setLoc(llm::madeOf(passName, {first, other}));
   other->replaceAllUsesWith(first->getResults());
   other.erase();

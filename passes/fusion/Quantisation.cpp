@@ -21,6 +21,11 @@ std::optional<Quantisation> onlyQuantisation(Value value, StringRef what) {
   const auto quantises = llvm::IsaPred<llm::QuantizeOp, llm::DynamicQuantizeOp>;
   if (llvm::none_of(value.getUsers(), quantises))
     return std::nullopt;
+  if (isReadBy<llm::RowMaxOp>(value)) {
+    remarkNotFused(value.getDefiningOp())
+        << "the ranks agree on the scale of a whole row before one quantises " << what;
+    return std::nullopt;
+  }
   if (!value.hasOneUse()) {
     if (llvm::all_of(value.getUsers(), quantises))
       remarkNotFused(value.getDefiningOp())
@@ -32,6 +37,8 @@ std::optional<Quantisation> onlyQuantisation(Value value, StringRef what) {
   Operation *op = *value.getUsers().begin();
   if (auto quantize = dyn_cast<llm::QuantizeOp>(op))
     return Quantisation{op, quantize.getScale(), quantize.getOffset()};
+  if (cast<llm::DynamicQuantizeOp>(op).getRowMax())
+    return std::nullopt;
   return Quantisation{op, {}, {}};
 }
 

@@ -604,15 +604,30 @@ FailureOr<Kernel> kernel(llm::QuantizeOp op) {
       .build();
 }
 
-FailureOr<Kernel> kernel(llm::DynamicQuantizeOp op) {
+FailureOr<Kernel> kernel(llm::RowMaxOp op) {
   int64_t perToken = 0;
   return KernelBuilder(op)
       .rowsPerTokenTimes(op.getInput(), perToken)
-      .writes({op.getResult(), op.getScale()})
+      .writes(op.getResult())
       .reads(op.getInput())
       .dtype(op.getInput())
       .set("n", size(op.getInput(), 1))
       .set("rows_per_token", perToken)
+      .build();
+}
+
+FailureOr<Kernel> kernel(llm::DynamicQuantizeOp op) {
+  int64_t perToken = 0;
+  KernelBuilder builder(op);
+  builder.rowsPerTokenTimes(op.getInput(), perToken)
+      .writes({op.getResult(), op.getScale()})
+      .reads(op.getInput())
+      .readsLast("row_max", op.getRowMax());
+  const int64_t parts = op.getRowMax() ? shape(op.getRowMax())[0].scale / perToken : 1;
+  return builder.dtype(op.getInput())
+      .set("n", size(op.getInput(), 1))
+      .set("rows_per_token", perToken)
+      .set("parts", parts)
       .build();
 }
 
@@ -707,9 +722,10 @@ FailureOr<Kernel> kernelFor(Operation *op, llm::LimitsAttr limits) {
             llm::GatherRowsOp, llm::TopKOp, llm::MoeRouteOp, llm::InversePermutationOp,
             llm::PermuteTokensOp, llm::GroupedMatmulOp, llm::GroupedMatmulSwigluOp,
             llm::GroupedMatmulSwigluQuantOp, llm::UnpermuteTokensOp, llm::WeightedSumOp,
-            llm::MoeCombineOp, llm::QuantizeOp, llm::DynamicQuantizeOp, llm::QuantMatmulOp,
-            llm::DynamicQuantMatmulOp, llm::GroupedDynamicQuantMatmulOp, llm::WeightQuantMatmulOp,
-            llm::GroupedWeightQuantMatmulOp>([](auto typed) { return kernel(typed); })
+            llm::MoeCombineOp, llm::QuantizeOp, llm::RowMaxOp, llm::DynamicQuantizeOp,
+            llm::QuantMatmulOp, llm::DynamicQuantMatmulOp, llm::GroupedDynamicQuantMatmulOp,
+            llm::WeightQuantMatmulOp, llm::GroupedWeightQuantMatmulOp>(
+          [](auto typed) { return kernel(typed); })
       .Case<llm::KvAppendOp, llm::AppendQkvOp, llm::AttentionOp>(
           [&](auto typed) { return kernel(typed, limits); })
       .Case<llm::MulOp, llm::SiluOp>([](auto typed) { return kernelPerToken(typed); })

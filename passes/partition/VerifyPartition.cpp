@@ -86,6 +86,7 @@ private:
   LogicalResult visitReduceScatter(llm::ReduceScatterOp op);
   LogicalResult visitAllGather(llm::AllGatherOp op);
   LogicalResult visitJoinColumns(llm::JoinColumnsOp op);
+  LogicalResult visitWholeRows(llm::DynamicQuantizeOp op);
   LogicalResult visitCompute(Operation *op);
   FailureOr<SmallVector<Factor>> factorsOf(Operation *op, const llm::ShardingRule &rule);
   FailureOr<Axes> linearPartOf(Operation *op, const llm::ShardingRule &rule);
@@ -217,6 +218,24 @@ LogicalResult BodyVerifier::visitJoinColumns(llm::JoinColumnsOp op) {
                             << "; it must be that of an llm.all_gather of as many ranks";
   spread.below.clear();
   spreads_[op] = std::move(spread);
+  return success();
+}
+
+/// The scales of parts of rows, by the largest values of all parts: those of the axes over which
+/// the rows are divided, and no others.
+LogicalResult BodyVerifier::visitWholeRows(llm::DynamicQuantizeOp op) {
+  const Spread &input = of(op.getInput()), &largest = of(op.getRowMax());
+  if (!input.partial.empty() || !input.below.empty())
+    return op.emitOpError() << "takes operand #0, " << text(input)
+                            << ", and is not linear in it; it must be summed before";
+  if (largest.below != input.dims[1] || largest.below.empty() || !largest.partial.empty() ||
+      largest.dims[0] != input.dims[0])
+    return op.emitOpError() << "has the largest values of rows " << text(largest)
+                            << ", but a part of the rows that is " << text(input)
+                            << "; they must be an llm.all_gather of llm.row_max over the axes of "
+                               "their columns";
+  spreads_[op.getResult()] = input;
+  spreads_[op.getScale()].dims = {input.dims[0]};
   return success();
 }
 
@@ -386,6 +405,9 @@ LogicalResult BodyVerifier::visit(Operation *op) {
       .Case([&](llm::ReduceScatterOp sum) { return visitReduceScatter(sum); })
       .Case([&](llm::AllGatherOp gather) { return visitAllGather(gather); })
       .Case([&](llm::JoinColumnsOp join) { return visitJoinColumns(join); })
+      .Case([&](llm::DynamicQuantizeOp quantize) {
+        return quantize.getRowMax() ? visitWholeRows(quantize) : visitCompute(quantize);
+      })
       .Default([&](Operation *other) { return visitCompute(other); });
 }
 

@@ -8,7 +8,7 @@ namespace vinci {
 // are those of CANN's platform files: Ascend310P3.ini (beside 8 AI cores), Ascend910B3.ini, and
 // Ascend910_9392.ini for a die of the A3. Hosts have eight devices, those of the A3 eight cards.
 static constexpr NpuTarget table[] = {
-    {.name = "host", .description = "the machine that Vinci runs on"},
+    {.name = "host", .description = "the machine that Vinci runs on", .scalesOfWholeRows = true},
     {.name = "310p3",
      .description =
          "one of the two chips of an Atlas 300I Duo: no bfloat16, no collectives on vector cores, "

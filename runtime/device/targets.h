@@ -23,6 +23,7 @@ struct NpuTarget {
   /// A product by experts with the swiglu of gate and up, on int8 with the next quantisation:
   /// grouped_matmul_swiglu, grouped_matmul_swiglu_quant.
   bool groupedMatmulSwiglu = true;
+  bool scalesOfWholeRows = false; ///< ranks agree on the scale of a row that they have parts of
   bool matmulAllReduce = true; ///< has a kernel for a product with the sum of its parts
   int ranksPerHost = 0;        ///< 0: all of them
 };

@@ -69,6 +69,9 @@ private:
              (op == "rms_norm_quant" && weightNames.size() <= 2); // weight and bias, no scale
     }
 
+    /// True if those scales are of rows that it has a part of: it reads the largest values of all.
+    bool scalesWholeRows() const { return op == "dynamic_quantize" && values.size() == 2; }
+
     /// Which part of queries, keys and values this output of a split is; null: of no split.
     const Part *split(uint32_t output) const {
       const bool splits = op == "split_qkv" || op == "append_qkv";
@@ -234,6 +237,11 @@ void Describer::placeOutput(const Reading &reading, uint32_t output, Value &valu
   }
   if (const Part *part = reading.split(output)) {
     value.shard = part->shard;
+    return;
+  }
+  if (reading.scalesWholeRows()) { // every rank has the scales of one device
+    value.shard = output == 0 ? reading.values[0]->shard : nullptr;
+    value.form = reading.values[0]->form;
     return;
   }
   if (reading.op == "rope_qk") // keys may be cut into fewer parts than queries

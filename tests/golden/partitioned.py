@@ -75,7 +75,7 @@ class Partitioned(VinciTest):
         self.assertEqual(legal, 10)
 
     def test_static_w8a8(self):
-        # Sums of int8 products are exact; a rank scales its own. (Dynamic scales are of a rank's slice, and differ.)
+        # Sums of int8 products are exact; a rank scales its own. (Dynamic scales: dynamic_scales.py.)
         model = quantise.quantise(TRAINED[0], self.scratch / "w8a8", lambda linear: quantise.STATIC)
         for degree in (2, 8):
             with self.subTest(tp=degree):

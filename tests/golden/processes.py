@@ -14,6 +14,7 @@ import time
 import unittest
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
+import quantise  # noqa: E402
 from harness import MODELS, VINCI, VinciTest  # noqa: E402
 
 MPIRUN = shutil.which("mpirun")
@@ -71,10 +72,17 @@ class OneMachine(ProcessTest):
                     self.assertEqual(report["ranks"], expected["ranks"])
 
     def test_same_bits(self):
-        """Logits to the bit, and a file that one process writes."""
+        """Logits to the bit, and a file that one process writes; also where ranks agree on the scales of int8 rows."""
         files = [self.scratch / name for name in ("one.npy", "four.npy")]
         self.succeed("run", self.plan("qwen3-tp4"), *PROMPT, "--logits", files[0])
         result = self.run_plan(4, self.plan("qwen3-tp4"), *PROMPT, "--logits", files[1])
+        self.assertEqual(result.returncode, 0, result.stderr)
+        self.assertEqual(files[0].read_bytes(), files[1].read_bytes())
+        model = quantise.quantise(MODELS / "austen-qwen3", self.scratch / "w8a8", lambda linear: quantise.DYNAMIC)
+        plan = self.scratch / "w8a8.plan"
+        self.succeed("compile", model, "-o", plan, "--tp", 2)
+        self.succeed("run", plan, *PROMPT, "--logits", files[0])
+        result = self.run_plan(2, plan, *PROMPT, "--logits", files[1])
         self.assertEqual(result.returncode, 0, result.stderr)
         self.assertEqual(files[0].read_bytes(), files[1].read_bytes())
 

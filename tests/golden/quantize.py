@@ -170,19 +170,51 @@ class Quantize(VinciTest):
                 self.assertFalse(read_json(rotated / "config.json")["tie_word_embeddings"])
                 self.assert_same_logits(self.logits(rotated), self.logits(source, "--dtype", "float32"), 1e-3)
 
-    def test_ranks_compute_the_same(self):
-        """Whole experts, whose inputs have a scale for each token: one that is divided by width scales what each rank has.
+    def tokens_on_ranks(self, model, degrees, count=48):
+        """For each token, one after another: the largest error of its logits, and by how much the router's logits differ, relative to
+        the largest, in the first layer that chose other experts for it; None if all chose the same."""
+        ids = ",".join(map(str, read_json(self.ids)[:count]))
+        report = json.loads(self.succeed("compare", model, "--dtype", "float32", "--prompt-ids", ids, "--max-tokens-per-step", 1,
+                                         "--max-batch", 1, "--decode", 0, "--tolerance", 1e6, "--worst", 1 << 20, "--format", "json",
+                                         "--b", degrees).stdout)
+        errors = {row["step"]: row["max_error"] for row in report["logits"]}
+        self.assertEqual(len(errors), count)
+        routers, flips = {}, {}
+        for row in report["worst"]:
+            if row["tensor"] == "router":
+                routers[row["step"], row["layer"]] = row["relative"]
+            elif row["tensor"].endswith("experts"):
+                flips[row["step"]] = min(flips.get(row["step"], 1 << 20), int(row["layer"]))
+        return [(errors[step], routers[step, str(flips[step])] if step in flips else None) for step in report["steps"]]
 
-        Ranks add their parts of a sum in float32, which differs in the last bits; where an activation lies between two int8
-        values, that may decide, and what follows differs by as much as one of them: 0.004 was seen in one logit, 0.001 in all.
+    def assert_ranks_compute_the_same(self, model, degrees):
+        """Ranks add their parts of a sum in float32, which differs in the last bits; where an activation lies between two int8 values,
+        that may decide, and what follows differs by as much as one of them: 0.004 was seen in one logit, 0.001 in all. Where two experts
+        are as good, such a difference may choose the other, and that token has other logits: 0.49 was seen. So a token may be far off
+        only if its experts changed, where the router's logits had hardly; few tokens are, and those after them only a little.
         """
-        for model, degrees in ((self.static(MOE), ("--tp", 2, "--ep", 2)), (self.static(BIASED), ("--tp", 2))):
-            one, two = self.logits(model, "--dtype", "float32"), self.logits(model, "--dtype", "float32", *degrees)
-            with self.subTest(model=model.name):
-                self.assertEqual(one[1], two[1])
-                errors = sorted(abs(x - y) for x, y in zip(one[0], two[0], strict=True))
-                self.assertLess(errors[9 * len(errors) // 10], 5e-3)
-                self.assertLess(errors[-1], 2e-2)
+        tokens = self.tokens_on_ranks(model, degrees)
+        flipped = [router for _, router in tokens if router is not None]
+        self.assertLessEqual(len(flipped), len(tokens) // 20)
+        self.assertLess(max(flipped, default=0), 5e-3)
+        behind = False  # a token whose experts changed: attention reads it
+        for token, (error, router) in enumerate(tokens):
+            behind = behind or router is not None
+            if router is None:
+                self.assertLess(error, 1e-1 if behind else 2e-2, (token, tokens))
+        self.assertLess(sorted(error for error, _ in tokens)[9 * len(tokens) // 10], 2e-2, tokens)
+
+    def test_ranks_compute_the_same(self):
+        for model, degrees in ((self.static(MOE), "--tp 2 --ep 2"), (self.static(MOE), "--tp 2"), (self.static(BIASED), "--tp 2"),
+                               (self.quantized(MOE), "--tp 4"), (self.quantized(BIASED), "--tp 2")):
+            with self.subTest(model=model.name, degrees=degrees):
+                self.assert_ranks_compute_the_same(model, degrees)
+
+    def test_scales_of_parts_are_not_the_same(self):
+        """What the test above would see: scales that are off by as little as those of a rank's part of a row."""
+        for model in (self.static(MOE), self.quantized(MOE), self.quantized(BIASED)):
+            with self.subTest(model=model.name), self.assertRaises(AssertionError):
+                self.assert_ranks_compute_the_same(model, "--tp 2 --dynamic-scales rank")
 
     def test_methods_of_calibration(self):
         scales = [read_checkpoint(self.static(BIASED, *options))["model.layers.0.mlp.down_proj.input_scale"][2] for options in

@@ -72,6 +72,7 @@ static CompileResult finish(mlir::ModuleOp module, const ParallelDegrees &degree
                                 .stopAfter = last,
                                 .degrees = degrees,
                                 .sequenceParallel = sequenceParallel,
+                                .wholeRowScales = options.wholeRowScales,
                                 .switches = options.passes});
   if (mlir::failed(passes.run(module)))
     diagnostics.throwError();
@@ -183,6 +184,11 @@ CompileResult MlirCompiler::compileIr(const fs::path &irFile, const CompileOptio
   if (options.sequenceParallel && reachedPhase(*module) >= Phase::Partition)
     fail(SourcePosition{irFile.string()},
          "this IR has gone through the phase {}; --sequence-parallel goes with a model or with IR "
+         "before the phase {}",
+         toString(reachedPhase(*module)), toString(Phase::Partition));
+  if (options.wholeRowScales && reachedPhase(*module) >= Phase::Partition)
+    fail(SourcePosition{irFile.string()},
+         "this IR has gone through the phase {}; --dynamic-scales goes with a model or with IR "
          "before the phase {}",
          toString(reachedPhase(*module)), toString(Phase::Partition));
   try {

@@ -45,6 +45,7 @@ struct CompileOptions {
   std::map<std::string, bool> passes;    ///< names of passes that are switched on or off
   RequestedDegrees degrees;              ///< none: the deployment's
   std::optional<bool> sequenceParallel;  ///< absent: the deployment's, with its degrees
+  std::optional<bool> wholeRowScales;    ///< of dynamic quantisation; absent: the target's stack's
   std::string stopAfter;                 ///< a phase of `phases()`; empty: all of them
   bool kernels = true;                   ///< compile them; a plan without is good for times only
   bool irLocations = true;               ///< whether CompileResult::ir says where each op came from
@@ -155,7 +156,7 @@ public:
 namespace vinci {
 /// Raise with every change of this header: the binary and the library come from one build, and a
 /// mix must not run.
-inline constexpr uint32_t compilerInterface = 10;
+inline constexpr uint32_t compilerInterface = 11;
 } // namespace vinci
 
 /// The library's entry point; the object lives as long as the library. Null if it was built for

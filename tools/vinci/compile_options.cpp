@@ -13,7 +13,8 @@ bool CompileFlags::any() const {
   return !dtype.empty() || !precision.empty() || cpu != "native" || maxSeqLen || maxTokensPerStep ||
          maxBatch || kvBlocks || blockSize || maxLogitRows || !serveFlags.empty() ||
          !target.empty() || !passes.empty() || !graphMode.empty() || !graphSizes.empty() ||
-         !set.empty() || strict || degrees != RequestedDegrees() || sequenceParallel;
+         !set.empty() || strict || degrees != RequestedDegrees() || sequenceParallel ||
+         !dynamicScales.empty();
 }
 
 constexpr const char *group = "Compile options";
@@ -50,6 +51,12 @@ static void addDegreeFlags(CLI::App &command, CompileFlags &flags) {
           [&flags](int64_t count) { flags.sequenceParallel = count > 0; },
           "Give each rank of a step a share of its tokens for sums and norms; for long "
           "prompts (default: what the deployment says, else not)")
+      ->group("Parallelism");
+  command
+      .add_option("--dynamic-scales", flags.dynamicScales,
+                  "Scales of W8A8_DYNAMIC activations that ranks have parts of: row, of the whole "
+                  "row, as on one device, or rank, of each part, as the vendor's stacks have them "
+                  "(default: row on the host, rank on an NPU)")
       ->group("Parallelism");
 }
 
@@ -242,6 +249,11 @@ CompileOptions toCompileOptions(const CompileFlags &flags) {
   if (const auto cache = findCacheDirectory(); !flags.noCache && !cache.empty())
     options.kernelCacheDirectory = cache / "kernels";
   options.sequenceParallel = flags.sequenceParallel;
+  if (!flags.dynamicScales.empty()) {
+    if (flags.dynamicScales != "row" && flags.dynamicScales != "rank")
+      fail("--dynamic-scales '{}' is unknown; legal are row and rank", flags.dynamicScales);
+    options.wholeRowScales = flags.dynamicScales == "row";
+  }
   return options;
 }
 
@@ -280,18 +292,18 @@ std::string canonicalText(const ImportRequest &request, const CompileOptions &op
                             &RequestedDegrees::attnTp, &RequestedDegrees::moeTp,
                             &RequestedDegrees::embedTp, &RequestedDegrees::lmHeadTp})
     degrees += (degrees.empty() ? "" : ",") + number(options.degrees.*degree);
-  return fmt::format("dtype={} precision={} cpu={} degrees={} sequence-parallel={} max-seq-len={} "
-                     "max-tokens-per-step={} "
-                     "max-batch={} kv-blocks={} block-size={} max-logit-rows={} target={} "
-                     "passes={} serve={} set={} strict={}",
-                     options.dtype ? toString(*options.dtype) : "default",
-                     canonicalText(options.precision), options.cpu, degrees,
-                     options.sequenceParallel ? (*options.sequenceParallel ? "true" : "false")
-                                              : "default",
-                     number(options.maxSeqLen), number(options.maxTokensPerStep),
-                     number(options.maxBatch), number(options.kvBlocks), number(options.blockSize),
-                     number(options.maxLogitRows), request.target, fmt::join(passes, ","),
-                     request.serveFlags, fmt::join(request.overrides, ","), request.strict);
+  return fmt::format(
+      "dtype={} precision={} cpu={} degrees={} sequence-parallel={} dynamic-scales={} "
+      "max-seq-len={} max-tokens-per-step={} max-batch={} kv-blocks={} block-size={} "
+      "max-logit-rows={} target={} passes={} serve={} set={} strict={}",
+      options.dtype ? toString(*options.dtype) : "default", canonicalText(options.precision),
+      options.cpu, degrees,
+      options.sequenceParallel ? (*options.sequenceParallel ? "true" : "false") : "default",
+      options.wholeRowScales ? (*options.wholeRowScales ? "row" : "rank") : "default",
+      number(options.maxSeqLen), number(options.maxTokensPerStep), number(options.maxBatch),
+      number(options.kvBlocks), number(options.blockSize), number(options.maxLogitRows),
+      request.target, fmt::join(passes, ","), request.serveFlags, fmt::join(request.overrides, ","),
+      request.strict);
 }
 
 } // namespace vinci

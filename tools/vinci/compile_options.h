@@ -25,6 +25,7 @@ struct CompileFlags {
   std::vector<std::string> set; ///< settings of the deployment, name=value
   RequestedDegrees degrees;
   std::optional<bool> sequenceParallel;
+  std::string dynamicScales; ///< row or rank
   bool strict = false;
   bool noCache = false;
 

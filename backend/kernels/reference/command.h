@@ -70,6 +70,7 @@ void weightedSum(const Command &c);
 void groupedMatmulSwiglu(const Command &c);
 void moeCombine(const Command &c);
 void quantize(const Command &c);
+void rowMax(const Command &c);
 void dynamicQuantize(const Command &c);
 void quantMatmul(const Command &c);
 void dynamicQuantMatmul(const Command &c);

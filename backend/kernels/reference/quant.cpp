@@ -24,16 +24,24 @@ int32_t dot(const int8_t *x, const Elements &weights, uint64_t base, uint64_t co
   return static_cast<int32_t>(sum);
 }
 
-float dynamicQuantizeRow(int8_t *out, const std::vector<float> &values) {
+/// The largest absolute value, NaN above all.
+float largestOf(const std::vector<float> &values) {
   float largest = 0;
-  for (const float value : values) {
-    const float x = std::abs(value);
-    largest = std::isnan(x) || x > largest ? x : largest;
-  }
+  for (const float value : values)
+    if (const float x = std::abs(value); std::isnan(x) || x > largest)
+      largest = x;
+  return largest;
+}
+
+float dynamicQuantizeRow(int8_t *out, const std::vector<float> &values, float largest) {
   const float scale = largest / 127;
   for (size_t i = 0; i < values.size(); ++i)
     out[i] = scale == 0 ? 0 : toInt8(values[i] / scale);
   return scale;
+}
+
+float dynamicQuantizeRow(int8_t *out, const std::vector<float> &values) {
+  return dynamicQuantizeRow(out, values, largestOf(values));
 }
 
 /// Values as they would be in memory.
@@ -66,13 +74,30 @@ void quantize(const Command &c) {
   }
 }
 
+/// Row `row` of the operand `index`.
+static std::vector<float> rowOf(const Command &c, int index, uint64_t row) {
+  std::vector<float> x(c.size("n"));
+  for (uint64_t i = 0; i < x.size(); ++i)
+    x[i] = static_cast<float>(c.typed(index).get(row * x.size() + i));
+  return x;
+}
+
+void rowMax(const Command &c) {
+  for (uint64_t row = 0; row < c.tokens() * c.size("rows_per_token"); ++row)
+    c.floats(0)[row] = largestOf(rowOf(c, 1, row));
+}
+
 void dynamicQuantize(const Command &c) {
-  const uint64_t n = c.size("n");
-  for (uint64_t row = 0; row < c.tokens() * c.size("rows_per_token"); ++row) {
-    std::vector<float> x(n);
-    for (uint64_t i = 0; i < n; ++i)
-      x[i] = static_cast<float>(c.typed(2).get(row * n + i));
-    c.floats(1)[row] = dynamicQuantizeRow(c.bytes(0) + row * n, x);
+  const uint64_t n = c.size("n"), rows = c.tokens() * c.size("rows_per_token");
+  for (uint64_t row = 0; row < rows; ++row) {
+    const std::vector<float> x = rowOf(c, 2, row);
+    std::vector<float> parts = x;
+    if (c.size("row_max") != 0) {
+      parts.clear();
+      for (uint64_t part = 0; part < c.size("parts"); ++part)
+        parts.push_back(c.floats(3)[part * rows + row]);
+    }
+    c.floats(1)[row] = dynamicQuantizeRow(c.bytes(0) + row * n, x, largestOf(parts));
   }
 }
 

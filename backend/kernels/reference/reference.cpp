@@ -49,6 +49,7 @@ void runReference(const KernelSpec &spec, void *const *buffers, const uint64_t *
       {"grouped_matmul_swiglu", reference::groupedMatmulSwiglu},
       {"moe_combine", reference::moeCombine},
       {"quantize", reference::quantize},
+      {"row_max", reference::rowMax},
       {"dynamic_quantize", reference::dynamicQuantize},
       {"quant_matmul", reference::quantMatmul},
       {"dynamic_quant_matmul", reference::dynamicQuantMatmul},

@@ -54,9 +54,8 @@ inline void quantizeRow(int8_t *out, uint64_t n, float scale, float offset, Valu
   });
 }
 
-/// Gives the scale of the row.
-template <typename ValueAt>
-inline float dynamicQuantizeRow(int8_t *out, uint64_t n, ValueAt valueAt) {
+/// The largest absolute value of a row.
+template <typename ValueAt> inline float rowMax(uint64_t n, ValueAt valueAt) {
   // As integers, absolute values are ordered with infinity above all numbers and NaN above that.
   Ints largest = 0;
   forLanes(n, [&](uint64_t i, uint64_t count) {
@@ -64,12 +63,23 @@ inline float dynamicQuantizeRow(int8_t *out, uint64_t n, ValueAt valueAt) {
     const Ints inRow = laneNumbers() < int32_t(count);
     largest = __builtin_elementwise_max(largest, bits & inRow);
   });
-  const float scale = __builtin_bit_cast(float, __builtin_reduce_max(largest)) / 127.0f;
+  return __builtin_bit_cast(float, __builtin_reduce_max(largest));
+}
+
+/// Gives the scale of the row, whose largest absolute value is `largest`.
+template <typename ValueAt>
+inline float dynamicQuantizeRow(int8_t *out, uint64_t n, float largest, ValueAt valueAt) {
+  const float scale = largest / 127.0f;
   if (scale == 0.0f)
     forLanes(n, [&](uint64_t i, uint64_t count) { storeUpTo(out + i, Ints(0), count); });
   else
     quantizeRow(out, n, scale, 0.0f, valueAt);
   return scale;
+}
+
+template <typename ValueAt>
+inline float dynamicQuantizeRow(int8_t *out, uint64_t n, ValueAt valueAt) {
+  return dynamicQuantizeRow(out, n, rowMax(n, valueAt), valueAt);
 }
 
 /// The first `count` integers; the other lanes are zero and their memory is not touched.

@@ -73,6 +73,7 @@ int main(int argc, char **argv) {
   vinci::bench::registerMatmul();
   vinci::bench::registerAttention();
   vinci::bench::registerInt8();
+  vinci::bench::registerWeightQuant();
   vinci::bench::registerRows();
 #ifdef VINCI_BENCH_ONEDNN
   vinci::bench::registerOnednn();

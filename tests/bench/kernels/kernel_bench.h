@@ -55,6 +55,7 @@ uint64_t sweep(const std::byte *data, uint64_t bytes);
 void registerMatmul();
 void registerAttention();
 void registerInt8();
+void registerWeightQuant();
 void registerRows();
 void registerOnednn(); // where oneDNN is installed
 

@@ -792,3 +792,37 @@ module attributes {llm.mesh = #llm.mesh<axes = [2]>, llm.model = #llm.model<name
     llm.return %3 : tensor<?x8xf32, #tokens>
   }
 }
+
+// -----
+
+// Scales of whole rows are of the axes that the rows are divided over.
+#tokens = #llm.dims<["tokens"]>
+#x2_tokens = #llm.dims<["tokens*2"]>
+module attributes {llm.mesh = #llm.mesh<axes = [2, 2]>} {
+  llm.body @b(%x: tensor<?x64xbf16, #tokens>) -> tensor<?xf32, #tokens> {
+    %a = llm.weight @a from "a" [64, 64] rows 2 over [0] : tensor<32x64xbf16>
+    %c = llm.weight @c from "c" [64, 64] rows 2 over [1] : tensor<32x64xbf16>
+    %0 = llm.matmul %x, %a : (tensor<?x64xbf16, #tokens>, tensor<32x64xbf16>) -> tensor<?x32xbf16, #tokens>
+    %1 = llm.matmul %x, %c : (tensor<?x64xbf16, #tokens>, tensor<32x64xbf16>) -> tensor<?x32xbf16, #tokens>
+    %m = llm.row_max %1 : tensor<?x32xbf16, #tokens> -> tensor<?x1xf32, #tokens>
+    %all = llm.all_gather %m over [1] : tensor<?x1xf32, #tokens> -> tensor<?x1xf32, #x2_tokens>
+    // expected-error@+1 {{'llm.dynamic_quantize' op has the largest values of rows with the columns of axes [1] below each other, but a part of the rows that is sharded along dimension 1 over axes [0]; they must be an llm.all_gather of llm.row_max over the axes of their columns}}
+    %q, %s = llm.dynamic_quantize %0 row_max %all : tensor<?x32xbf16, #tokens>, tensor<?x1xf32, #x2_tokens> -> tensor<?x32xi8, #tokens>, tensor<?xf32, #tokens>
+    llm.return %s : tensor<?xf32, #tokens>
+  }
+}
+
+// -----
+
+// The largest values of this rank's parts alone.
+#tokens = #llm.dims<["tokens"]>
+module attributes {llm.mesh = #llm.mesh<axes = [2]>} {
+  llm.body @b(%x: tensor<?x64xbf16, #tokens>) -> tensor<?xf32, #tokens> {
+    %a = llm.weight @a from "a" [64, 64] rows 2 over [0] : tensor<32x64xbf16>
+    %0 = llm.matmul %x, %a : (tensor<?x64xbf16, #tokens>, tensor<32x64xbf16>) -> tensor<?x32xbf16, #tokens>
+    %m = llm.row_max %0 : tensor<?x32xbf16, #tokens> -> tensor<?x1xf32, #tokens>
+    // expected-error@+1 {{'llm.dynamic_quantize' op has the largest values of rows sharded along dimension 1 over axes [0], but a part of the rows that is sharded along dimension 1 over axes [0]; they must be an llm.all_gather of llm.row_max over the axes of their columns}}
+    %q, %s = llm.dynamic_quantize %0 row_max %m : tensor<?x32xbf16, #tokens>, tensor<?x1xf32, #tokens> -> tensor<?x32xi8, #tokens>, tensor<?xf32, #tokens>
+    llm.return %s : tensor<?xf32, #tokens>
+  }
+}

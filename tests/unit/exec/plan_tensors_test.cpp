@@ -134,6 +134,73 @@ TEST(PlanTensors, OfFusedOpsAreNamedAsInTheChain) {
   }
 }
 
+/// Gives a command of the first layers other operands: none of the others is looked at.
+void setOperands(fb::PlanT &plan, uint32_t command, uint32_t kernel, uint32_t outputs,
+                 const std::vector<fb::Operand> &operands) {
+  fb::BodyT &body = *plan.bodies[sample::Layer];
+  fb::Command &changed = body.commands[command];
+  changed =
+      fb::Command(kernel, uint32_t(body.operands.size()), uint32_t(operands.size()),
+                  changed.wait_first(), changed.wait_count(), changed.stream(), changed.tiles());
+  body.operands.insert(body.operands.end(), operands.begin(), operands.end());
+  plan.kernels[kernel]->outputs = outputs;
+  plan.kernels[kernel]->operands = uint32_t(operands.size());
+}
+
+constexpr fb::Space arena = fb::Space::Arena, parameter = fb::Space::Parameter;
+
+/// Weight and bias alone: the rows have scales of their own. With scale and offset they are given.
+TEST(PlanTensors, OfNormsWithABiasAreNamedByHowTheyQuantise) {
+  struct Norm {
+    std::vector<uint32_t> weights;
+    bool dynamic;
+  };
+  for (const Norm &norm :
+       {Norm{{0}, true}, Norm{{0, 1}, true}, Norm{{0, 1, 2}, false}, Norm{{0, 1, 2, 3}, false}}) {
+    fb::PlanT plan = sample::rankedPlan({2});
+    plan.kernels[sample::RmsNorm]->op = "rms_norm_quant";
+    std::vector<fb::Operand> operands = {{arena, sample::X}};
+    if (norm.dynamic)
+      operands.emplace_back(arena, sample::Rows);
+    operands.emplace_back(arena, sample::Hidden);
+    for (const uint32_t weight : norm.weights)
+      operands.emplace_back(parameter, weight);
+    setOperands(plan, sample::Norm, sample::RmsNorm, norm.dynamic ? 2 : 1, operands);
+    const Tensors tensors(plan);
+    const PlanTensor &values = tensors.at(first + sample::Norm, 0);
+    EXPECT_EQ(values.key(), norm.dynamic ? "0:norm.dynamic_quantize" : "0:norm.quantize")
+        << norm.weights.size();
+    EXPECT_EQ(values.form, TensorForm::Plain);
+    if (norm.dynamic) {
+      EXPECT_EQ(tensors.at(first + sample::Norm, 1).key(), "0:norm.dynamic_quantize.1");
+    }
+  }
+}
+
+/// What each rank quantises of rows that it has parts of: by scales of its own, which are no tensor
+/// of one device, or by those of the whole rows, which are.
+TEST(PlanTensors, OfQuantisedPartsAreThoseOfWholeRowsIfTheRanksAgree) {
+  for (const bool agreed : {false, true}) {
+    fb::PlanT plan = sample::rankedPlan({2});
+    plan.kernels[sample::RopeQ]->op = "dynamic_quantize";
+    std::vector<fb::Operand> operands = {
+        {arena, sample::Q}, {arena, sample::Rows}, {arena, sample::Q}};
+    if (agreed)
+      operands.emplace_back(arena, sample::K);
+    setOperands(plan, sample::RotateQ, sample::RopeQ, 2, operands);
+    const Tensors tensors(plan);
+    const PlanTensor &values = tensors.at(first + sample::RotateQ, 0),
+                     &scales = tensors.at(first + sample::RotateQ, 1);
+    EXPECT_EQ(values.key(), "0:q.dynamic_quantize");
+    EXPECT_EQ(scales.key(), "0:q.dynamic_quantize.1");
+    for (const PlanTensor *tensor : {&values, &scales})
+      EXPECT_EQ(tensor->form, agreed ? TensorForm::Plain : TensorForm::OtherOrder);
+    ASSERT_TRUE(values.shard);
+    EXPECT_EQ(values.shard->parts(), 2u);
+    EXPECT_EQ(scales.shard == nullptr, agreed);
+  }
+}
+
 TEST(PlanTensors, ArePartsOfASumUntilItIsMade) {
   fb::PlanT plan = sample::rankedPlan({2, 2}); // divided along axis 1
   auto forms = [&] {

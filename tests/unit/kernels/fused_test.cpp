@@ -64,9 +64,12 @@ void addSpecialRows(const Buffer &x, DType type, uint64_t n) {
 void quantize(Chain &chain, const CpuTarget &target, const std::string &dtype, int64_t n,
               int64_t perToken, bool dynamic) {
   if (dynamic)
-    chain.run(
-        makeSpec("dynamic_quantize", {{"dtype", dtype}, {"n", n}, {"rows_per_token", perToken}}),
-        target, {{"x", "y"}});
+    chain.run(makeSpec("dynamic_quantize", {{"dtype", dtype},
+                                            {"n", n},
+                                            {"rows_per_token", perToken},
+                                            {"parts", int64_t{1}},
+                                            {"row_max", int64_t{0}}}),
+              target, {{"x", "y"}});
   else
     chain.run(makeSpec("quantize", {{"dtype", dtype}, {"n", n}}), target, {{"x", "y"}});
 }

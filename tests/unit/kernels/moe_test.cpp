@@ -194,8 +194,11 @@ TEST(GroupedDynamicQuantMatmul, GathersTheRowsThatPermuteTokensGives) {
                                                            {"rows_per_token", rowsPerToken},
                                                            {"gather", int64_t{1}}}));
     const auto quantize = [&](int64_t perToken) {
-      return makeSpec("dynamic_quantize",
-                      {{"dtype", dtype}, {"n", int64_t{80}}, {"rows_per_token", perToken}});
+      return makeSpec("dynamic_quantize", {{"dtype", dtype},
+                                           {"n", int64_t{80}},
+                                           {"rows_per_token", perToken},
+                                           {"parts", int64_t{1}},
+                                           {"row_max", int64_t{0}}});
     };
     const OpCase tokens = makeCase(quantize(rowsPerToken));
     const Buffer &x = tokens.buffers[2];

@@ -58,10 +58,13 @@ Shape quantShapeOf(const KernelSpec &s, std::string_view name, uint64_t tokens) 
   const uint64_t slices = grouped ? size(s, "num_experts") : 1;
   if (grouped)
     tokens *= size(s, "rows_per_token");
-  const uint64_t outRows = tokens * (grouped                      ? size(s, "top_k")
-                                     : s.op == "dynamic_quantize" ? size(s, "rows_per_token")
-                                                                  : 1);
+  const uint64_t outRows =
+      tokens * (grouped                                  ? size(s, "top_k")
+                : s.constants.contains("rows_per_token") ? size(s, "rows_per_token")
+                                                         : 1);
   const uint64_t inRows = grouped && size(s, "gather") != 0 ? tokens : outRows;
+  if (name == "row_max")
+    return {DType::Float32, outRows * size(s, "parts")};
   if (name == "out")
     return {matmul ? s.dtype() : DType::Int8, outRows * n};
   if (name == "x")
@@ -150,6 +153,8 @@ Shape shapeOf(const KernelSpec &s, std::string_view name, const Dims &dims) {
     return normQuantShapeOf(s, name, dims);
   if (op == "swiglu_quant")
     return swigluQuantShapeOf(s, name, tokens);
+  if (op == "row_max" && name == "out")
+    return floats(rows);
   if (s.op.find("quant") != std::string::npos)
     return quantShapeOf(s, name, tokens);
   if (op == "rms_norm" || op == "add_rms_norm")
@@ -276,6 +281,9 @@ void fillInput(Random &random, const KernelSpec &s, std::string_view name, const
     fillBlockTables(s, buffer.ints());
   else if (name == "quant_bias")
     indices(-100000, 100000);
+  else if (name == "row_max") // no smaller than any value of the rows need be
+    for (uint64_t i = 0; i < shape.count; ++i)
+      buffer.floats()[i] = static_cast<float>(random.real(0.5, 4));
   else if (name == "scale")
     buffer.floats()[0] = 0.011f;
   else if (name == "probabilities") // with equals among them
@@ -468,7 +476,13 @@ std::vector<KernelSpec> allSpecs() {
     add("unpermute_tokens", {{"dtype", dtype}, {"n", i(77)}, {"rows_per_token", i(6)}});
     for (const int64_t n : {7, 16, 300}) {
       add("quantize", {{"dtype", dtype}, {"n", n}});
-      add("dynamic_quantize", {{"dtype", dtype}, {"n", n}, {"rows_per_token", i(3)}});
+      add("row_max", {{"dtype", dtype}, {"n", n}, {"rows_per_token", i(3)}});
+      for (const int64_t parts : {0, 1, 4})
+        add("dynamic_quantize", {{"dtype", dtype},
+                                 {"n", n},
+                                 {"rows_per_token", i(3)},
+                                 {"parts", std::max(parts, i(1))},
+                                 {"row_max", i(parts != 0)}});
     }
     for (const int64_t dynamic : {0, 1})
       for (const int64_t two : {0, 1})
@@ -496,6 +510,16 @@ std::vector<KernelSpec> allSpecs() {
         add(op, {{"dtype", dtype},
                  {"rows_per_token", i(1 + gather)},
                  {"n", i(96 + 32 * gather)},
+                 {"k", i(81)},
+                 {"num_experts", i(12)},
+                 {"top_k", i(3)},
+                 {"gather", gather}});
+    // So many rows for each expert that avx2 widens the weights first.
+    for (const char *op : {"grouped_matmul", "grouped_matmul_swiglu"})
+      for (const int64_t gather : {0, 1})
+        add(op, {{"dtype", dtype},
+                 {"rows_per_token", i(20)},
+                 {"n", i(64 + 32 * gather)},
                  {"k", i(81)},
                  {"num_experts", i(12)},
                  {"top_k", i(3)},

@@ -131,8 +131,11 @@ struct DynamicRow {
 
 DynamicRow dynamicQuantize(const std::vector<float> &row, const CpuTarget &target) {
   const auto n = static_cast<int64_t>(row.size());
-  const KernelSpec spec = makeSpec(
-      "dynamic_quantize", {{"dtype", "float32"s}, {"n", n}, {"rows_per_token", int64_t{1}}});
+  const KernelSpec spec = makeSpec("dynamic_quantize", {{"dtype", "float32"s},
+                                                        {"n", n},
+                                                        {"rows_per_token", int64_t{1}},
+                                                        {"parts", int64_t{1}},
+                                                        {"row_max", int64_t{0}}});
   std::vector<Buffer> buffers = {Buffer(n), Buffer(4), Buffer(n * 4)};
   std::ranges::copy(row, buffers[2].floats());
   CompiledKernel(spec, target).run(buffers, makeDims(1));
@@ -171,6 +174,57 @@ TEST(DynamicQuantize, WhatIsNotFiniteReachesTheScale) {
       row[(place + 1) % 19] = INFINITY;
       EXPECT_TRUE(std::isnan(dynamicQuantize(row, target).scale)) << target.name;
     }
+}
+
+/// Rows that are cut among ranks, each of which knows the largest values of all parts, have the
+/// bits and the scales of whole rows; also if what is not finite is in the part of another.
+TEST(DynamicQuantize, PartsOfRowsAreQuantisedAsTheWholeRows) {
+  constexpr int64_t parts = 3, width = 21;
+  constexpr uint64_t rows = 5;
+  const auto spec = [&](int64_t n, bool given) {
+    return makeSpec("dynamic_quantize", {{"dtype", "bfloat16"s},
+                                         {"n", n},
+                                         {"rows_per_token", int64_t{1}},
+                                         {"parts", given ? parts : 1},
+                                         {"row_max", int64_t{given}}});
+  };
+  std::vector<Buffer> whole = {Buffer(rows * parts * width), Buffer(rows * 4),
+                               Buffer(rows * parts * width * 2)};
+  const reference::Elements x = whole[2].elements(DType::BFloat16);
+  Random(7).fill(x, rows * parts * width);
+  x.set(2 * parts * width + width + 3, INFINITY);
+  x.set(3 * parts * width + 2 * width, NAN);
+  for (int64_t i = 0; i < parts * width; ++i)
+    x.set(4 * parts * width + i, 0);
+  for (const CpuTarget &target : runnableTargets()) {
+    CompiledKernel(spec(parts * width, false), target).run(whole, makeDims(rows));
+    Buffer maxima(rows * parts * 4);
+    std::vector<std::vector<Buffer>> ranks;
+    for (int64_t part = 0; part < parts; ++part) {
+      std::vector<Buffer> buffers = {Buffer(rows * 4), Buffer(rows * width * 2)};
+      for (uint64_t row = 0; row < rows; ++row)
+        std::memcpy(buffers[1].data() + row * width * 2,
+                    whole[2].data() + (row * parts + part) * width * 2, width * 2);
+      CompiledKernel(
+          makeSpec("row_max",
+                   {{"dtype", "bfloat16"s}, {"n", width}, {"rows_per_token", int64_t{1}}}),
+          target)
+          .run(buffers, makeDims(rows));
+      std::memcpy(maxima.data() + part * rows * 4, buffers[0].data(), rows * 4);
+      ranks.push_back({Buffer(rows * width), Buffer(rows * 4), buffers[1]});
+    }
+    for (int64_t part = 0; part < parts; ++part) {
+      std::vector<Buffer> &rank = ranks[part];
+      rank.push_back(maxima);
+      CompiledKernel(spec(width, true), target).run(rank, makeDims(rows));
+      EXPECT_TRUE(rank[1] == whole[1]) << target.name;
+      for (uint64_t row = 0; row < rows; ++row)
+        EXPECT_EQ(std::memcmp(bytes(rank[0]) + row * width,
+                              bytes(whole[0]) + (row * parts + part) * width, width),
+                  0)
+            << target.name << ", row " << row << ", part " << part;
+    }
+  }
 }
 
 /// The rows of a batch have the bits that they have alone.

@@ -101,6 +101,35 @@ llm.body @b(%x: tensor<?x8xbf16, #tokens>) {
 // -----
 
 #tokens = #llm.dims<["tokens"]>
+llm.body @b(%x: tensor<?x8xbf16, #tokens>) {
+  // expected-error@+1 {{result has columns = 2, it must be 1, one value for each row}}
+  %0 = llm.row_max %x : tensor<?x8xbf16, #tokens> -> tensor<?x2xf32, #tokens>
+  llm.return
+}
+
+// -----
+
+#x2_tokens = #llm.dims<["tokens*2"]>
+#x3_tokens = #llm.dims<["tokens*3"]>
+llm.body @b(%x: tensor<?x8xbf16, #x2_tokens>, %m: tensor<?x1xf32, #x3_tokens>) {
+  // expected-error@+1 {{row_max has rows = tokens*3, but input has tokens*2; they must be a multiple, one for each part of a row}}
+  %0:2 = llm.dynamic_quantize %x row_max %m : tensor<?x8xbf16, #x2_tokens>, tensor<?x1xf32, #x3_tokens> -> tensor<?x8xi8, #x2_tokens>, tensor<?xf32, #x2_tokens>
+  llm.return
+}
+
+// -----
+
+#tokens = #llm.dims<["tokens"]>
+#x2_tokens = #llm.dims<["tokens*2"]>
+llm.body @b(%x: tensor<?x8xbf16, #tokens>, %m: tensor<?x2xf32, #x2_tokens>) {
+  // expected-error@+1 {{row_max has columns = 2, it must be 1, one value for each part of a row}}
+  %0:2 = llm.dynamic_quantize %x row_max %m : tensor<?x8xbf16, #tokens>, tensor<?x2xf32, #x2_tokens> -> tensor<?x8xi8, #tokens>, tensor<?xf32, #tokens>
+  llm.return
+}
+
+// -----
+
+#tokens = #llm.dims<["tokens"]>
 llm.body @b(%x: tensor<4x8xi8>, %w: tensor<6x8xi8>, %b: tensor<6xi32>, %s: tensor<6xf32>) {
   // expected-error@+1 {{input is of shape [4, 8]; the first dimension must be symbolic, and the others constant}}
   %0 = llm.quant_matmul %x, %w, %b, %s : (tensor<4x8xi8>, tensor<6x8xi8>, tensor<6xi32>, tensor<6xf32>) -> tensor<?x6xbf16, #tokens>

@@ -90,3 +90,22 @@ module attributes {llm.target = "a3"} {
 // CHECK-LABEL: llm.body @limits
 // CHECK-COUNT-1: swiglu_quant
 // CHECK-NOT: swiglu_quant
+
+// -----
+
+// The scale is of rows that other ranks have parts of, too (scale-whole-rows).
+#tokens = #llm.dims<["tokens"]>
+#x2_tokens = #llm.dims<["tokens*2"]>
+module attributes {llm.mesh = #llm.mesh<axes = [2]>} {
+  llm.body @parts(%x: tensor<?x16xbf16, #tokens>, %m8: tensor<4x8xi8>, %bias: tensor<4xi32>, %deq: tensor<4xf32>) -> tensor<?x4xbf16, #tokens> {
+    // expected-remark@+1 {{not fused: the ranks agree on the scale of a whole row before one quantises the activation}}
+    %0 = llm.swiglu %x : (tensor<?x16xbf16, #tokens>) -> tensor<?x8xbf16, #tokens>
+    %m = llm.row_max %0 : tensor<?x8xbf16, #tokens> -> tensor<?x1xf32, #tokens>
+    %all = llm.all_gather %m over [0] : tensor<?x1xf32, #tokens> -> tensor<?x1xf32, #x2_tokens>
+    %1, %s = llm.dynamic_quantize %0 row_max %all : tensor<?x8xbf16, #tokens>, tensor<?x1xf32, #x2_tokens> -> tensor<?x8xi8, #tokens>, tensor<?xf32, #tokens>
+    %r0 = llm.quant_matmul %1, %m8, %bias, %deq : (tensor<?x8xi8, #tokens>, tensor<4x8xi8>, tensor<4xi32>, tensor<4xf32>) -> tensor<?x4xbf16, #tokens>
+    llm.return %r0 : tensor<?x4xbf16, #tokens>
+  }
+}
+// CHECK-LABEL: llm.body @parts
+// CHECK-NOT: swiglu_quant

@@ -71,6 +71,21 @@ llm.body @dynamic(%x: tensor<?x32xbf16, #tokens>, %y: tensor<?x32xbf16, #tokens>
 // -----
 
 #tokens = #llm.dims<["tokens"]>
+llm.body @parts(%x: tensor<?x32xbf16, #tokens>, %m: tensor<?x1xf32, #tokens>, %m32: tensor<4x32xi8>, %bias: tensor<4xi32>, %deq: tensor<4xf32>) -> (tensor<?x4xbf16, #tokens>, tensor<?x4xbf16, #tokens>) {
+  %a, %as = llm.dynamic_quantize %x : tensor<?x32xbf16, #tokens> -> tensor<?x32xi8, #tokens>, tensor<?xf32, #tokens>
+  // expected-remark@+1 {{not fused: its scales are of other parts of the rows}}
+  %b, %bs = llm.dynamic_quantize %x row_max %m : tensor<?x32xbf16, #tokens>, tensor<?x1xf32, #tokens> -> tensor<?x32xi8, #tokens>, tensor<?xf32, #tokens>
+  %r0 = llm.quant_matmul %a, %m32, %bias, %deq : (tensor<?x32xi8, #tokens>, tensor<4x32xi8>, tensor<4xi32>, tensor<4xf32>) -> tensor<?x4xbf16, #tokens>
+  %r1 = llm.quant_matmul %b, %m32, %bias, %deq : (tensor<?x32xi8, #tokens>, tensor<4x32xi8>, tensor<4xi32>, tensor<4xf32>) -> tensor<?x4xbf16, #tokens>
+  llm.return %r0, %r1 : tensor<?x4xbf16, #tokens>, tensor<?x4xbf16, #tokens>
+}
+// CHECK-LABEL: llm.body @parts
+// CHECK: llm.dynamic_quantize %x :
+// CHECK: llm.dynamic_quantize %x row_max %m :
+
+// -----
+
+#tokens = #llm.dims<["tokens"]>
 llm.body @no_tensors(%x: tensor<?x32xbf16, #tokens>, %s: tensor<1xf32>, %m32: tensor<4x32xi8>, %bias: tensor<4xi32>, %deq: tensor<4xf32>) -> (tensor<?x4xbf16, #tokens>, tensor<?x4xbf16, #tokens>, tensor<?x4xbf16, #tokens>) {
   %a = llm.weight @a from "{layer}.a" : tensor<1xf32>
   %b = llm.weight @b from "b" : tensor<1xf32>
