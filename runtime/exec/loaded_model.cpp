@@ -406,7 +406,7 @@ void LoadedModel::Impl::traceGroups(EntryKind kind, std::span<const StepInputs> 
   std::vector<CommandList> lists;
   for (const Rank &rank : ranks_)
     lists.push_back(resolveEntry(*plan.root(), *plan.entry(toString(kind)), rank.addresses, dims_));
-  runTraced(lists, after);
+  runTraced(lists, after, executor.threads());
   shareLogits();
 }
 

@@ -53,9 +53,9 @@ public:
   std::span<const std::span<const float>> stepGroups(EntryKind kind,
                                                      std::span<const StepInputs> groups) override;
   std::span<const uint32_t> expertsHit() const override;
-  /// A step with the same inputs for every group, with the same bits, command by command on the
-  /// calling thread; the logits of the first group. Commands have the ordinals of resolveEntry
-  /// (resolve.h).
+  /// A step with the same inputs for every group, with the same bits, command by command, and
+  /// `after` on the calling thread; the logits of the first group. Commands have the ordinals of
+  /// resolveEntry (resolve.h).
   std::span<const float> tracedStep(EntryKind kind, const StepInputs &inputs,
                                     const TraceObserver &after);
 

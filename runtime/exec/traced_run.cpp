@@ -5,20 +5,28 @@
 #include "runtime/support/error.h"
 
 #include <algorithm>
+#include <tbb/parallel_for.h>
+#include <tbb/task_arena.h>
 
 namespace vinci {
 
 namespace {
 
-void runKernel(const CommandList &list, const CommandList::Command &command) {
+/// Tiles write different elements, so any number of threads gives the same bits.
+void runKernel(const CommandList &list, const CommandList::Command &command,
+               tbb::task_arena &arena) {
   const auto tiles = uint32_t(command.tiles.tiles(*command.dims));
-  for (uint32_t tile = 0; tile < tiles; ++tile)
-    command.kernel(list.buffers(command), command.dims->values.data(), tile);
+  arena.execute([&] {
+    tbb::parallel_for(uint32_t(0), tiles, [&](uint32_t tile) {
+      command.kernel(list.buffers(command), command.dims->values.data(), tile);
+    });
+  });
 }
 
 } // namespace
 
-void runTraced(std::span<const CommandList> lists, const TraceObserver &after) {
+void runTraced(std::span<const CommandList> lists, const TraceObserver &after, uint32_t threads) {
+  tbb::task_arena arena{int(threads)};
   for (const CommandList &list : lists)
     if (list.size() != lists[0].size())
       failInternal("ranks of one program have {} and {} commands", lists[0].size(), list.size());
@@ -29,7 +37,7 @@ void runTraced(std::span<const CommandList> lists, const TraceObserver &after) {
     for (const CommandList &list : lists) {
       const CommandList::Command &command = list.command(ordinal);
       if (command.kernel) {
-        runKernel(list, command);
+        runKernel(list, command, arena);
         continue;
       }
       const CollectiveCall &call = list.collective(command);

@@ -26,9 +26,10 @@ struct TracedCommand {
 
 using TraceObserver = std::function<void(const TracedCommand &)>;
 
-/// Runs `lists`, one for each rank, on the calling thread, in list order, and calls `after` after
-/// each command. Throws Error if the lists differ in length, or if the ranks of a collective do not
-/// come to it with the same command.
-void runTraced(std::span<const CommandList> lists, const TraceObserver &after);
+/// Runs `lists`, one for each rank, in list order, the tiles of a command on `threads` threads, and
+/// calls `after`, on the calling thread, after each command. Throws Error if the lists differ in
+/// length, or if the ranks of a collective do not come to it with the same command.
+void runTraced(std::span<const CommandList> lists, const TraceObserver &after,
+               uint32_t threads = 1);
 
 } // namespace vinci

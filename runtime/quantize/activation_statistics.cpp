@@ -49,6 +49,24 @@ void ActivationStatistics::add(std::span<const double> row) {
   }
 }
 
+void ActivationStatistics::merge(const ActivationStatistics &other) {
+  rows_ += other.rows_;
+  least_ = std::min(least_, other.least_);
+  most_ = std::max(most_, other.most_);
+  for (size_t i = 0; i < channelMax_.size(); ++i)
+    channelMax_[i] = std::max(channelMax_[i], other.channelMax_[i]);
+  if (other.limit_ == 0) {
+    (limit_ == 0 ? zeros_ : histogram_[bins / 2]) += other.zeros_;
+    return;
+  }
+  ActivationStatistics widened = other;
+  const double limit = std::max(limit_, other.limit_);
+  for (ActivationStatistics *each : {this, &widened})
+    each->widen(limit / 2); // the least that needs this limit
+  for (size_t i = 0; i < bins; ++i)
+    histogram_[i] += widened.histogram_[i];
+}
+
 nlohmann::json ActivationStatistics::toJson() const {
   return {
       {"rows", rows_},   {"least", least_},         {"most", most_},  {"channel_max", channelMax_},

@@ -29,6 +29,8 @@ public:
 
   /// A token's row. Throws Error if a value is no number: the model computes none then.
   void add(std::span<const double> row);
+  /// Takes in the rows that `other`, of as many columns, has seen.
+  void merge(const ActivationStatistics &other);
 
   uint64_t rows() const { return rows_; }
   double least() const { return least_; }

@@ -6,6 +6,7 @@
 #include "runtime/serving/step_batch.h"
 #include "runtime/support/error.h"
 #include "runtime/support/json.h"
+#include "runtime/text/utf8.h"
 #include "tools/vinci/compiler_library.h"
 #include "tools/vinci/load.h"
 #include "tools/vinci/progress.h"
@@ -16,6 +17,7 @@
 #include <chrono>
 #include <nlohmann/json.hpp>
 #include <numeric>
+#include <tbb/parallel_for.h>
 
 namespace vinci {
 
@@ -53,14 +55,25 @@ private:
     ActivationStatistics &statistics =
         result_.statistics.try_emplace(key, rows.columns).first->second;
     Matrix &samples = result_.samples.try_emplace(key, 0, rows.columns).first->second;
-    for (uint64_t t = 0; t < rows.rows; ++t) {
-      const std::span<const double> row(&rows.values[t * rows.columns], rows.columns);
-      if (statistics.rows() % stride_ == 0 && samples.rows < calibrationSamples) {
-        samples.values.insert(samples.values.end(), row.begin(), row.end());
+    const auto row = [&](uint64_t t) {
+      return std::span<const double>(&rows.values[t * rows.columns], rows.columns);
+    };
+    for (uint64_t t = 0; t < rows.rows && samples.rows < calibrationSamples; ++t)
+      if ((statistics.rows() + t) % stride_ == 0) {
+        samples.values.insert(samples.values.end(), row(t).begin(), row(t).end());
         ++samples.rows;
       }
-      statistics.add(row);
-    }
+    // Parts of a fixed size, merged in their order: the same bits on any number of threads.
+    constexpr uint64_t partRows = 32;
+    std::vector<ActivationStatistics> parts((rows.rows + partRows - 1) / partRows,
+                                            ActivationStatistics(rows.columns));
+    tbb::parallel_for(size_t(0), parts.size(), [&](size_t part) {
+      const uint64_t end = std::min((part + 1) * partRows, rows.rows);
+      for (uint64_t t = part * partRows; t < end; ++t)
+        parts[part].add(row(t));
+    });
+    for (const ActivationStatistics &part : parts)
+      statistics.merge(part);
   }
 
   Mesh mesh_;
@@ -75,10 +88,18 @@ std::vector<int32_t> calibrationIds(const std::filesystem::path &file,
                                     const std::filesystem::path &model, uint64_t most,
                                     uint64_t vocabSize) {
   constexpr size_t maxTextBytes = size_t(64) << 20;
-  std::vector<int32_t> ids =
-      file.extension() == ".json"
-          ? readIdsFile(file)
-          : PromptEncoder(model).fromText(readTextFile(file, maxTextBytes)).ids;
+  std::vector<int32_t> ids;
+  if (file.extension() == ".json") {
+    ids = readIdsFile(file);
+  } else {
+    const std::string text = readTextFile(file, maxTextBytes);
+    if (const size_t invalid = findInvalidUtf8(text); invalid != std::string::npos)
+      fail(SourcePosition{file.string()},
+           "this is no text: byte {} is not UTF-8; a text, or a .json file with an array of token "
+           "ids, is expected",
+           invalid);
+    ids = PromptEncoder(model).fromText(text).ids;
+  }
   if (ids.empty())
     fail(SourcePosition{file.string()}, "there are no tokens in it to calibrate with");
   ids.resize(std::min<uint64_t>(ids.size(), most));

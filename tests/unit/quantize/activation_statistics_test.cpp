@@ -29,6 +29,27 @@ TEST(ActivationStatistics, KeepsRangesAndChannels) {
   EXPECT_EQ(statistics.channelMax(), (std::vector<double>{2, 7, 0}));
 }
 
+TEST(ActivationStatistics, PartsMergeIntoTheWhole) {
+  const std::vector<std::vector<double>> rows = {{0, 0},     {0, 0},    {0.75, -0.3}, {0, 100},
+                                                 {-2.5, 64}, {63.9, 0}, {0.01, -7},   {1, 0}};
+  ActivationStatistics whole(2);
+  for (const auto &row : rows)
+    whole.add(row);
+  for (size_t size = 1; size <= rows.size(); ++size) { // the first parts, or all, see only zeros
+    ActivationStatistics merged(2);
+    for (size_t first = 0; first < rows.size(); first += size) {
+      ActivationStatistics part(2);
+      for (size_t t = first; t < std::min(first + size, rows.size()); ++t)
+        part.add(rows[t]);
+      merged.merge(part);
+    }
+    nlohmann::json expected = whole.toJson(), json = merged.toJson();
+    expected.erase("zeros"), json.erase("zeros"); // in the histogram once there is one
+    EXPECT_EQ(json, expected) << size;
+    EXPECT_EQ(merged.scale(Mse, 0).scale, whole.scale(Mse, 0).scale);
+  }
+}
+
 TEST(ActivationStatistics, MinMaxCoversTheRange) {
   const StaticScale scale = statisticsOf({-1, 4.1, 0.5}).scale(MinMax, 0);
   EXPECT_FLOAT_EQ(scale.scale, float(5.1 / 255));
