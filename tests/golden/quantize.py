@@ -171,38 +171,47 @@ class Quantize(VinciTest):
                 self.assert_same_logits(self.logits(rotated), self.logits(source, "--dtype", "float32"), 1e-3)
 
     def tokens_on_ranks(self, model, degrees, count=48):
-        """For each token, one after another: the largest error of its logits, and by how much the router's logits differ, relative to
-        the largest, in the first layer that chose other experts for it; None if all chose the same."""
+        """For each token, one after another: the largest error of its logits; the first int8 row that is another, as (largest, mean
+        difference); and how far the router's logits were off, relative to the largest, where it first chose other experts. None if
+        there is no such row or choice."""
         ids = ",".join(map(str, read_json(self.ids)[:count]))
-        report = json.loads(self.succeed("compare", model, "--dtype", "float32", "--prompt-ids", ids, "--max-tokens-per-step", 1,
-                                         "--max-batch", 1, "--decode", 0, "--tolerance", 1e6, "--worst", 1 << 20, "--format", "json",
-                                         "--b", degrees).stdout)
+        report = json.loads(vinci("compare", model, "--dtype", "float32", "--prompt-ids", ids, "--max-tokens-per-step", 1, "--max-batch", 1,
+                                  "--decode", 0, "--tolerance", 1e6, "--worst", 1 << 20, "--format", "json", "--b", degrees).stdout)
         errors = {row["step"]: row["max_error"] for row in report["logits"]}
         self.assertEqual(len(errors), count)
-        routers, flips = {}, {}
+        order = ("input_layernorm", "attention", "post_attention_layernorm", "gate_proj.swiglu")
+        rows, routers, flips = {}, {}, {}
         for row in report["worst"]:
-            if row["tensor"] == "router":
-                routers[row["step"], row["layer"]] = row["relative"]
-            elif row["tensor"].endswith("experts"):
-                flips[row["step"]] = min(flips.get(row["step"], 1 << 20), int(row["layer"]))
-        return [(errors[step], routers[step, str(flips[step])] if step in flips else None) for step in report["steps"]]
+            step, tensor = row["step"], row["tensor"]
+            if tensor == "router":
+                routers[step, row["layer"]] = row["relative"]
+            elif tensor.endswith("experts"):
+                flips[step] = min(flips.get(step, 1 << 20), int(row["layer"]))
+            elif tensor.endswith("quantize"):
+                place = (int(row["layer"]), order.index(tensor.rsplit(".", 1)[0]))
+                rows[step] = min(rows.get(step, ((1 << 20, 0), None)), (place, (row["max_error"], row["mean_error"])))
+        return [(errors[step], rows[step][1] if step in rows else None, routers[step, str(flips[step])] if step in flips else None)
+                for step in report["steps"]]
 
     def assert_ranks_compute_the_same(self, model, degrees):
-        """Ranks add their parts of a sum in float32, which differs in the last bits; where an activation lies between two int8 values,
-        that may decide, and what follows differs by as much as one of them: 0.004 was seen in one logit, 0.001 in all. Where two experts
-        are as good, such a difference may choose the other, and that token has other logits: 0.49 was seen. So a token may be far off
-        only if its experts changed, where the router's logits had hardly; few tokens are, and those after them only a little.
+        """Ranks add their parts of a sum in float32, which differs in the last bits: 1e-5 was seen in logits. Where an activation lies
+        between two int8 values, that may decide, and what follows differs by as much as one of them, for this token and for those that
+        attend to it: 0.03 was seen. Where two experts are as good, such a difference may choose the other, and that token has
+        other logits: 0.49 was seen. So the first token that is off by more than a sum must have just that: in its first int8 row that
+        is another, a value or two that are the next ones; and other experts only where the router's logits had hardly changed.
         """
         tokens = self.tokens_on_ranks(model, degrees)
-        flipped = [router for _, router in tokens if router is not None]
-        self.assertLessEqual(len(flipped), len(tokens) // 20)
-        self.assertLess(max(flipped, default=0), 5e-3)
-        behind = False  # a token whose experts changed: attention reads it
-        for token, (error, router) in enumerate(tokens):
-            behind = behind or router is not None
+        off = False  # of this token or one before it
+        for error, row, router in tokens:
+            if not off and row is not None:
+                self.assertEqual(row[0], 1, tokens)
+                self.assertLess(row[1], 1e-2, tokens)
+            if router is not None:
+                self.assertLess(router, 5e-3, tokens)
+            off = off or row is not None or router is not None
             if router is None:
-                self.assertLess(error, 1e-1 if behind else 2e-2, (token, tokens))
-        self.assertLess(sorted(error for error, _ in tokens)[9 * len(tokens) // 10], 2e-2, tokens)
+                self.assertLess(error, 3e-1 if off else 1e-4, tokens)
+        self.assertLessEqual(sum(router is not None for _, _, router in tokens), len(tokens) // 20, tokens)
 
     def test_ranks_compute_the_same(self):
         for model, degrees in ((self.static(MOE), "--tp 2 --ep 2"), (self.static(MOE), "--tp 2"), (self.static(BIASED), "--tp 2"),
@@ -320,6 +329,12 @@ class Quantize(VinciTest):
                 compared = self.succeed("compare", model, "--reference", "--dtype", "float32", "--format", "json").stdout
                 self.assertEqual(json.loads(compared)["beyond_tolerance"], 0)
                 self.assertIn("weight_quant_matmul", self.succeed("compile", model, "-o", "-", "--stop-after", "import").stdout)
+                # Joined (qkv_proj, gate_up_proj) they are the same bits.
+                joined = self.succeed("compare", model, "--tolerance", 0, "--a", "--passes=-all", "--format", "json").stdout
+                self.assertEqual(json.loads(joined)["same_bits"], json.loads(joined)["compared"])
+                lowered = self.succeed("compile", model, "-o", "-", "--stop-after", "lower").stdout
+                self.assertIn("parameter @qkv_proj.weight_scale", lowered)
+                self.assertIn("parameter @gate_up_proj.weight_scale", lowered)
 
 
 if __name__ == "__main__":
