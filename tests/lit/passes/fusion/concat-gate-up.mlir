@@ -105,3 +105,37 @@ llm.body @no_projection(%x: tensor<?x32xbf16, #tokens>, %y: tensor<?x48xbf16, #t
 }
 // CHECK-LABEL: llm.body @no_projection
 // CHECK-NEXT: llm.swiglu %y, %y
+
+// -----
+
+// int8 weights alone: of experts, and of an MLP with biases.
+#tokens = #llm.dims<["tokens"]>
+#x2_tokens = #llm.dims<["tokens*2"]>
+// expected-remark@+1 {{fused 2 of gate_proj and up_proj}}
+module {
+llm.body @weights(%x: tensor<?x32xbf16, #tokens>, %rows: tensor<?xi32, #x2_tokens>, %offsets: tensor<4xi32>) -> (tensor<?x48xbf16, #x2_tokens>, tensor<?x48xbf16, #tokens>) {
+  %gate_proj = llm.weight @gate_proj from "{layer}.{}.gate" stack 3 : tensor<3x48x32xi8>
+  %gate_proj.weight_scale = llm.weight @gate_proj.weight_scale from "{layer}.{}.gates" stack 3 : tensor<3x48x1xf32>
+  %up_proj = llm.weight @up_proj from "{layer}.{}.up" stack 3 : tensor<3x48x32xi8>
+  %up_proj.weight_scale = llm.weight @up_proj.weight_scale from "{layer}.{}.ups" stack 3 : tensor<3x48x1xf32>
+  %1 = llm.grouped_weight_quant_matmul %x, %gate_proj scale %gate_proj.weight_scale rows %rows offsets %offsets gather : (tensor<?x32xbf16, #tokens>, tensor<3x48x32xi8>, tensor<3x48x1xf32>, tensor<?xi32, #x2_tokens>, tensor<4xi32>) -> tensor<?x48xbf16, #x2_tokens>
+  %2 = llm.grouped_weight_quant_matmul %x, %up_proj scale %up_proj.weight_scale rows %rows offsets %offsets gather : (tensor<?x32xbf16, #tokens>, tensor<3x48x32xi8>, tensor<3x48x1xf32>, tensor<?xi32, #x2_tokens>, tensor<4xi32>) -> tensor<?x48xbf16, #x2_tokens>
+  %r = llm.swiglu %1, %2 : (tensor<?x48xbf16, #x2_tokens>, tensor<?x48xbf16, #x2_tokens>) -> tensor<?x48xbf16, #x2_tokens>
+  %g = llm.weight @g from "{layer}.g" : tensor<48x32xi8>
+  %g.weight_scale = llm.weight @g.weight_scale from "{layer}.gs" : tensor<48x1xf32>
+  %g.bias = llm.weight @g.bias from "{layer}.gb" : tensor<48xbf16>
+  %u = llm.weight @u from "{layer}.u" : tensor<48x32xi8>
+  %u.weight_scale = llm.weight @u.weight_scale from "{layer}.us" : tensor<48x1xf32>
+  %u.bias = llm.weight @u.bias from "{layer}.ub" : tensor<48xbf16>
+  %3 = llm.weight_quant_matmul %x, %g scale %g.weight_scale bias %g.bias : (tensor<?x32xbf16, #tokens>, tensor<48x32xi8>, tensor<48x1xf32>, tensor<48xbf16>) -> tensor<?x48xbf16, #tokens>
+  %4 = llm.weight_quant_matmul %x, %u scale %u.weight_scale bias %u.bias : (tensor<?x32xbf16, #tokens>, tensor<48x32xi8>, tensor<48x1xf32>, tensor<48xbf16>) -> tensor<?x48xbf16, #tokens>
+  %s = llm.swiglu %3, %4 : (tensor<?x48xbf16, #tokens>, tensor<?x48xbf16, #tokens>) -> tensor<?x48xbf16, #tokens>
+  llm.return %r, %s : tensor<?x48xbf16, #x2_tokens>, tensor<?x48xbf16, #tokens>
+}
+}
+// CHECK-LABEL: llm.body @weights
+// CHECK: llm.grouped_weight_quant_matmul {{.*}} -> tensor<?x96xbf16, #x2_tokens>
+// CHECK-NOT: llm.grouped_weight_quant_matmul
+// CHECK: llm.weight_quant_matmul {{.*}} bias {{.*}} -> tensor<?x96xbf16, #tokens>
+// CHECK-NOT: llm.weight_quant_matmul
+// CHECK: llm.return

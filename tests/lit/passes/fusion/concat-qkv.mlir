@@ -401,3 +401,37 @@ llm.body @same_heads(%x: tensor<?x32xbf16, #tokens>, %rope: tensor<?x16xf32, #to
 }
 // CHECK-LABEL: llm.body @same_heads
 // CHECK-NOT: llm.split_qkv
+
+// -----
+
+// int8 weights alone.
+#tokens = #llm.dims<["tokens"]>
+#sequences = #llm.dims<["sequences"]>
+// expected-remark@+1 {{fused 1 of q_proj, k_proj and v_proj}}
+module {
+llm.body @weights(%x: tensor<?x32xbf16, #tokens>, %slots: tensor<?xi32, #tokens>, %start: tensor<3xi32>,
+                %lens: tensor<?xi32, #sequences>, %tables: tensor<?x2xi32, #sequences>) -> tensor<?x4x16xbf16, #tokens> {
+  %cache = llm.kv_cache : !llm.kv_cache<2x16xbf16>
+  %q_proj = llm.weight @q_proj from "{layer}.q" : tensor<64x32xi8>
+  %q_proj.weight_scale = llm.weight @q_proj.weight_scale from "{layer}.qs" : tensor<64x1xf32>
+  %k_proj = llm.weight @k_proj from "{layer}.k" : tensor<32x32xi8>
+  %k_proj.weight_scale = llm.weight @k_proj.weight_scale from "{layer}.ks" : tensor<32x1xf32>
+  %v_proj = llm.weight @v_proj from "{layer}.v" : tensor<32x32xi8>
+  %v_proj.weight_scale = llm.weight @v_proj.weight_scale from "{layer}.vs" : tensor<32x1xf32>
+  %1 = llm.weight_quant_matmul %x, %q_proj scale %q_proj.weight_scale : (tensor<?x32xbf16, #tokens>, tensor<64x32xi8>, tensor<64x1xf32>) -> tensor<?x64xbf16, #tokens>
+  %q = llm.split_heads %1 : tensor<?x64xbf16, #tokens> -> tensor<?x4x16xbf16, #tokens>
+  %2 = llm.weight_quant_matmul %x, %k_proj scale %k_proj.weight_scale : (tensor<?x32xbf16, #tokens>, tensor<32x32xi8>, tensor<32x1xf32>) -> tensor<?x32xbf16, #tokens>
+  %k = llm.split_heads %2 : tensor<?x32xbf16, #tokens> -> tensor<?x2x16xbf16, #tokens>
+  %3 = llm.weight_quant_matmul %x, %v_proj scale %v_proj.weight_scale : (tensor<?x32xbf16, #tokens>, tensor<32x32xi8>, tensor<32x1xf32>) -> tensor<?x32xbf16, #tokens>
+  %v = llm.split_heads %3 : tensor<?x32xbf16, #tokens> -> tensor<?x2x16xbf16, #tokens>
+  %next = llm.kv_append %k, %v into %cache at %slots : tensor<?x2x16xbf16, #tokens>, !llm.kv_cache<2x16xbf16>, tensor<?xi32, #tokens>
+  %o = llm.attention %q, %next, %start, %lens, %tables scale 0.25
+      : tensor<?x4x16xbf16, #tokens>, !llm.kv_cache<2x16xbf16>, tensor<3xi32>, tensor<?xi32, #sequences>, tensor<?x2xi32, #sequences>
+  llm.return %o : tensor<?x4x16xbf16, #tokens>
+}
+}
+// CHECK-LABEL: llm.body @weights
+// CHECK: llm.weight @qkv_proj.weight_scale from "{layer}.qs" [64, 1], "{layer}.ks" [32, 1], "{layer}.vs" [32, 1] : tensor<128x1xf32>
+// CHECK: llm.weight_quant_matmul {{.*}} -> tensor<?x128xbf16, #tokens>
+// CHECK-NOT: llm.weight_quant_matmul
+// CHECK: llm.return
