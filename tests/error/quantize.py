@@ -63,6 +63,15 @@ class Quantize(VinciTest):
         empty.write_text("")
         self.expect_error(("quantize", MODEL, "-o", self.scratch / "text", *STATIC, "--calibrate", empty), 1, "empty.txt",
                           "there are no tokens")
+        binary = self.scratch / "ids.npy"
+        binary.write_bytes(b"It is \x93NUMPY")
+        self.expect_error(("quantize", MODEL, "-o", self.scratch / "text", *STATIC, "--calibrate", binary), 1, "ids.npy",
+                          "byte 6 is not UTF-8", "array of token ids")
+
+    def test_reports_that_cannot_be_written(self):
+        for report in (self.scratch / "nowhere" / "report.json", self.scratch):
+            self.refused(TINY, ("--calibrate", self.ids([1]), "--report", report), str(report), "--report cannot be written here")
+        self.assertFalse((self.scratch / "out").exists())
 
     def test_models_that_are_quantised_already(self):
         model = quantise.quantise(MODEL, self.scratch / "quantised", lambda linear: quantise.DYNAMIC)

@@ -147,7 +147,11 @@ int main(int argc, char **argv) {
   app.add_option("--scale", scale, "Of a channel of v in each head (default: 160)");
   app.add_option("--norm-spread", normSpread,
                  "Weights of the norms lie between 1/S and S (default: 1, ones)");
-  CLI11_PARSE(app, argc, argv);
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError &error) {
+    return app.exit(error) == 0 ? 0 : 2; // help is no error; an unknown flag is one as in vinci
+  }
   try {
     vinci::inject(model, output, scale, normSpread);
     return 0;

@@ -76,6 +76,11 @@ Settings check(const QuantizeArguments &arguments) {
       fail("--report measures errors on activations: it needs --calibrate FILE, a text or a JSON "
            "array of token ids");
     settings.device = deviceSpec(arguments.target);
+    // It is written last, after hours perhaps.
+    const fs::path report = arguments.report, parent = report.parent_path();
+    if (fs::is_directory(report) || !(parent.empty() || fs::is_directory(parent)))
+      fail(SourcePosition{arguments.report},
+           "--report cannot be written here; a file in a folder that exists is expected");
   }
   return settings;
 }
