@@ -129,7 +129,7 @@ class Fusion(VinciTest):
 
     def test_passes_are_listed_in_order(self):
         self.assertEqual([entry["phase"] for entry in self.passes if entry["default"] == "always"],
-                         ["partition", "partition", "fuse", "lower", "lower", "schedule", "schedule", "memory"])
+                         ["partition", "partition", "partition", "fuse", "lower", "lower", "schedule", "schedule", "memory"])
         for entry in self.passes:
             self.assertEqual(list(entry), ["pass", "phase", "default", "needs", "summary"])
             self.assertTrue(entry["summary"])
