@@ -2,31 +2,21 @@
 #include "frontend/huggingface/config_reader.h"
 
 #include <algorithm>
+#include <iterator>
 #include <map>
 
 namespace vinci {
 
-std::vector<WeightSpec> modelWeights(const ModelSpec &spec) {
-  std::vector<WeightSpec> weights = {
-      {"embed_tokens", "model.embed_tokens.weight", {spec.vocabSize, spec.hiddenSize}},
-      {"norm", "model.norm.weight", {spec.hiddenSize}},
-  };
-  if (spec.quant && spec.quant->norm != NormBias::None)
-    weights.push_back({"norm.bias", "model.norm.bias", {spec.hiddenSize}});
-  if (!spec.tieWordEmbeddings)
-    weights.push_back({"lm_head", "lm_head.weight", {spec.vocabSize, spec.hiddenSize}});
-  return weights;
-}
-
 namespace {
 
-/// Lists the weights of a layer.
-class LayerList {
+/// Lists weights whose names begin with `prefix`.
+class WeightList {
 public:
+  explicit WeightList(std::string prefix) : prefix_(std::move(prefix)) {}
+
   void norm(const std::string &symbol, const std::string &path, int64_t size,
             NormBias bias = NormBias::None) {
-    const std::string prefix =
-        "model.layers.{layer}." + path + (bias == NormBias::Module ? ".module" : "");
+    const std::string prefix = prefix_ + path + (bias == NormBias::Module ? ".module" : "");
     add({.symbol = symbol, .source = prefix + ".weight", .shape = {size}});
     if (bias != NormBias::None)
       add({.symbol = symbol + ".bias", .source = prefix + ".bias", .shape = {size}});
@@ -37,7 +27,7 @@ public:
     auto tensor = [&](const std::string &name, std::vector<int64_t> shape,
                       std::optional<DType> dtype = std::nullopt, bool unread = false) {
       add({.symbol = name == "weight" ? symbol : symbol + "." + name,
-           .source = "model.layers.{layer}." + path + "." + name,
+           .source = prefix_ + path + "." + name,
            .shape = std::move(shape),
            .stack = stack,
            .dtype = dtype,
@@ -71,13 +61,30 @@ public:
 private:
   void add(WeightSpec weight) { weights_.push_back(std::move(weight)); }
 
+  const std::string prefix_;
   std::vector<WeightSpec> weights_;
 };
 
 } // namespace
 
+std::vector<WeightSpec> modelWeights(const ModelSpec &spec) {
+  std::vector<WeightSpec> weights = {
+      {"embed_tokens", "model.embed_tokens.weight", {spec.vocabSize, spec.hiddenSize}},
+      {"norm", "model.norm.weight", {spec.hiddenSize}},
+  };
+  if (spec.quant && spec.quant->norm != NormBias::None)
+    weights.push_back({"norm.bias", "model.norm.bias", {spec.hiddenSize}});
+  if (!spec.tieWordEmbeddings) {
+    WeightList head("");
+    head.linear("lm_head", "lm_head", spec.vocabSize, spec.hiddenSize, false,
+                spec.quant ? spec.quant->head : QuantScheme::Float);
+    std::ranges::move(head.take(), std::back_inserter(weights));
+  }
+  return weights;
+}
+
 std::vector<WeightSpec> layerWeights(const ModelSpec &spec, const LayerKind &kind) {
-  LayerList list;
+  WeightList list("model.layers.{layer}.");
   const int64_t hidden = spec.hiddenSize;
   const LayerQuant &quant = kind.quant;
   list.norm("input_layernorm", "input_layernorm", hidden, quant.inputNorm);

@@ -25,7 +25,8 @@ struct WeightSpec {
   bool unread = false;                       ///< in the checkpoint, but no computation needs it
 };
 
-/// embed_tokens, norm, its bias if there is one (norm.bias), and, unless it is tied, lm_head.
+/// embed_tokens, norm, its bias if there is one (norm.bias), and, unless it is tied, lm_head, with
+/// what belongs to its scheme.
 std::vector<WeightSpec> modelWeights(const ModelSpec &spec);
 
 /// The weights of a decoder layer, in the order of their use. A quantised linear of n outputs has,

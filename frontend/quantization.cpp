@@ -464,6 +464,19 @@ void checkTensors(Description &description, const std::vector<WeightSpec> &weigh
   }
 }
 
+QuantScheme headScheme(const Entry &entry, const ModelSpec &spec) {
+  if (entry.scheme != QuantScheme::Float && spec.tieWordEmbeddings)
+    fail(entry.value.position(),
+         "{} is {}, but config.json ties the head to the embedding (tie_word_embeddings), which is "
+         "FLOAT; a quantised head is a matrix of its own",
+         entry.tensor, toString(entry.scheme));
+  if (entry.scheme != QuantScheme::Float && entry.scheme != QuantScheme::W8A8Dynamic)
+    fail(entry.value.position(),
+         "{} is {}: not supported yet; it must be FLOAT or W8A8_DYNAMIC", entry.tensor,
+         toString(entry.scheme));
+  return entry.scheme;
+}
+
 } // namespace
 
 void resolveQuantDescription(ModelSpec &spec, std::string text, const std::string &fileName) {
@@ -483,10 +496,9 @@ void resolveQuantDescription(ModelSpec &spec, std::string text, const std::strin
     quant.norm = NormBias::Plain;
   spec.quant = std::move(quant);
 
-  checkTensors(description, modelWeights(spec), 0);
-  // Also of a model that ties it to the embedding.
   if (std::optional<Entry> head = description.find({"lm_head", "lm_head.weight", {}}, 0, 0))
-    requireFloat(*head);
+    spec.quant->head = headScheme(*head, spec);
+  checkTensors(description, modelWeights(spec), 0);
   std::map<LayerKind, std::vector<WeightSpec>> weightsOf;
   for (const auto &[kind, layers] : spec.layerKinds())
     weightsOf[kind] = layerWeights(spec, kind);
@@ -510,6 +522,8 @@ std::vector<std::string> layerRuns(const QuantSpec &quant) {
   }
   if (quant.norm != NormBias::None)
     runs.push_back("norm.bias");
+  if (quant.head != QuantScheme::Float)
+    runs.push_back(fmt::format("lm_head {}", toString(quant.head)));
   return runs;
 }
 
@@ -520,13 +534,20 @@ static QuantScheme parseScheme(const std::string &name, const SourcePosition &po
   fail(position, "layer_schemes has {}; {} are supported", quoteForMessage(name), supportedSchemes);
 }
 
+static constexpr std::string_view quantisedHead = "lm_head W8A8_DYNAMIC";
+
 QuantSpec parseLayerRuns(const std::vector<std::string> &runs, int64_t numLayers,
                          const SourcePosition &position) {
   QuantSpec quant;
   for (const std::string &run : runs) {
-    if (run == "norm.bias" && &run == &runs.back()) {
+    const bool hasAll = int64_t(quant.layers.size()) == numLayers;
+    if (hasAll && run == "norm.bias" && quant.head == QuantScheme::Float) {
       quant.norm = NormBias::Plain;
-      break;
+      continue;
+    }
+    if (hasAll && run == quantisedHead && &run == &runs.back()) {
+      quant.head = QuantScheme::W8A8Dynamic;
+      continue;
     }
     std::istringstream text(run);
     int64_t first = -1, last = -1;

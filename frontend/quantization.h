@@ -66,11 +66,14 @@ struct QuantSpec {
   std::vector<LayerQuant> layers; ///< one for each decoder layer
   /// Of the last norm; never Module. Its reader, lm_head, has no bias that would take it out again.
   NormBias norm = NormBias::None;
+  /// Of lm_head: Float or W8A8Dynamic. A quantised one is a matrix of its own, never the embedding.
+  QuantScheme head = QuantScheme::Float;
 };
 
 /// The layers in runs of equal ones, as settings have them: layers, then the schemes of qkv,
 /// o_proj, gate and up, down: "0-93 W8A8 W8A8 W8A8_DYNAMIC W8A8_DYNAMIC"; then the biases that the
-/// layers have beyond their config's, such as "input_layernorm.bias" and "qkv.bias".
+/// layers have beyond their config's, such as "input_layernorm.bias" and "qkv.bias". Behind them
+/// "norm.bias" and "lm_head W8A8_DYNAMIC", if it is so.
 std::vector<std::string> layerRuns(const QuantSpec &quant);
 /// The inverse, for a model of `numLayers` layers; fails at `position` on what layerRuns would not
 /// write.

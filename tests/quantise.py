@@ -170,8 +170,9 @@ def shift_norms(tensors, entries, scheme_of, names):
         entries[f"{linear}.bias"] = FLOAT
 
 
-def quantise(source, target, scheme_of, int64_scales=False, shift=None):
-    """Writes the checkpoint `target` for the float one in `source`; scheme_of(linear) says how. `shift`: see shift_norms."""
+def quantise(source, target, scheme_of, int64_scales=False, shift=None, head=False):
+    """Writes the checkpoint `target` for the float one in `source`; scheme_of(linear) says how. `shift`: see shift_norms.
+    `head`: lm_head is W8A8_DYNAMIC, and a matrix of its own."""
     target.mkdir()
     for file in source.iterdir():
         if file.suffix == ".json" and "safetensors" not in file.name or file.name == "merges.txt":
@@ -188,6 +189,12 @@ def quantise(source, target, scheme_of, int64_scales=False, shift=None):
             result[name] = tensor
         elif name.endswith(".weight"):
             result.update(quantised_tensors(linear, scheme_of(linear), tensor, tensors.get(f"{linear}.bias"), int64_scales))
+    if head:
+        matrix = tensors.get("lm_head.weight") or tensors["model.embed_tokens.weight"]
+        result.update(quantised_tensors("lm_head", DYNAMIC, matrix, None, int64_scales))
+        entries.update({f"lm_head.{part}": DYNAMIC for part in PARTS[DYNAMIC]})
+        config = json.loads((target / "config.json").read_text())
+        (target / "config.json").write_text(json.dumps({**config, "tie_word_embeddings": False}, indent=2))
     write_checkpoint(target / "quant_model_weights.safetensors", result)
     write_description(target, entries)
     return target

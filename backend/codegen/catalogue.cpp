@@ -57,6 +57,13 @@ KernelTiles int8MatmulTiles(const KernelSpec &spec) {
           matmulColumns(size(spec, "n"), size(spec, "k"), DType::Int8)};
 }
 
+KernelTiles int8RowMatmulTiles(const KernelSpec &spec) {
+  KernelTiles tiles = int8MatmulTiles(spec);
+  tiles.symbol = spec.rows().symbol;
+  tiles.scale = spec.rows().scale;
+  return tiles;
+}
+
 KernelTiles groupedInt8Tiles(const KernelSpec &spec) {
   return {VINCI_DIM_TOKENS, groupedRows(spec), matmulRowBlock,
           matmulColumns(size(spec, "n"), size(spec, "k"), DType::Int8)};
@@ -479,12 +486,12 @@ std::vector<CatalogueEntry> makeCatalogue() {
       {"row_max", "quant", {dtype, n, rowsPerToken}, {"out"}, {"x"}, {}, none, elementwiseTiles},
       {"dynamic_quantize",
        "quant",
-       {dtype, n, rowsPerToken, {"parts", Size, 1, 65536}, {"row_max", Flag}},
+       {dtype, n, {"parts", Size, 1, 65536}, {"row_max", Flag}, {"rows", Rows}},
        {"out", "out_scale"},
        {"x", "row_max"},
        {{"row_max", "row_max"}},
        none,
-       elementwiseTiles},
+       [](const KernelSpec &s) { return rowTiles(s.rows().symbol, s.rows().scale, size(s, "n")); }},
       {"quant_matmul",
        "quant",
        {dtype, n, int8Depth},
@@ -495,12 +502,12 @@ std::vector<CatalogueEntry> makeCatalogue() {
        int8MatmulTiles},
       {"dynamic_quant_matmul",
        "quant",
-       {dtype, n, int8Depth, {"bias", Flag}},
+       {dtype, n, int8Depth, {"bias", Flag}, {"rows", Rows}},
        {"out"},
        {"x", "x_scale", "w", "w_scale", "bias"},
        {{"bias", "bias"}},
        none,
-       int8MatmulTiles},
+       int8RowMatmulTiles},
       {"grouped_dynamic_quant_matmul",
        "quant",
        {dtype, n, int8Depth, numExperts, choices, rowsPerToken, {"gather", Flag}},

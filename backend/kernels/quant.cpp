@@ -187,8 +187,8 @@ VINCI_FOR_EACH_TYPE(QUANTIZE)
 VINCI_FOR_EACH_TYPE(ROW_MAX)
 
 #define DYNAMIC_QUANTIZE(T, name)                                                                  \
-  extern "C" void vinci_dynamic_quantize_##name(VINCI_COMMAND, uint64_t n, uint64_t,               \
-                                                uint64_t parts, uint64_t given, VINCI_TILES) {     \
+  extern "C" void vinci_dynamic_quantize_##name(VINCI_COMMAND, uint64_t n, uint64_t parts,         \
+                                                uint64_t given, VINCI_TILES) {                     \
     dynamicQuantize(tileOf(dims, tile, symbol, scale, rowBlock, columns), dims[symbol] * scale,    \
                     output<int8_t>(buffers, 0), output<float>(buffers, 1), input<T>(buffers, 2),   \
                     given ? input<float>(buffers, 3) : nullptr, parts, n);                         \

@@ -188,12 +188,12 @@ llm::BodyOp buildEpilogue(BuildContext &context, bool gather) {
                    {llm::tensorOf(context.f32(), {rows, spec.vocabSize})});
 
   std::vector<WeightSpec> weights = modelWeights(spec);
-  WeightSpec head = spec.tieWordEmbeddings ? weights.front() : weights.back();
-  head.symbol = "lm_head"; // also where it is the embedding's tensor
-  std::vector<WeightSpec> declared = {weights[1], head};
-  if (spec.quant && spec.quant->norm != NormBias::None)
-    declared.push_back(weights[2]);
-  body.declare(declared, location);
+  std::ranges::rotate(weights, weights.begin() + 1); // the embedding, which may be the head
+  if (spec.tieWordEmbeddings)
+    weights.back().symbol = "lm_head";
+  else
+    weights.pop_back();
+  body.declare(weights, location);
 
   Value hidden = body.argument(0);
   if (gather)

@@ -617,17 +617,16 @@ FailureOr<Kernel> kernel(llm::RowMaxOp op) {
 }
 
 FailureOr<Kernel> kernel(llm::DynamicQuantizeOp op) {
-  int64_t perToken = 0;
+  const llm::DimExpr rows = shape(op.getInput())[0];
   KernelBuilder builder(op);
-  builder.rowsPerTokenTimes(op.getInput(), perToken)
-      .writes({op.getResult(), op.getScale()})
+  builder.writes({op.getResult(), op.getScale()})
       .reads(op.getInput())
       .readsLast("row_max", op.getRowMax());
-  const int64_t parts = op.getRowMax() ? shape(op.getRowMax())[0].scale / perToken : 1;
+  const int64_t parts = op.getRowMax() ? shape(op.getRowMax())[0].scale / rows.scale : 1;
   return builder.dtype(op.getInput())
       .set("n", size(op.getInput(), 1))
-      .set("rows_per_token", perToken)
       .set("parts", parts)
+      .set("rows", llm::toString(rows))
       .build();
 }
 
@@ -647,8 +646,7 @@ FailureOr<Kernel> kernel(llm::QuantMatmulOp op) {
 
 FailureOr<Kernel> kernel(llm::DynamicQuantMatmulOp op) {
   KernelBuilder builder(op);
-  builder.rowsPer(Tokens, op.getInput())
-      .writes(op.getResult())
+  builder.writes(op.getResult())
       .reads(op.getInput())
       .reads(op.getScale())
       .readsWeight(op.getWeight(), Packing::Panel32)
@@ -656,7 +654,8 @@ FailureOr<Kernel> kernel(llm::DynamicQuantMatmulOp op) {
       .dtype(op.getResult())
       .set("n", size(op.getWeight(), 0))
       .set("k", size(op.getWeight(), 1))
-      .set("bias", op.getBias() ? 1 : 0);
+      .set("bias", op.getBias() ? 1 : 0)
+      .set("rows", llm::toString(shape(op.getInput())[0]));
   if (op.getBias())
     builder.readsWeight(op.getBias());
   return builder.build();

@@ -46,6 +46,7 @@ struct ReferenceConfig {
 
   std::vector<ReferenceSchemes> schemes; ///< one for each layer; empty: not quantised
   ReferenceNorm norm;                    ///< the one after the layers
+  ReferenceScheme head = ReferenceScheme::Float; ///< of lm_head
 
   /// Layer i has experts if (i + 1) % decoder_sparse_step == 0, unless mlp_only_layers names it.
   bool hasExperts(uint64_t layer) const;

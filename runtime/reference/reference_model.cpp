@@ -27,8 +27,8 @@ public:
     for (uint64_t i = 0; i < config_.numHiddenLayers; ++i)
       x = layer(i, x);
     x = keep("norm", -1, norm(x, "model.norm", config_.norm));
-    pass_.logits = ops::linear(
-        x, config_.tieWordEmbeddings ? embedding() : weights_.floats("lm_head.weight"), nullptr);
+    pass_.logits = config_.tieWordEmbeddings ? ops::linear(x, embedding(), nullptr)
+                                             : linear(x, "lm_head", false, config_.head);
     return std::move(pass_);
   }
 

@@ -18,7 +18,7 @@ public:
       addLayer(i);
     addNorm("model.norm.", config.norm);
     if (!config.tieWordEmbeddings)
-      add("lm_head.weight", {config.vocabSize, hidden});
+      addLinear("lm_head", config.vocabSize, hidden, false, config.head);
   }
 
   std::vector<RequiredTensor> take() { return std::move(list_); }

@@ -76,12 +76,15 @@ DENSE_CASES = [
       "gate_proj, up_proj have biases or none of them"]),
     ({f"{DOWN}.bias": STATIC}, [f"{DOWN}.bias is W8A8, but its linear is W8A8_DYNAMIC"]),
     ({"model.embed_tokens.weight": STATIC}, ["model.embed_tokens.weight is W8A8: not supported yet; it must be FLOAT"]),
-    ({"lm_head.weight": DYNAMIC}, ["lm_head.weight is W8A8_DYNAMIC: not supported yet"]),
+    ({"lm_head.weight": DYNAMIC}, ["lm_head.weight is W8A8_DYNAMIC, but config.json ties the head to the embedding (tie_word_embeddings)",
+                                   "a quantised head is a matrix of its own"]),
     ({"model.norm.weight": STATIC}, ["model.norm.weight is W8A8: not supported yet"]),
     ({"model.layers.3.self_attn.q_norm.weight": STATIC}, ["model.layers.3.self_attn.q_norm.weight is W8A8: not supported yet"]),
 ]
 
 MOE_CASES = [
+    ({"lm_head.weight": STATIC}, ["lm_head.weight is W8A8: not supported yet; it must be FLOAT or W8A8_DYNAMIC"]),
+    ({"lm_head.weight": DYNAMIC}, ["lm_head.weight_scale has no entry"]),
     ({"model.layers.1.mlp.gate.weight": DYNAMIC}, ["model.layers.1.mlp.gate.weight is W8A8_DYNAMIC: not supported yet"]),
     ({f"{EXPERT}down_proj.weight": DELETE}, [f"{EXPERT}down_proj.weight has no entry"]),
     ({f"{EXPERT}down_proj.weight_scale": DELETE}, [f"{EXPERT}down_proj.weight_scale has no entry"]),

@@ -83,6 +83,25 @@ class Quantised(VinciTest):
                 self.assertAlmostEqual(self.loss(self.quantised(source, scheme_of)), self.loss(source),
                                        delta=LOSS_TOLERANCE)
 
+    def test_a_quantised_head(self):
+        for source in (DENSE, MOE):
+            model = self.quantised(source, all_dynamic, head=True)
+            with self.subTest(model=source.name):
+                self.assertAlmostEqual(self.loss(model), self.loss(source), delta=LOSS_TOLERANCE)
+        model = self.quantised(DENSE, all_dynamic, head=True)
+        # Fused or not, of all tokens or of the last ones, the logits have the same bits; the plan reads int8.
+        self.assert_equal_logits(model, [(), ("--passes=-all",), ("--threads", "1")])
+        plan = self.scratch / "head.plan"
+        self.succeed("compile", model, "-o", plan)
+        commands = json.loads(self.succeed("inspect", plan, "--commands", "--format", "json").stdout)
+        self.assertIn("dynamic_quant_matmul", json.dumps(commands))
+        ids = ",".join(map(str, read_json(DENSE / "validation_ids.json")[:50]))
+        tokens = [json.loads(self.succeed("run", model, "--prompt-ids", ids, "--max-tokens", 8, "--ignore-eos", "--format", "json",
+                                          *options).stdout)["output_ids"]
+                  for options in ((), ("--tp", "2"), ("--max-logit-rows", "16"))]
+        self.assertEqual(tokens[0], tokens[1])
+        self.assertEqual(tokens[0], tokens[2])
+
     def test_shifted_norms_change_no_loss(self):
         """Norms with biases that the linears after them take out again, under either of their names."""
         for source, scheme_of, names in ((DENSE, all_dynamic, ""), (DENSE, all_static, "module."), (DENSE, mixed, "module."),

@@ -48,6 +48,7 @@ ReferenceConfig toReferenceConfig(const ModelSpec &spec) {
   if (!spec.quant)
     return config;
   config.norm = toNorm(spec.quant->norm);
+  config.head = toScheme(spec.quant->head);
   for (const LayerQuant &layer : spec.quant->layers)
     config.schemes.push_back({toScheme(layer.qkv), toScheme(layer.output), toScheme(layer.gateUp),
                               toScheme(layer.down), toNorm(layer.inputNorm),

@@ -1,6 +1,7 @@
 #include "tools/vinci/quant_variant.h"
 
 #include "runtime/support/error.h"
+#include "runtime/support/json.h"
 #include "tools/vinci/compiler_library.h"
 #include "tools/vinci/plan_cache.h"
 #include "tools/vinci/resources.h"
@@ -35,8 +36,8 @@ static std::string starred(const std::string &name) {
   return result;
 }
 
-/// All linears as `tag` says.
-static std::string describe(const fs::path &model, const char *tag) {
+/// All linears as `tag` says; the head, too, if `head`.
+static std::string describe(const fs::path &model, const char *tag, bool head) {
   nlohmann::ordered_json description = {
       {"model_quant_type", tag}, {"version", "1.0.0"}, {"group_size", 0}};
   for (const ModelSummary::Tensor &tensor :
@@ -44,7 +45,8 @@ static std::string describe(const fs::path &model, const char *tag) {
     const std::string name = starred(tensor.name);
     if (description.contains(name))
       continue;
-    const bool isLinear = name.ends_with("_proj.weight") && tensor.shape.size() == 2;
+    const bool isLinear = (name.ends_with("_proj.weight") && tensor.shape.size() == 2) ||
+                          (head && name == "lm_head.weight");
     description[name] = isLinear ? tag : "FLOAT";
     if (isLinear)
       for (const char *field : {"_scale", "_offset"})
@@ -53,11 +55,26 @@ static std::string describe(const fs::path &model, const char *tag) {
   return description.dump(1);
 }
 
+/// Gives the model of config.json a head of its own.
+static void untieHead(const fs::path &config) {
+  if (!fs::exists(config))
+    fail("--quant w8a8-dynamic+head needs a config.json that says whether the head is a matrix of "
+         "its own; {} has none",
+         config.parent_path().filename().string());
+  auto root = nlohmann::ordered_json::parse(readTextFile(config.string(), size_t(16) << 20));
+  root["tie_word_embeddings"] = false;
+  const std::string text = root.dump(2);
+  writeFile(config, std::as_bytes(std::span(text)));
+}
+
 QuantVariant::QuantVariant(const fs::path &model, const std::string &quant) : path_(model) {
   if (quant == "checkpoint")
     return;
-  if (quant != "float" && quant != "w8a8-dynamic" && quant != "w8a16")
-    fail("--quant '{}' is unknown; legal are checkpoint, float, w8a8-dynamic and w8a16", quant);
+  const bool head = quant == "w8a8-dynamic+head";
+  if (quant != "float" && quant != "w8a8-dynamic" && !head && quant != "w8a16")
+    fail("--quant '{}' is unknown; legal are checkpoint, float, w8a8-dynamic, w8a8-dynamic+head "
+         "and w8a16",
+         quant);
   std::string place = (fs::temp_directory_path() / "vinci-explore-XXXXXX").string();
   if (!mkdtemp(place.data()))
     fail(SourcePosition{place}, "cannot create a folder: {}", strerror(errno));
@@ -74,7 +91,9 @@ QuantVariant::QuantVariant(const fs::path &model, const std::string &quant) : pa
   path_ = fs::is_directory(model) ? folder : folder / model.filename();
   if (quant == "float")
     return;
-  const std::string text = describe(path_, quant == "w8a16" ? "W8A16" : "W8A8_DYNAMIC");
+  if (head)
+    untieHead(folder / "config.json");
+  const std::string text = describe(path_, quant == "w8a16" ? "W8A16" : "W8A8_DYNAMIC", head);
   writeFile(folder / descriptionName, std::as_bytes(std::span(text)));
 }
 

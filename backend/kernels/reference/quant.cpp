@@ -88,7 +88,7 @@ void rowMax(const Command &c) {
 }
 
 void dynamicQuantize(const Command &c) {
-  const uint64_t n = c.size("n"), rows = c.tokens() * c.size("rows_per_token");
+  const uint64_t n = c.size("n"), rows = c.rows();
   for (uint64_t row = 0; row < rows; ++row) {
     const std::vector<float> x = rowOf(c, 2, row);
     std::vector<float> parts = x;
@@ -114,7 +114,7 @@ void quantMatmul(const Command &c) {
 
 void dynamicQuantMatmul(const Command &c) {
   const uint64_t n = c.size("n"), k = c.size("k");
-  for (uint64_t row = 0; row < c.tokens(); ++row)
+  for (uint64_t row = 0; row < c.rows(); ++row)
     for (uint64_t column = 0; column < n; ++column) {
       float result =
           static_cast<float>(dot(c.bytes(1) + row * k, c.typed(3, DType::Int8), 0, column, k));

@@ -18,11 +18,11 @@
 // CHECK-NEXT: npu.launch "quant_matmul" writes(arena @layer_w8a8.proj) reads(arena @layer_w8a8.quantize, parameter @proj, parameter @proj.quant_bias, parameter @proj.deq_scale) {dtype = "bfloat16", k = 16, n = 16}
 
 // CHECK-LABEL: npu.body @layer_w8a8_dynamic(
-// CHECK-NEXT: npu.launch "dynamic_quantize" writes(arena @layer_w8a8_dynamic.dynamic_quantize, arena @layer_w8a8_dynamic.dynamic_quantize.scale) reads(arena @hidden{{.*}}) {dtype = "bfloat16", n = 16, parts = 1, row_max = 0, rows_per_token = 1}
-// CHECK-NEXT: npu.launch "dynamic_quant_matmul" writes(arena @layer_w8a8_dynamic.proj) reads(arena @layer_w8a8_dynamic.dynamic_quantize, arena @layer_w8a8_dynamic.dynamic_quantize.scale, parameter @proj, parameter @proj.weight_scale, parameter @proj.bias) {bias = 1, dtype = "bfloat16", k = 16, n = 16}
-// CHECK-NEXT: npu.launch "dynamic_quant_matmul" writes(arena @layer_w8a8_dynamic.proj.1) reads({{.*}}, parameter @proj, parameter @proj.weight_scale) {bias = 0, dtype = "bfloat16", k = 16, n = 16}
+// CHECK-NEXT: npu.launch "dynamic_quantize" writes(arena @layer_w8a8_dynamic.dynamic_quantize, arena @layer_w8a8_dynamic.dynamic_quantize.scale) reads(arena @hidden{{.*}}) {dtype = "bfloat16", n = 16, parts = 1, row_max = 0, rows = "tokens"}
+// CHECK-NEXT: npu.launch "dynamic_quant_matmul" writes(arena @layer_w8a8_dynamic.proj) reads(arena @layer_w8a8_dynamic.dynamic_quantize, arena @layer_w8a8_dynamic.dynamic_quantize.scale, parameter @proj, parameter @proj.weight_scale, parameter @proj.bias) {bias = 1, dtype = "bfloat16", k = 16, n = 16, rows = "tokens"}
+// CHECK-NEXT: npu.launch "dynamic_quant_matmul" writes(arena @layer_w8a8_dynamic.proj.1) reads({{.*}}, parameter @proj, parameter @proj.weight_scale) {bias = 0, dtype = "bfloat16", k = 16, n = 16, rows = "tokens"}
 // CHECK: npu.launch "grouped_dynamic_quant_matmul" writes(arena @layer_w8a8_dynamic.up_proj) reads(arena @layer_w8a8_dynamic.dynamic_quantize.1, arena @layer_w8a8_dynamic.dynamic_quantize.scale.1, arena @layer_w8a8_dynamic.moe_sort.row_of, arena @layer_w8a8_dynamic.moe_sort.expert_offsets, parameter @up_proj, parameter @up_proj.weight_scale) {dtype = "bfloat16", gather = 1, k = 16, n = 12, num_experts = 8, rows_per_token = 1, top_k = 2}
-// CHECK-NEXT: npu.launch "dynamic_quantize" {{.*}} {dtype = "bfloat16", n = 12, parts = 1, row_max = 0, rows_per_token = 2}
+// CHECK-NEXT: npu.launch "dynamic_quantize" {{.*}} {dtype = "bfloat16", n = 12, parts = 1, row_max = 0, rows = "tokens*2"}
 // CHECK-NEXT: npu.launch "grouped_dynamic_quant_matmul" {{.*}} {dtype = "bfloat16", gather = 0, k = 12, n = 16, num_experts = 8, rows_per_token = 1, top_k = 2}
 
 // CHECK-LABEL: npu.body @layer_w8a16(

@@ -187,6 +187,31 @@ TEST(Quantization, DenseAndSparseLayersTogether) {
   EXPECT_TRUE(spec.warnings.empty());
 }
 
+TEST(Quantization, TheHeadMayBeDynamic) {
+  auto text = [](QuantScheme scheme) {
+    return DescriptionText()
+        .add("model.embed_tokens.weight", Float)
+        .add("model.norm.weight", Float)
+        .linear("lm_head", scheme)
+        .add("model.layers.*.input_layernorm.weight", Float)
+        .add("model.layers.*.post_attention_layernorm.weight", Float)
+        .layer("*", {});
+  };
+  const ModelSpec spec = parse(test::qwen2Config(), text(W8A8Dynamic));
+  EXPECT_EQ(spec.quant->head, W8A8Dynamic);
+  std::vector<std::string> symbols;
+  for (const WeightSpec &weight : modelWeights(spec))
+    symbols.push_back(weight.symbol);
+  EXPECT_EQ(symbols, (std::vector<std::string>{"embed_tokens", "norm", "lm_head",
+                                               "lm_head.weight_scale", "lm_head.weight_offset"}));
+  const std::vector<std::string> runs = layerRuns(*spec.quant);
+  EXPECT_EQ(runs.back(), "lm_head W8A8_DYNAMIC");
+  EXPECT_EQ(parseLayerRuns(runs, spec.numHiddenLayers, {}).head, W8A8Dynamic);
+  EXPECT_THROW(parseLayerRuns({"lm_head W8A8_DYNAMIC"}, spec.numHiddenLayers, {}), Error);
+  EXPECT_EQ(parse(test::qwen2Config(), text(Float)).quant->head, Float);
+  EXPECT_THROW(parse(test::qwen2Config(), text(W8A16)), Error);
+}
+
 TEST(Quantization, BiasesMayHaveEntries) {
   const LayerQuant all = {W8A8, W8A8, W8A8Dynamic, W8A8Dynamic};
   auto text = [&] {

@@ -3,6 +3,7 @@
 
 #include <cmath>
 #include <cstring>
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 #include <map>
 #include <set>
@@ -66,7 +67,7 @@ void quantize(Chain &chain, const CpuTarget &target, const std::string &dtype, i
   if (dynamic)
     chain.run(makeSpec("dynamic_quantize", {{"dtype", dtype},
                                             {"n", n},
-                                            {"rows_per_token", perToken},
+                                            {"rows", fmt::format("tokens*{}", perToken)},
                                             {"parts", int64_t{1}},
                                             {"row_max", int64_t{0}}}),
               target, {{"x", "y"}});

@@ -3,6 +3,7 @@
 #include "tests/unit/kernels/op_cases.h"
 
 #include <algorithm>
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 #include <limits>
 
@@ -196,7 +197,7 @@ TEST(GroupedDynamicQuantMatmul, GathersTheRowsThatPermuteTokensGives) {
     const auto quantize = [&](int64_t perToken) {
       return makeSpec("dynamic_quantize", {{"dtype", dtype},
                                            {"n", int64_t{80}},
-                                           {"rows_per_token", perToken},
+                                           {"rows", fmt::format("tokens*{}", perToken)},
                                            {"parts", int64_t{1}},
                                            {"row_max", int64_t{0}}});
     };

@@ -50,7 +50,8 @@ Shape swigluQuantShapeOf(const KernelSpec &s, std::string_view name, uint64_t to
 }
 
 /// Of quantize, dynamic_quantize and the matmuls on int8.
-Shape quantShapeOf(const KernelSpec &s, std::string_view name, uint64_t tokens) {
+Shape quantShapeOf(const KernelSpec &s, std::string_view name, const Dims &dims) {
+  uint64_t tokens = dims[VINCI_DIM_TOKENS];
   const uint64_t n = size(s, "n"), k = s.constants.contains("k") ? size(s, "k") : n;
   const bool grouped = s.op.starts_with("grouped"), matmul = s.op.ends_with("matmul");
   const bool gates = s.op == "grouped_matmul_swiglu_quant"; // the weight has 2n columns
@@ -58,10 +59,11 @@ Shape quantShapeOf(const KernelSpec &s, std::string_view name, uint64_t tokens) 
   const uint64_t slices = grouped ? size(s, "num_experts") : 1;
   if (grouped)
     tokens *= size(s, "rows_per_token");
-  const uint64_t outRows =
-      tokens * (grouped                                  ? size(s, "top_k")
-                : s.constants.contains("rows_per_token") ? size(s, "rows_per_token")
-                                                         : 1);
+  const uint64_t outRows = s.constants.contains("rows") ? dims[s.rows().symbol] * s.rows().scale
+                           : grouped                    ? tokens * size(s, "top_k")
+                           : s.constants.contains("rows_per_token")
+                               ? tokens * size(s, "rows_per_token")
+                               : tokens;
   const uint64_t inRows = grouped && size(s, "gather") != 0 ? tokens : outRows;
   if (name == "row_max")
     return {DType::Float32, outRows * size(s, "parts")};
@@ -156,7 +158,7 @@ Shape shapeOf(const KernelSpec &s, std::string_view name, const Dims &dims) {
   if (op == "row_max" && name == "out")
     return floats(rows);
   if (s.op.find("quant") != std::string::npos)
-    return quantShapeOf(s, name, tokens);
+    return quantShapeOf(s, name, dims);
   if (op == "rms_norm" || op == "add_rms_norm")
     return typed(
         name == "weight" || name == "bias" ? n : dims[s.rows().symbol] * size(s, "groups") * n);
@@ -480,7 +482,7 @@ std::vector<KernelSpec> allSpecs() {
       for (const int64_t parts : {0, 1, 4})
         add("dynamic_quantize", {{"dtype", dtype},
                                  {"n", n},
-                                 {"rows_per_token", i(3)},
+                                 {"rows", parts == 1 ? "logit_rows"s : "tokens*3"s},
                                  {"parts", std::max(parts, i(1))},
                                  {"row_max", i(parts != 0)}});
     }
@@ -493,8 +495,14 @@ std::vector<KernelSpec> allSpecs() {
                              {"dynamic", dynamic}});
     for (const auto &[n, k] : {std::pair{300, 176}, {80, 64}, {1, 5}, {33, 131}}) {
       add("quant_matmul", {{"dtype", dtype}, {"n", i(n)}, {"k", i(k)}});
-      for (const char *op : {"dynamic_quant_matmul", "weight_quant_matmul"})
-        add(op, {{"dtype", dtype}, {"n", i(n)}, {"k", i(k)}, {"bias", i(n == 80)}});
+      add("weight_quant_matmul",
+          {{"dtype", dtype}, {"n", i(n)}, {"k", i(k)}, {"bias", i(n == 80)}});
+      for (const char *rows : {"tokens", "logit_rows"})
+        add("dynamic_quant_matmul", {{"dtype", dtype},
+                                     {"n", i(n)},
+                                     {"k", i(k)},
+                                     {"bias", i(n == 80)},
+                                     {"rows", std::string(rows)}});
     }
     for (const char *op : {"grouped_dynamic_quant_matmul", "grouped_weight_quant_matmul"})
       for (const int64_t gather : {0, 1})

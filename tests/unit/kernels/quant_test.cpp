@@ -83,7 +83,7 @@ TEST(QuantMatmul, SumsAreThoseOfTheReferenceForAnyNumberOfRows) {
 TEST(DynamicQuantMatmul, NeighbouringProductsDoNotSaturate) {
   constexpr int64_t n = 32, k = 64;
   const KernelSpec spec = makeSpec(
-      "dynamic_quant_matmul", {{"dtype", "float32"s}, {"n", n}, {"k", k}, {"bias", int64_t{0}}});
+      "dynamic_quant_matmul", {{"dtype", "float32"s}, {"n", n}, {"k", k}, {"bias", int64_t{0}}, {"rows", "tokens"s}});
   for (const int8_t x : {-128, -1, 127})
     for (const int8_t w : {-128, -1, 127}) {
       std::vector<Buffer> buffers = {Buffer(n * 4), Buffer(k), Buffer(4),
@@ -133,7 +133,7 @@ DynamicRow dynamicQuantize(const std::vector<float> &row, const CpuTarget &targe
   const auto n = static_cast<int64_t>(row.size());
   const KernelSpec spec = makeSpec("dynamic_quantize", {{"dtype", "float32"s},
                                                         {"n", n},
-                                                        {"rows_per_token", int64_t{1}},
+                                                        {"rows", "tokens"s},
                                                         {"parts", int64_t{1}},
                                                         {"row_max", int64_t{0}}});
   std::vector<Buffer> buffers = {Buffer(n), Buffer(4), Buffer(n * 4)};
@@ -184,7 +184,7 @@ TEST(DynamicQuantize, PartsOfRowsAreQuantisedAsTheWholeRows) {
   const auto spec = [&](int64_t n, bool given) {
     return makeSpec("dynamic_quantize", {{"dtype", "bfloat16"s},
                                          {"n", n},
-                                         {"rows_per_token", int64_t{1}},
+                                         {"rows", "tokens"s},
                                          {"parts", given ? parts : 1},
                                          {"row_max", int64_t{given}}});
   };
@@ -231,7 +231,7 @@ TEST(DynamicQuantize, PartsOfRowsAreQuantisedAsTheWholeRows) {
 TEST(DynamicQuantMatmul, RowsAreTheSameBitsInEveryBatch) {
   const OpCase all = makeCase(makeSpec(
       "dynamic_quant_matmul",
-      {{"dtype", "bfloat16"s}, {"n", int64_t{80}}, {"k", int64_t{77}}, {"bias", int64_t{1}}}));
+      {{"dtype", "bfloat16"s}, {"n", int64_t{80}}, {"k", int64_t{77}}, {"bias", int64_t{1}}, {"rows", "tokens"s}}));
   const uint64_t rows = all.dims[VINCI_DIM_TOKENS], rowBytes = 80 * 2;
   for (const CpuTarget &target : runnableTargets()) {
     const CompiledKernel kernel(all.spec, target);
