@@ -91,7 +91,7 @@ class Explore(VinciTest):
                 ((DENSE, *SMALL, "--recommend"), 2, "--recommend needs --rate, the requests per second to serve"),
                 ((DENSE, "--target", "910b3", "--batch", "0"), 1, "--batch is 0; numbers from 1 to 1048576 are legal"),
                 ((DENSE, "--target", "910b3", "--quant", "int3"), 1,
-                 "--quant 'int3' is unknown; legal are checkpoint, float, w8a8-dynamic and w8a16"),
+                 "--quant 'int3' is unknown; legal are checkpoint, float, w8a8-dynamic, w8a8-dynamic+head and w8a16"),
                 ((DENSE, "--target", "910b3", "--graph-mode", "half"), 1,
                  "--graph-mode 'half' is not searched; legal are none, full-decode-only and full"),
                 ((DENSE, "--target", "910b3", "--tp", "3", "--quant", "checkpoint"), 1,
