@@ -471,9 +471,8 @@ QuantScheme headScheme(const Entry &entry, const ModelSpec &spec) {
          "FLOAT; a quantised head is a matrix of its own",
          entry.tensor, toString(entry.scheme));
   if (entry.scheme != QuantScheme::Float && entry.scheme != QuantScheme::W8A8Dynamic)
-    fail(entry.value.position(),
-         "{} is {}: not supported yet; it must be FLOAT or W8A8_DYNAMIC", entry.tensor,
-         toString(entry.scheme));
+    fail(entry.value.position(), "{} is {}: not supported yet; it must be FLOAT or W8A8_DYNAMIC",
+         entry.tensor, toString(entry.scheme));
   return entry.scheme;
 }
 

@@ -56,7 +56,7 @@ FloatChanges quarot(const ReferenceConfig &config, uint64_t seed) {
 }
 
 static ReferenceConfig untied(ReferenceConfig config, const FloatChanges &changes) {
-  config.tieWordEmbeddings &= !changes.foldNorms;
+  config.tieWordEmbeddings &= !changes.foldNorms && !changes.untieHead;
   return config;
 }
 

@@ -30,6 +30,8 @@ struct FloatChanges {
   /// The weights that a folded norm gets in place of ones, by its name ("model.norm"); what reads
   /// its output is divided by them. Needs foldNorms. Empty: ones.
   std::function<std::vector<float>(const std::string &norm)> normWeights = {};
+  /// A tied head becomes a matrix of its own, equal to the embedding: quantised, it is another.
+  bool untieHead = false;
 };
 
 /// QuaRot: norms folded, the residual stream and the values of each head rotated.
@@ -41,7 +43,7 @@ public:
   FloatModel(ReferenceConfig config, Checkpoint checkpoint, FloatChanges changes);
 
   /// What the changed model is: without a tied head if norms are folded, because then the head is
-  /// another matrix than the embedding.
+  /// another matrix than the embedding, or if the changes untie it.
   const ReferenceConfig &config() const { return config_; }
   /// True if the checkpoint's head is tied and that of the changed model is not.
   bool headWasUntied() const { return headIsTied_ && !config_.tieWordEmbeddings; }

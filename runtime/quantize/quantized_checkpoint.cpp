@@ -27,6 +27,11 @@ std::vector<std::byte> packedScales(const std::vector<float> &scales) {
   return bytesOf(packed);
 }
 
+/// "model.layers.0.mlp.up_proj" of that with ".weight".
+std::string linearOf(const std::string &tensor) {
+  return tensor.substr(0, tensor.rfind('.'));
+}
+
 /// `scale` as a checkpoint of `dtype` can hold it; never zero.
 float storedScale(float scale, DType dtype) {
   if (dtype == DType::BFloat16)
@@ -39,28 +44,35 @@ float storedScale(float scale, DType dtype) {
 } // namespace
 
 QuantizedCheckpoint::QuantizedCheckpoint(const FloatModel &model, std::vector<LayerSchemes> schemes,
-                                         DType dtype, StaticScales scales)
-    : model_(model), schemes_(std::move(schemes)), dtype_(dtype), scales_(std::move(scales)) {
+                                         DType dtype, StaticScales scales, LinearScheme head)
+    : model_(model), schemes_(std::move(schemes)), dtype_(dtype), scales_(std::move(scales)),
+      head_(head) {
+  if (head_ != LinearScheme::Float && model_.config().tieWordEmbeddings)
+    failInternal("a head that is tied to the embedding is to be quantised");
   for (auto &[input, scale] : scales_)
     scale.scale = storedScale(scale.scale, dtype_);
   for (const RequiredTensor &required : requiredTensors(model.config())) {
-    const std::optional<LinearTensor> linear = parseLinearTensor(required.name);
-    const LinearScheme scheme =
-        linear ? schemes_[linear->layer][linear->group] : LinearScheme::Float;
-    if (scheme != LinearScheme::Float && linear->part == "weight")
-      addQuantized(*linear, required.shape);
+    const LinearScheme scheme = schemeOf(required.name);
+    if (scheme != LinearScheme::Float)
+      addQuantized(linearOf(required.name), scheme, required.shape);
     else
       entries_.push_back({TensorHeader::of(required.name, dtype_, required.shape)});
   }
 }
 
-void QuantizedCheckpoint::addQuantized(const LinearTensor &tensor,
+LinearScheme QuantizedCheckpoint::schemeOf(const std::string &tensor) const {
+  if (linearOf(tensor) == "lm_head")
+    return head_;
+  const std::optional<LinearTensor> linear = parseLinearTensor(tensor);
+  return linear && linear->part != "bias" ? schemes_[linear->layer][linear->group]
+                                          : LinearScheme::Float;
+}
+
+void QuantizedCheckpoint::addQuantized(const std::string &linear, LinearScheme scheme,
                                        const std::vector<uint64_t> &shape) {
-  const LinearScheme scheme = schemes_[tensor.layer][tensor.group];
   const uint64_t rows = shape[0];
   const auto add = [&](const char *part, DType dtype, std::vector<uint64_t> shape) {
-    entries_.push_back(
-        {TensorHeader::of(tensor.linear + "." + part, dtype, std::move(shape)), scheme});
+    entries_.push_back({TensorHeader::of(linear + "." + part, dtype, std::move(shape)), scheme});
   };
   add("weight", DType::Int8, shape);
   if (scheme == LinearScheme::W8A8) {
@@ -68,7 +80,7 @@ void QuantizedCheckpoint::addQuantized(const LinearTensor &tensor,
     add("input_offset", DType::Int8, {1});
     add("quant_bias", DType::Int32, {rows});
     if (dtype_ == DType::Float16)
-      entries_.push_back({{tensor.linear + ".deq_scale", "I64", {rows}, rows * 8}, scheme});
+      entries_.push_back({{linear + ".deq_scale", "I64", {rows}, rows * 8}, scheme});
     else
       add("deq_scale", DType::Float32, {rows});
   }
@@ -112,40 +124,41 @@ const QuantizedWeight &QuantizedCheckpoint::quantized(const std::string &linear)
   return lastWeight_;
 }
 
-std::vector<std::byte> QuantizedCheckpoint::produceQuantized(const LinearTensor &tensor) {
-  const auto input = [&] { return scales_.at({tensor.layer, tensor.group}); };
-  if (tensor.part == "input_offset")
+std::vector<std::byte> QuantizedCheckpoint::produceQuantized(const std::string &name) {
+  const std::string linear = linearOf(name), part = name.substr(linear.size() + 1);
+  const auto input = [&] { // of a static one, which is in a layer
+    const LinearTensor tensor = *parseLinearTensor(name);
+    return scales_.at({tensor.layer, tensor.group});
+  };
+  if (part == "input_offset")
     return bytesOf(std::vector{input().offset});
-  if (tensor.part == "input_scale") {
+  if (part == "input_scale") {
     const float scale = input().scale;
     std::vector<std::byte> bytes(byteSize(dtype_));
     convertElements(reinterpret_cast<const std::byte *>(&scale), DType::Float32, bytes.data(),
                     dtype_, 1);
     return bytes;
   }
-  const QuantizedWeight &weight = quantized(tensor.linear);
-  if (tensor.part == "weight")
+  const QuantizedWeight &weight = quantized(linear);
+  if (part == "weight")
     return bytesOf(weight.values);
-  if (tensor.part == "weight_scale")
+  if (part == "weight_scale")
     return bytesOf(weight.scales);
-  if (tensor.part == "weight_offset")
+  if (part == "weight_offset")
     return bytesOf(std::vector<float>(weight.rows));
-  const std::string biasName = tensor.linear + ".bias";
+  const std::string biasName = linear + ".bias";
   const bool hasBias = std::ranges::any_of(
       entries_, [&](const Entry &entry) { return entry.header.name == biasName; });
   const Matrix bias = hasBias ? model_.tensor(biasName) : Matrix();
-  const StaticLinear result =
-      staticLinear(weight, input(), hasBias ? &bias : nullptr, tensor.linear);
-  if (tensor.part == "quant_bias")
+  const StaticLinear result = staticLinear(weight, input(), hasBias ? &bias : nullptr, linear);
+  if (part == "quant_bias")
     return bytesOf(result.quantBias);
   return dtype_ == DType::Float16 ? packedScales(result.deqScale) : bytesOf(result.deqScale);
 }
 
 std::vector<std::byte> QuantizedCheckpoint::produce(const TensorHeader &tensor) {
-  const std::optional<LinearTensor> linear = parseLinearTensor(tensor.name);
-  const bool isQuantized = linear && linear->part != "bias" &&
-                           schemes_[linear->layer][linear->group] != LinearScheme::Float;
-  return isQuantized ? produceQuantized(*linear) : produceFloat(tensor.name);
+  return schemeOf(tensor.name) == LinearScheme::Float ? produceFloat(tensor.name)
+                                                      : produceQuantized(tensor.name);
 }
 
 std::string QuantizedCheckpoint::description() const {

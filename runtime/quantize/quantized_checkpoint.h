@@ -27,9 +27,10 @@ using StaticScales = std::map<std::pair<uint64_t, LinearGroup>, StaticScale>;
 class QuantizedCheckpoint {
 public:
   /// `model` must outlive it. `dtype` is that of what stays float. `scales` has those of all W8A8
-  /// linears; they are rounded to `dtype`, in which they are stored.
+  /// linears; they are rounded to `dtype`, in which they are stored. `head` is Float or
+  /// W8A8Dynamic; a quantised head must not be tied.
   QuantizedCheckpoint(const FloatModel &model, std::vector<LayerSchemes> schemes, DType dtype,
-                      StaticScales scales);
+                      StaticScales scales, LinearScheme head = LinearScheme::Float);
 
   /// All tensors, in the order of the model.
   std::vector<TensorHeader> tensors() const;
@@ -39,7 +40,7 @@ public:
   /// quant_model_description.json, with an entry for every tensor.
   std::string description() const;
   const StaticScales &scales() const { return scales_; }
-  /// How many linears are quantised, each expert's counted.
+  /// How many linears are quantised, each expert's and the head counted.
   uint64_t quantizedLinears() const;
 
 private:
@@ -47,15 +48,19 @@ private:
     TensorHeader header;
     LinearScheme scheme = LinearScheme::Float;
   };
-  void addQuantized(const LinearTensor &tensor, const std::vector<uint64_t> &shape);
+  /// Of what the tensor stands for: a bias stays, so it is Float.
+  LinearScheme schemeOf(const std::string &tensor) const;
+  void addQuantized(const std::string &linear, LinearScheme scheme,
+                    const std::vector<uint64_t> &shape);
   std::vector<std::byte> produceFloat(const std::string &name) const;
-  std::vector<std::byte> produceQuantized(const LinearTensor &tensor);
+  std::vector<std::byte> produceQuantized(const std::string &name);
   const QuantizedWeight &quantized(const std::string &linear);
 
   const FloatModel &model_;
   std::vector<LayerSchemes> schemes_;
   DType dtype_;
   StaticScales scales_;
+  LinearScheme head_;
   std::vector<Entry> entries_;
   /// The tensors of a linear are asked for one after another: the last one is kept.
   std::string lastLinear_;

@@ -44,8 +44,8 @@ struct ReferenceConfig {
   uint64_t decoderSparseStep = 1;
   std::vector<uint64_t> mlpOnlyLayers;
 
-  std::vector<ReferenceSchemes> schemes; ///< one for each layer; empty: not quantised
-  ReferenceNorm norm;                    ///< the one after the layers
+  std::vector<ReferenceSchemes> schemes;         ///< one for each layer; empty: not quantised
+  ReferenceNorm norm;                            ///< the one after the layers
   ReferenceScheme head = ReferenceScheme::Float; ///< of lm_head
 
   /// Layer i has experts if (i + 1) % decoder_sparse_step == 0, unless mlp_only_layers names it.

@@ -22,6 +22,7 @@ QUANTIZE_CASES = [
     (("--shard-size", "0"), 1, ["--shard-size 0", "1 to"]),
     (("--seed", "x"), 1, ["--seed", "x"]),
     (("--dtype", "int8"), 1, ["--dtype \"int8\"", "float16, bfloat16, float32"]),
+    (("--head", "w8a8-static"), 1, ["--head \"w8a8-static\"", "legal are float, w8a8-dynamic"]),
     (STATIC, 1, ["--scheme w8a8-static needs", "--calibrate FILE"]),
     (("--report", "report.json"), 1, ["--report", "needs --calibrate FILE"]),
     (STATIC + ("--calibrate", "/no/such/file"), 1, ["/no/such/file"]),

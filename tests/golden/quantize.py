@@ -336,6 +336,26 @@ class Quantize(VinciTest):
                 self.assertIn("parameter @qkv_proj.weight_scale", lowered)
                 self.assertIn("parameter @gate_up_proj.weight_scale", lowered)
 
+    def test_the_head(self):
+        """On request, whatever the scheme of the others, and of a tied head as a matrix of its own."""
+        for source, options in ((DENSE, ()), (DENSE, ("--scheme", "w8")), (DENSE, ("--scheme", "none")), (MOE, ()),
+                                (BIASED, ("--scheme", "w8a8-static")), (BIASED, ("--rotate", "quarot"))):
+            with self.subTest(model=source.name, options=options):
+                model = self.quantized(source, *options, "--head", "w8a8-dynamic")
+                self.assertFalse(read_json(model / "config.json")["tie_word_embeddings"])
+                tensors, entries = read_checkpoint(model), read_json(model / "quant_model_description.json")
+                rows, columns = tensors["model.embed_tokens.weight"][1]
+                self.assertEqual(entries["model.embed_tokens.weight"], "FLOAT")
+                for part, dtype, shape in (("weight", "I8", [rows, columns]), ("weight_scale", "F32", [rows, 1]),
+                                           ("weight_offset", "F32", [rows, 1])):
+                    self.assertEqual(tensors[f"lm_head.{part}"][:2], (dtype, shape))
+                    self.assertEqual(entries[f"lm_head.{part}"], "W8A8_DYNAMIC")
+                self.assertAlmostEqual(self.loss(model), self.loss(source),
+                                       delta=STATIC_LOSS if "w8a8-static" in options else DYNAMIC_LOSS)
+        # The others are what they are without.
+        with_head, without = (read_checkpoint(self.quantized(DENSE, *options)) for options in (("--head", "w8a8-dynamic"), ()))
+        self.assertEqual({name: tensor for name, tensor in with_head.items() if not name.startswith("lm_head")}, without)
+
 
 if __name__ == "__main__":
     unittest.main()

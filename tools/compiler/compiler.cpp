@@ -232,6 +232,8 @@ ModelSummary MlirCompiler::summarize(const ImportRequest &request) {
       summary.quantisation.push_back({layer, layer, scheme});
     summary.quantisation.back().last = layer;
   }
+  if (spec.quant && spec.quant->head != QuantScheme::Float)
+    summary.headScheme = toString(spec.quant->head);
   return summary;
 }
 

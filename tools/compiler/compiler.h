@@ -103,6 +103,7 @@ struct ModelSummary {
     std::string scheme; ///< "attention W8A8, mlp W8A8_DYNAMIC"
   };
   std::vector<QuantisedLayers> quantisation;
+  std::string headScheme; ///< of lm_head, if it is quantised: "W8A8_DYNAMIC"
 };
 
 class Compiler {

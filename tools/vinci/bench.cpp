@@ -152,9 +152,10 @@ void addBenchCommand(CLI::App &app) {
                       "Repetitions of each test, in turn (default: 5)");
   command->add_flag("--random-weights", arguments->load.randomWeights,
                     "Make weights up: a config is enough, no checkpoint is read");
-  command->add_option("--quant", arguments->quant,
-                      "With --random-weights: the model as if it were quantised so: checkpoint (as "
-                      "it is), float, w8a8-dynamic, w8a8-dynamic+head or w8a16 (default: checkpoint)");
+  command->add_option(
+      "--quant", arguments->quant,
+      "With --random-weights: the model as if it were quantised so: checkpoint (as "
+      "it is), float, w8a8-dynamic, w8a8-dynamic+head or w8a16 (default: checkpoint)");
   command->add_option("--device", arguments->device,
                       "NPU to predict the times of ops for: a shipped specification, FILE.yaml or "
                       "none (default: the target's, else 910b3)");

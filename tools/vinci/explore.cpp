@@ -126,7 +126,8 @@ void addExploreCommand(CLI::App &app) {
   list("--batch", request.space.batch, "Most sequences (default: 14 from 1 to 256)");
   list("--chunk", request.space.chunk, "Most tokens in a step (default: 7 from 256 to 16384)");
   list("--quant", request.space.quant,
-       "checkpoint, float, w8a8-dynamic, w8a8-dynamic+head, w8a16 (default: checkpoint and the opposite)");
+       "checkpoint, float, w8a8-dynamic, w8a8-dynamic+head, w8a16 (default: checkpoint and the "
+       "opposite)");
   list("--graph-mode", request.space.graphMode,
        "none, full-decode-only, full (default: all three)");
   command

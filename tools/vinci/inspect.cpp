@@ -109,6 +109,8 @@ static void inspectModel(const Source &source, const InspectArguments &arguments
       layers.push_back({{"layers", fmt::format("{}-{}", first, last)}, {"scheme", scheme}});
     report["quantisation"] = layers;
   }
+  if (!model.headScheme.empty())
+    report["lm_head"] = model.headScheme;
   printReport(report, arguments.format);
 }
 

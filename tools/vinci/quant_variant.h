@@ -12,9 +12,9 @@ namespace vinci {
 
 class QuantVariant {
 public:
-  /// `quant`: checkpoint (as it is), float, w8a8-dynamic, every linear of the layers but the routers
-  /// in int8 with a scale per token, w8a8-dynamic+head, lm_head as well, as a matrix of its own, or
-  /// w8a16, only their weights. Throws Error for another name.
+  /// `quant`: checkpoint (as it is), float, w8a8-dynamic, every linear of the layers but the
+  /// routers in int8 with a scale per token, w8a8-dynamic+head, lm_head as well, as a matrix of its
+  /// own, or w8a16, only their weights. Throws Error for another name.
   QuantVariant(const std::filesystem::path &model, const std::string &quant);
   ~QuantVariant();
   QuantVariant(const QuantVariant &) = delete;

@@ -17,7 +17,7 @@ namespace {
 
 struct QuantizeArguments {
   std::string model, output;
-  std::string scheme = "w8a8-dynamic", rotate = "none", method = "minmax";
+  std::string scheme = "w8a8-dynamic", head = "float", rotate = "none", method = "minmax";
   bool foldNorms = false;
   std::string calibrate, keepFloat, dtype, report, target = "910b3";
   int64_t tokens = 4096, seed = 0, shardMib = 4096;
@@ -27,7 +27,7 @@ struct QuantizeArguments {
 
 /// What is left of the arguments once they are checked.
 struct Settings {
-  LinearScheme scheme = LinearScheme::Float;
+  LinearScheme scheme = LinearScheme::Float, head = LinearScheme::Float;
   CalibrationMethod method = CalibrationMethod::MinMax;
   bool rotates = false;
   std::optional<DeviceSpec> device; ///< of the report
@@ -52,6 +52,9 @@ Settings check(const QuantizeArguments &arguments) {
                                          {"w8a8-dynamic", LinearScheme::W8A8Dynamic},
                                          {"w8", LinearScheme::W8A16},
                                          {"none", LinearScheme::Float}});
+  settings.head = oneOf<LinearScheme>(
+      "--head", arguments.head,
+      {{"float", LinearScheme::Float}, {"w8a8-dynamic", LinearScheme::W8A8Dynamic}});
   settings.rotates = oneOf<bool>("--rotate", arguments.rotate, {{"none", false}, {"quarot", true}});
   settings.method = oneOf<CalibrationMethod>("--calibration-method", arguments.method,
                                              {{"minmax", CalibrationMethod::MinMax},
@@ -101,10 +104,10 @@ std::string taskOf(const QuantizeArguments &arguments, const Checkpoint &checkpo
     calibration = fmt::format("calibrated {:016x} {} {} {}\n", hashBytes(file.bytes()),
                               arguments.tokens, arguments.method, arguments.percentile);
   }
-  return fmt::format("quantize {} rotate {} {} fold {} keep {} as {} in {}\n{}of {:016x}\n",
-                     arguments.scheme, arguments.rotate, arguments.seed, arguments.foldNorms,
-                     arguments.keepFloat, toString(dtype), arguments.shardMib, calibration,
-                     checkpoint.identity());
+  return fmt::format("quantize {} head {} rotate {} {} fold {} keep {} as {} in {}\n{}of {:016x}\n",
+                     arguments.scheme, arguments.head, arguments.rotate, arguments.seed,
+                     arguments.foldNorms, arguments.keepFloat, toString(dtype), arguments.shardMib,
+                     calibration, checkpoint.identity());
 }
 
 CheckpointFiles write(const fs::path &folder, QuantizedCheckpoint &checkpoint,
@@ -173,6 +176,7 @@ static void quantize(const QuantizeArguments &arguments) {
       settings.rotates ? quarot(config, uint64_t(arguments.seed)) : FloatChanges();
   changes.foldNorms |= arguments.foldNorms;
   const bool isChanged = changes.foldNorms;
+  changes.untieHead = settings.head != LinearScheme::Float;
   const Checkpoint checkpoint = Checkpoint::open(folder);
   const FloatModel model(config, Checkpoint::open(folder), std::move(changes));
   std::vector<int32_t> ids;
@@ -184,8 +188,10 @@ static void quantize(const QuantizeArguments &arguments) {
   if (!ids.empty())
     calibration = calibrateChanged(arguments, ids, folder, output, model, dtype, isChanged);
   QuantizedCheckpoint result(model, schemes, dtype,
-                             scalesOf(calibration, schemes, settings, arguments.percentile));
-  const bool isQuantized = settings.scheme != LinearScheme::Float;
+                             scalesOf(calibration, schemes, settings, arguments.percentile),
+                             settings.head);
+  const bool isQuantized =
+      settings.scheme != LinearScheme::Float || settings.head != LinearScheme::Float;
   const CheckpointFiles written =
       write(output.path(), result, isQuantized ? "quant_model_weights" : "model", arguments,
             isQuantized ? "quantising" : "writing");
@@ -196,6 +202,7 @@ static void quantize(const QuantizeArguments &arguments) {
   output.finish();
 
   Report report = {{"scheme", arguments.scheme},
+                   {"head", arguments.head},
                    {"rotate", arguments.rotate},
                    {"fold_norms", isChanged},
                    {"dtype", toString(dtype)},
@@ -231,6 +238,9 @@ void addQuantizeCommand(CLI::App &app) {
       "w8a8-dynamic: int8 weights, activations in int8 with a scale per token; "
       "w8a8-static: with one scale per linear, from calibration; w8: int8 weights alone "
       "(W8A16); none (default: w8a8-dynamic)");
+  command->add_option("--head", arguments->head,
+                      "w8a8-dynamic: lm_head in int8, too, as a matrix of its own if it was the "
+                      "embedding; float (default: float)");
   command->add_option("--keep-float", arguments->keepFloat,
                       "Linears that stay float: down_proj,layers.0,layers.2-3.o_proj");
   command->add_option("--rotate", arguments->rotate,
@@ -261,7 +271,8 @@ void addQuantizeCommand(CLI::App &app) {
                       "The NPU whose times the report predicts, or a .yaml file (default: 910b3)");
   addFormatOption(*command, arguments->format);
   command->footer(
-      "Embedding, norms, router and head stay float; experts are always quantised per token.\n"
+      "Embedding, norms and router stay float, and the head unless --head says otherwise; experts "
+      "are always quantised per token.\n"
       "Example:\n  vinci quantize path/to/Qwen3-8B -o Qwen3-8B-w8a8 --scheme w8a8-static --rotate "
       "quarot --calibrate text.txt");
   command->callback([arguments] { quantize(*arguments); });

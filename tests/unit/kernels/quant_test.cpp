@@ -83,7 +83,8 @@ TEST(QuantMatmul, SumsAreThoseOfTheReferenceForAnyNumberOfRows) {
 TEST(DynamicQuantMatmul, NeighbouringProductsDoNotSaturate) {
   constexpr int64_t n = 32, k = 64;
   const KernelSpec spec = makeSpec(
-      "dynamic_quant_matmul", {{"dtype", "float32"s}, {"n", n}, {"k", k}, {"bias", int64_t{0}}, {"rows", "tokens"s}});
+      "dynamic_quant_matmul",
+      {{"dtype", "float32"s}, {"n", n}, {"k", k}, {"bias", int64_t{0}}, {"rows", "tokens"s}});
   for (const int8_t x : {-128, -1, 127})
     for (const int8_t w : {-128, -1, 127}) {
       std::vector<Buffer> buffers = {Buffer(n * 4), Buffer(k), Buffer(4),
@@ -229,9 +230,11 @@ TEST(DynamicQuantize, PartsOfRowsAreQuantisedAsTheWholeRows) {
 
 /// The rows of a batch have the bits that they have alone.
 TEST(DynamicQuantMatmul, RowsAreTheSameBitsInEveryBatch) {
-  const OpCase all = makeCase(makeSpec(
-      "dynamic_quant_matmul",
-      {{"dtype", "bfloat16"s}, {"n", int64_t{80}}, {"k", int64_t{77}}, {"bias", int64_t{1}}, {"rows", "tokens"s}}));
+  const OpCase all = makeCase(makeSpec("dynamic_quant_matmul", {{"dtype", "bfloat16"s},
+                                                                {"n", int64_t{80}},
+                                                                {"k", int64_t{77}},
+                                                                {"bias", int64_t{1}},
+                                                                {"rows", "tokens"s}}));
   const uint64_t rows = all.dims[VINCI_DIM_TOKENS], rowBytes = 80 * 2;
   for (const CpuTarget &target : runnableTargets()) {
     const CompiledKernel kernel(all.spec, target);

@@ -86,6 +86,26 @@ TEST_F(QuantizedCheckpoints, EveryTensorHasAnEntry) {
   EXPECT_EQ(tagOf("model.layers.0.mlp.gate.weight"), "FLOAT");
 }
 
+TEST_F(QuantizedCheckpoints, TheHead) {
+  FloatChanges changes;
+  changes.untieHead = true;
+  const FloatModel source = model("qwen2-prime", changes);
+  EXPECT_TRUE(source.headWasUntied());
+  EXPECT_EQ(source.tensor("lm_head.weight"), source.tensor("model.embed_tokens.weight"));
+  const auto schemes = schemesFor(source.config(), LinearScheme::Float, "");
+  QuantizedCheckpoint checkpoint(source, schemes, DType::BFloat16, {}, LinearScheme::W8A8Dynamic);
+  EXPECT_EQ(checkpoint.quantizedLinears(), 1u);
+  const QuantizedWeight expected = quantizeWeight(source.tensor("lm_head.weight"));
+  EXPECT_EQ(values<int8_t>(checkpoint, "lm_head.weight"), expected.values);
+  EXPECT_EQ(values<float>(checkpoint, "lm_head.weight_scale"), expected.scales);
+  EXPECT_EQ(values<float>(checkpoint, "lm_head.weight_offset"),
+            std::vector<float>(expected.rows, 0));
+  const JsonDocument json = JsonDocument::parse(checkpoint.description(), "d.json");
+  for (const char *name : {"model_quant_type", "lm_head.weight", "lm_head.weight_scale"})
+    EXPECT_EQ(json.root().find(name)->toText(name), "W8A8_DYNAMIC") << name;
+  EXPECT_EQ(json.root().find("model.embed_tokens.weight")->toText("x"), "FLOAT");
+}
+
 TEST_F(QuantizedCheckpoints, TheSameBytesInShardsOfAnySizeAndWhenItGoesOn) {
   const FloatModel source = model("qwen3-tiny", quarot(configOf("qwen3-tiny"), 0));
   QuantizedCheckpoint checkpoint(source, schemesFor(source.config(), LinearScheme::W8A8Dynamic, ""),
