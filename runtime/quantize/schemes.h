@@ -18,17 +18,18 @@ std::string_view descriptionTag(LinearScheme scheme);
 
 /// The linears of a layer that must have one scheme, because they share an input (q, k and v; gate
 /// and up) or because it is the same linear of all experts.
-enum class LinearGroup : uint8_t { Qkv, Output, GateUp, Down };
+/// Head, lm_head alone, is in no layer and no LayerSchemes.
+enum class LinearGroup : uint8_t { Qkv, Output, GateUp, Down, Head };
 inline constexpr LinearGroup linearGroups[] = {LinearGroup::Qkv, LinearGroup::Output,
                                                LinearGroup::GateUp, LinearGroup::Down};
 
-/// "qkv_proj", "o_proj", "gate_up_proj", "down_proj".
+/// "qkv_proj", "o_proj", "gate_up_proj", "down_proj", "lm_head".
 std::string_view toString(LinearGroup group);
 /// The names of its linears: q_proj, k_proj, v_proj.
 std::vector<std::string> linearsOf(LinearGroup group);
 
 /// What reads its input: of a layer without experts "input_layernorm", "attention",
-/// "post_attention_layernorm", "gate_proj.swiglu", as ReferencePass names it.
+/// "post_attention_layernorm", "gate_proj.swiglu", "norm", as ReferencePass names it.
 std::string_view inputOf(LinearGroup group);
 
 /// A tensor of a linear in a decoder layer.

@@ -23,11 +23,18 @@ namespace vinci {
 
 namespace {
 
-std::optional<LinearGroup> groupThatReads(const PlanTensor &tensor) {
-  if (tensor.layer >= 0 && tensor.form == TensorForm::Plain)
-    for (LinearGroup group : linearGroups)
-      if (tensor.name == inputOf(group))
-        return group;
+using InputKey = std::pair<uint64_t, LinearGroup>;
+
+std::optional<InputKey> inputIn(const PlanTensor &tensor) {
+  if (tensor.form != TensorForm::Plain)
+    return std::nullopt;
+  if (tensor.layer < 0)
+    return tensor.name == inputOf(LinearGroup::Head)
+               ? std::optional(InputKey{noLayer, LinearGroup::Head})
+               : std::nullopt;
+  for (LinearGroup group : linearGroups)
+    if (tensor.name == inputOf(group))
+      return InputKey{uint64_t(tensor.layer), group};
   return std::nullopt;
 }
 
@@ -41,25 +48,25 @@ public:
 
   void take(const TracedCommand &command) {
     for (const PlanTensor &tensor : tensors_[command.ordinal])
-      if (const auto group = groupThatReads(tensor)) {
+      if (const auto key = inputIn(tensor)) {
         const void *values = command.output(0, tensor.output);
-        add({uint64_t(tensor.layer), *group},
-            gatherTensor(tensor, mesh_, tensor.rows.in(command.dims()), {&values, 1}));
+        add(*key, gatherTensor(tensor, mesh_, tensor.rows.in(command.dims()), {&values, 1}));
       }
   }
 
   ActivationCalibration &result() { return result_; }
 
 private:
-  void add(std::pair<uint64_t, LinearGroup> key, const WholeTensor &rows) {
+  void add(InputKey key, const WholeTensor &rows) {
     ActivationStatistics &statistics =
         result_.statistics.try_emplace(key, rows.columns).first->second;
     Matrix &samples = result_.samples.try_emplace(key, 0, rows.columns).first->second;
     const auto row = [&](uint64_t t) {
       return std::span<const double>(&rows.values[t * rows.columns], rows.columns);
     };
+    const uint64_t stride = key.first == noLayer ? 1 : stride_;
     for (uint64_t t = 0; t < rows.rows && samples.rows < calibrationSamples; ++t)
-      if ((statistics.rows() + t) % stride_ == 0) {
+      if ((statistics.rows() + t) % stride == 0) {
         samples.values.insert(samples.values.end(), row(t).begin(), row(t).end());
         ++samples.rows;
       }

@@ -12,7 +12,10 @@
 
 namespace vinci {
 
-/// By layer and group. The inputs of the experts' down_proj are those of all experts together.
+/// The layer that lm_head is under.
+inline constexpr uint64_t noLayer = UINT64_MAX;
+/// By layer and group. The inputs of the experts' down_proj are those of all experts together;
+/// those of lm_head are of the last token of each window.
 template <typename T> using OfInputs = std::map<std::pair<uint64_t, LinearGroup>, T>;
 
 struct ActivationCalibration {

@@ -147,7 +147,7 @@ StaticScales scalesOf(const ActivationCalibration &calibration,
                       double percentile) {
   StaticScales scales;
   for (const auto &[key, statistics] : calibration.statistics)
-    if (schemes[key.first][key.second] == LinearScheme::W8A8)
+    if (key.first != noLayer && schemes[key.first][key.second] == LinearScheme::W8A8)
       scales[key] = statistics.scale(settings.method, percentile);
   return scales;
 }
@@ -216,7 +216,7 @@ static void quantize(const QuantizeArguments &arguments) {
   if (settings.device) {
     const CostModel device(*settings.device);
     report["target"] = settings.device->name;
-    report["linears"] = linearReports(model, schemes, result.scales(), calibration, device);
+    report["linears"] = linearReports(model, schemes, settings.head, result.scales(), calibration, device);
     writeText(arguments.report, report.dump(2) + "\n");
   }
   printReport(arguments.format == ReportFormat::Text ? withoutEmptyLists(report) : report,
@@ -272,7 +272,7 @@ void addQuantizeCommand(CLI::App &app) {
   addFormatOption(*command, arguments->format);
   command->footer(
       "Embedding, norms and router stay float, and the head unless --head says otherwise; experts "
-      "are always quantised per token.\n"
+      "have no static scales: with w8a8-static they are quantised per token.\n"
       "Example:\n  vinci quantize path/to/Qwen3-8B -o Qwen3-8B-w8a8 --scheme w8a8-static --rotate "
       "quarot --calibrate text.txt");
   command->callback([arguments] { quantize(*arguments); });

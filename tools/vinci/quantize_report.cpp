@@ -19,8 +19,9 @@ struct GroupShape {
 GroupShape shapeOf(const ReferenceConfig &config, uint64_t layer, LinearGroup group) {
   const uint64_t queries = config.numAttentionHeads * config.headDim;
   const uint64_t keys = config.numKeyValueHeads * config.headDim;
-  const uint64_t width =
-      config.hasExperts(layer) ? config.moeIntermediateSize : config.intermediateSize;
+  const uint64_t width = group != LinearGroup::Head && config.hasExperts(layer)
+                             ? config.moeIntermediateSize
+                             : config.intermediateSize;
   switch (group) {
   case LinearGroup::Qkv:
     return {queries + 2 * keys, config.hiddenSize};
@@ -30,6 +31,8 @@ GroupShape shapeOf(const ReferenceConfig &config, uint64_t layer, LinearGroup gr
     return {2 * width, config.hiddenSize};
   case LinearGroup::Down:
     return {config.hiddenSize, width};
+  case LinearGroup::Head:
+    return {config.vocabSize, config.hiddenSize};
   }
   failInternal("unknown group of linears");
 }
@@ -42,8 +45,8 @@ public:
 
   double us(uint64_t layer, LinearGroup group, LinearScheme scheme, uint64_t tokens) const {
     const GroupShape shape = shapeOf(config_, layer, group);
-    const bool isExperts =
-        config_.hasExperts(layer) && (group == LinearGroup::GateUp || group == LinearGroup::Down);
+    const bool isExperts = (group == LinearGroup::GateUp || group == LinearGroup::Down) &&
+                           config_.hasExperts(layer);
     const DType weights = scheme == LinearScheme::Float ? float_ : DType::Int8;
     const bool quantizes = scheme == LinearScheme::W8A8 || scheme == LinearScheme::W8A8Dynamic;
     const DType activations = quantizes ? DType::Int8 : float_;
@@ -97,7 +100,9 @@ LinearError errorOf(const FloatModel &model, uint64_t layer, LinearGroup group, 
     for (const std::string &name : linearsOf(group))
       error += linearError(input, model.tensor(path + name + ".weight"), scheme, scale);
   };
-  if (group == LinearGroup::Qkv || group == LinearGroup::Output) {
+  if (group == LinearGroup::Head) {
+    add("", sample(group));
+  } else if (group == LinearGroup::Qkv || group == LinearGroup::Output) {
     add(prefix + "self_attn.", sample(group));
   } else if (!model.config().hasExperts(layer)) {
     add(prefix + "mlp.", sample(group));
@@ -125,46 +130,73 @@ void addOutliers(Report &row, const ActivationStatistics &statistics) {
   row["outlier"] = *middle > 0 ? value / *middle : 0;
 }
 
+class LinearReporter {
+public:
+  LinearReporter(const FloatModel &model, const StaticScales &scales,
+                 const ActivationCalibration &calibration, const CostModel &device)
+      : model_(model), scales_(scales), calibration_(calibration), times_(model.config(), device) {}
+
+  Report row(uint64_t layer, LinearGroup group, LinearScheme scheme) const {
+    Report row = {{"layer", layer == noLayer ? Report() : Report(layer)},
+                  {"linear", toString(group)},
+                  {"scheme", descriptionTag(scheme)}};
+    addError(row, layer, group, scheme);
+    row["outlier_channel"] = nullptr;
+    row["outlier"] = nullptr;
+    if (const auto found = calibration_.statistics.find({layer, group});
+        found != calibration_.statistics.end())
+      addOutliers(row, found->second);
+    addTimes(row, layer, group, scheme);
+    return row;
+  }
+
+private:
+  void addError(Report &row, uint64_t layer, LinearGroup group, LinearScheme scheme) const {
+    for (const char *column : {"sqnr_db", "cosine", "max_error"})
+      row[column] = nullptr;
+    if (scheme == LinearScheme::Float)
+      return;
+    const auto scale = scales_.find({layer, group});
+    const LinearError error =
+        errorOf(model_, layer, group, scheme,
+                scale == scales_.end() ? StaticScale() : scale->second, calibration_);
+    row["sqnr_db"] = error.sqnrDb();
+    row["cosine"] = error.cosine();
+    row["max_error"] = error.max;
+  }
+
+  void addTimes(Report &row, uint64_t layer, LinearGroup group, LinearScheme scheme) const {
+    bool pays[2] = {};
+    for (uint64_t tokens : {decodeTokens, prefillTokens}) {
+      const bool isPrefill = tokens == prefillTokens;
+      const double before = times_.us(layer, group, LinearScheme::Float, tokens);
+      const double after = times_.us(layer, group, scheme, tokens);
+      row[isPrefill ? "prefill_float_us" : "decode_float_us"] = before;
+      row[isPrefill ? "prefill_us" : "decode_us"] = after;
+      pays[isPrefill] = after < before;
+    }
+    row["pays"] = pays[0] && pays[1] ? "both" : pays[0] ? "decode" : pays[1] ? "prefill" : "no";
+  }
+
+  const FloatModel &model_;
+  const StaticScales &scales_;
+  const ActivationCalibration &calibration_;
+  Times times_;
+};
+
 } // namespace
 
 std::vector<Report> linearReports(const FloatModel &model, const std::vector<LayerSchemes> &schemes,
-                                  const StaticScales &scales,
+                                  LinearScheme head, const StaticScales &scales,
                                   const ActivationCalibration &calibration,
                                   const CostModel &device) {
-  const Times times(model.config(), device);
+  const LinearReporter reporter(model, scales, calibration, device);
   std::vector<Report> rows;
   for (uint64_t layer = 0; layer < schemes.size(); ++layer)
-    for (LinearGroup group : linearGroups) {
-      const LinearScheme scheme = schemes[layer][group];
-      Report row = {
-          {"layer", layer}, {"linear", toString(group)}, {"scheme", descriptionTag(scheme)}};
-      const auto scale = scales.find({layer, group});
-      const LinearError error =
-          scheme == LinearScheme::Float
-              ? LinearError()
-              : errorOf(model, layer, group, scheme,
-                        scale == scales.end() ? StaticScale() : scale->second, calibration);
-      const bool isFloat = scheme == LinearScheme::Float;
-      row["sqnr_db"] = isFloat ? Report() : Report(error.sqnrDb());
-      row["cosine"] = isFloat ? Report() : Report(error.cosine());
-      row["max_error"] = isFloat ? Report() : Report(error.max);
-      row["outlier_channel"] = nullptr;
-      row["outlier"] = nullptr;
-      if (const auto found = calibration.statistics.find({layer, group});
-          found != calibration.statistics.end())
-        addOutliers(row, found->second);
-      bool pays[2] = {};
-      for (uint64_t tokens : {decodeTokens, prefillTokens}) {
-        const bool isPrefill = tokens == prefillTokens;
-        const double before = times.us(layer, group, LinearScheme::Float, tokens);
-        const double after = times.us(layer, group, scheme, tokens);
-        row[isPrefill ? "prefill_float_us" : "decode_float_us"] = before;
-        row[isPrefill ? "prefill_us" : "decode_us"] = after;
-        pays[isPrefill] = after < before;
-      }
-      row["pays"] = pays[0] && pays[1] ? "both" : pays[0] ? "decode" : pays[1] ? "prefill" : "no";
-      rows.push_back(row);
-    }
+    for (LinearGroup group : linearGroups)
+      rows.push_back(reporter.row(layer, group, schemes[layer][group]));
+  if (head != LinearScheme::Float)
+    rows.push_back(reporter.row(noLayer, LinearGroup::Head, head));
   return rows;
 }
 

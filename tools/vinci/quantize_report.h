@@ -18,10 +18,11 @@ namespace vinci {
 ///                                median channel's largest
 ///   decode_*, prefill_*          microseconds for 16 and for 1024 tokens, float and as quantised
 ///                                with the quantisation of the activations; one device, no fusions
+///   layer                        null for lm_head, which has a row where it is quantised
 ///   pays                         the quantised one takes less time in decode, in prefill, both, or
 ///                                neither
 std::vector<Report> linearReports(const FloatModel &model, const std::vector<LayerSchemes> &schemes,
-                                  const StaticScales &scales,
+                                  LinearScheme head, const StaticScales &scales,
                                   const ActivationCalibration &calibration,
                                   const CostModel &device);
 
