@@ -21,14 +21,17 @@ std::string_view toString(LinearGroup group) {
 }
 
 std::vector<std::string> linearsOf(LinearGroup group) {
-  static const std::vector<std::string> names[] = {
-      {"q_proj", "k_proj", "v_proj"}, {"o_proj"}, {"gate_proj", "up_proj"}, {"down_proj"}, {"lm_head"}};
+  static const std::vector<std::string> names[] = {{"q_proj", "k_proj", "v_proj"},
+                                                   {"o_proj"},
+                                                   {"gate_proj", "up_proj"},
+                                                   {"down_proj"},
+                                                   {"lm_head"}};
   return names[size_t(group)];
 }
 
 std::string_view inputOf(LinearGroup group) {
-  static constexpr std::string_view names[] = {"input_layernorm", "attention",
-                                               "post_attention_layernorm", "gate_proj.swiglu", "norm"};
+  static constexpr std::string_view names[] = {
+      "input_layernorm", "attention", "post_attention_layernorm", "gate_proj.swiglu", "norm"};
   return names[size_t(group)];
 }
 

@@ -352,6 +352,14 @@ class Quantize(VinciTest):
                     self.assertEqual(entries[f"lm_head.{part}"], "W8A8_DYNAMIC")
                 self.assertAlmostEqual(self.loss(model), self.loss(source),
                                        delta=STATIC_LOSS if "w8a8-static" in options else DYNAMIC_LOSS)
+        # The report has a row for it, after those of the layers: it reads what the last norm writes.
+        report = self.scratch / "head.json"
+        self.quantized(DENSE, "--head", "w8a8-dynamic", "--calibrate", self.calibration, "--report", report)
+        rows = read_json(report)["linears"]
+        self.assertEqual([row["linear"] for row in rows if row["layer"] is None], ["lm_head"])
+        self.assertEqual((rows[-1]["linear"], rows[-1]["scheme"]), ("lm_head", "W8A8_DYNAMIC"))
+        self.assertGreater(rows[-1]["sqnr_db"], 40)  # 48 was seen
+        self.assertGreater(rows[-1]["decode_float_us"], rows[0]["decode_float_us"])
         # The others are what they are without.
         with_head, without = (read_checkpoint(self.quantized(DENSE, *options)) for options in (("--head", "w8a8-dynamic"), ()))
         self.assertEqual({name: tensor for name, tensor in with_head.items() if not name.startswith("lm_head")}, without)

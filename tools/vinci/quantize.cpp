@@ -216,7 +216,8 @@ static void quantize(const QuantizeArguments &arguments) {
   if (settings.device) {
     const CostModel device(*settings.device);
     report["target"] = settings.device->name;
-    report["linears"] = linearReports(model, schemes, settings.head, result.scales(), calibration, device);
+    report["linears"] =
+        linearReports(model, schemes, settings.head, result.scales(), calibration, device);
     writeText(arguments.report, report.dump(2) + "\n");
   }
   printReport(arguments.format == ReportFormat::Text ? withoutEmptyLists(report) : report,

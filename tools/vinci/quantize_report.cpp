@@ -45,8 +45,8 @@ public:
 
   double us(uint64_t layer, LinearGroup group, LinearScheme scheme, uint64_t tokens) const {
     const GroupShape shape = shapeOf(config_, layer, group);
-    const bool isExperts = (group == LinearGroup::GateUp || group == LinearGroup::Down) &&
-                           config_.hasExperts(layer);
+    const bool isExperts =
+        (group == LinearGroup::GateUp || group == LinearGroup::Down) && config_.hasExperts(layer);
     const DType weights = scheme == LinearScheme::Float ? float_ : DType::Int8;
     const bool quantizes = scheme == LinearScheme::W8A8 || scheme == LinearScheme::W8A8Dynamic;
     const DType activations = quantizes ? DType::Int8 : float_;

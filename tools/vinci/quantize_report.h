@@ -11,6 +11,7 @@ namespace vinci {
 
 /// One row for each layer and linear (linears that share an input are one):
 ///
+///   layer                        null for lm_head, which has a row where it is quantised
 ///   sqnr_db, cosine, max_error   outputs of the quantised linear against the float one, on samples
 ///                                of what it read in calibration; experts on the samples of their
 ///                                layer, all together
@@ -18,7 +19,6 @@ namespace vinci {
 ///                                median channel's largest
 ///   decode_*, prefill_*          microseconds for 16 and for 1024 tokens, float and as quantised
 ///                                with the quantisation of the activations; one device, no fusions
-///   layer                        null for lm_head, which has a row where it is quantised
 ///   pays                         the quantised one takes less time in decode, in prefill, both, or
 ///                                neither
 std::vector<Report> linearReports(const FloatModel &model, const std::vector<LayerSchemes> &schemes,
