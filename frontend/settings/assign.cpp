@@ -92,13 +92,14 @@ struct ValueReader {
     result = value.toText(key);
   }
 
+  static constexpr size_t mostElements = 4096;
+
   template <typename T> void read(const JsonValue &value, std::vector<T> &result) const {
-    constexpr size_t most = 4096;
     if constexpr (std::is_integral_v<T>)
       if (spelling == Spelling::Textual && value.isString())
         return readParts(value, result);
-    if (!value.isArray() || value.size() > most)
-      value.failExpected(key, fmt::format("a list of at most {}", most));
+    if (!value.isArray() || value.size() > mostElements)
+      value.failExpected(key, fmt::format("a list of at most {}", mostElements));
     for (const JsonValue &element : value.elements())
       read(element, result.emplace_back());
   }
@@ -111,6 +112,8 @@ struct ValueReader {
       const std::string_view part = left.substr(0, comma);
       more = comma != left.npos;
       left.remove_prefix(more ? comma + 1 : left.size());
+      if (result.size() == mostElements)
+        value.failExpected(key, fmt::format("a list of at most {}", mostElements));
       int64_t &number = result.emplace_back();
       const auto [end, error] = std::from_chars(part.data(), part.data() + part.size(), number);
       if (error != std::errc() || end != part.data() + part.size() ||

@@ -43,6 +43,8 @@ CASES = [
     (("eval", MODEL, "--ids", MODEL / "validation_ids.json", "--passes", "+x"), 1, ["'+x'", "fuse-swiglu"]),
     (("simulate", MODELS / "qwq-32b-300i-duo", "--set", "execution.devices=0,x"), 1,
      ["execution.devices", '"0,x"', "a list of integers from 0 to 65535, as 1,2,4"]),
+    (("simulate", MODELS / "qwq-32b-300i-duo", "--set", "execution.devices=" + ",".join(map(str, range(4097)))), 1,
+     ["execution.devices", '"0,1,2,3', "a list of at most 4096 is expected"]),
     (("simulate", MODELS / "qwq-32b-300i-duo", "--set", "execution.devices=0,0,4,6"), 1, ["[0, 0, 4, 6]", "device 0 twice"]),
     (("simulate", MODELS / "qwq-32b-300i-duo", "--set", "execution.devices=0,2,4,99"), 1, ["joins 16 devices at most", "0 and 99"]),
     (("compare",), 2, ["A is required"]),
