@@ -22,7 +22,7 @@ static constexpr double ms = 1e-6;
 
 ServingMetrics measure(const SimulationResult &result) {
   ServingMetrics metrics;
-  Samples first, perToken, endToEnd, largest;
+  Samples inputs, outputs, first, perToken, endToEnd, largest;
   double tokens = 0, speeds = 0;
   for (const SimulatedRequest &request : result.requests) {
     if (request.refused) {
@@ -31,6 +31,8 @@ ServingMetrics measure(const SimulationResult &result) {
     }
     ++metrics.requests;
     tokens += request.outputTokens;
+    inputs.add(request.inputTokens);
+    outputs.add(request.outputTokens);
     first.add(double(request.firstTokenNs - request.sentNs) * ms);
     endToEnd.add(double(request.lastTokenNs - request.sentNs) * ms);
     if (request.outputTokens < 2)
@@ -41,6 +43,8 @@ ServingMetrics measure(const SimulationResult &result) {
     largest.add(double(request.largestGapNs) * ms);
     speeds += gaps / (decoding * 1e-9);
   }
+  metrics.inputTokens = distributionOf(inputs);
+  metrics.outputTokens = distributionOf(outputs);
   metrics.ttftMs = distributionOf(first);
   metrics.tpotMs = distributionOf(perToken);
   metrics.interTokenMs = distributionOf(result.gapsNs.map([](double ns) { return ns * ms; }));

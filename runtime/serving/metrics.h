@@ -18,7 +18,8 @@ Distribution distributionOf(const Samples &samples);
 /// Over the requests that were served.
 struct ServingMetrics {
   uint64_t requests = 0, refused = 0;
-  Distribution ttftMs;       ///< from sending to the first token
+  Distribution inputTokens, outputTokens; ///< after truncation; as many as were generated
+  Distribution ttftMs;                    ///< from sending to the first token
   Distribution tpotMs;       ///< a request's mean gap, of requests with two tokens or more
   Distribution interTokenMs; ///< all gaps together
   Distribution e2eMs;        ///< from sending to the last token
@@ -38,9 +39,10 @@ struct ServingMetrics {
 
 ServingMetrics measure(const SimulationResult &result);
 
-/// ttft_ms, tpot_ms, inter_token_ms, e2e_ms, largest_gap_ms, collective_skew_us: {mean, p50, p75,
-/// p90, p99, max}, null without samples; max_gap_ms, output_tokens_per_s, …: numbers; counters:
-/// what the scheduler counted. Numbers have at most 6 decimals.
+/// input_tokens, output_tokens, ttft_ms, tpot_ms, inter_token_ms, e2e_ms, largest_gap_ms,
+/// collective_skew_us: {mean, p50, p75, p90, p99, max}, null without samples; max_gap_ms,
+/// output_tokens_per_s, …: numbers; counters: what the scheduler counted. Numbers have at most 6
+/// decimals.
 nlohmann::ordered_json toJson(const ServingMetrics &metrics, const SimulationResult &result);
 
 } // namespace vinci

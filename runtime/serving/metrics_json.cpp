@@ -40,6 +40,8 @@ Json toJson(const ServingMetrics &metrics, const SimulationResult &result) {
   Json json;
   json["requests"] = metrics.requests;
   json["refused"] = metrics.refused;
+  json["input_tokens"] = toJson(metrics.inputTokens);
+  json["output_tokens"] = toJson(metrics.outputTokens);
   json["ttft_ms"] = toJson(metrics.ttftMs);
   json["tpot_ms"] = toJson(metrics.tpotMs);
   json["inter_token_ms"] = toJson(metrics.interTokenMs);

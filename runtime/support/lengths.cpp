@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <charconv>
 #include <cmath>
+#include <numeric>
 #include <optional>
 
 namespace vinci {
@@ -59,6 +60,10 @@ public:
       return normal(rest);
     if (kind == "quantiles")
       return quantiles(rest);
+    if (kind == "file")
+      refuse(
+          "a file of prompts is read for --input-len and --output-len of simulate and explore "
+          "only; fixed:N, uniform:A-B, normal:MEAN,DEVIATION or quantiles:0=A,…,1=B is expected");
     refuse("fixed:N, uniform:A-B, normal:MEAN,DEVIATION or quantiles:0=A,…,1=B is expected");
   }
 
@@ -153,6 +158,17 @@ LengthDistribution LengthDistribution::parse(std::string_view text, std::string_
   return Parser(text, name, position).parse();
 }
 
+LengthDistribution LengthDistribution::list(std::vector<int64_t> lengths) {
+  if (lengths.empty())
+    failInternal("a list of lengths without one");
+  for (int64_t tokens : lengths)
+    if (!isLength(double(tokens)))
+      failInternal("a length of {}; 1 to {} are legal", tokens, largest);
+  LengthDistribution result;
+  result.list_ = std::move(lengths);
+  return result;
+}
+
 double LengthDistribution::quantile(double probability) const {
   if (quantiles_.empty())
     return mean_ + deviation_ * standardNormalQuantile(probability);
@@ -165,11 +181,15 @@ double LengthDistribution::quantile(double probability) const {
 }
 
 int64_t LengthDistribution::sample(uint64_t seed, uint64_t index, RandomStream stream) const {
+  if (!list_.empty())
+    return list_[index % list_.size()];
   const double tokens = quantile(uniformAt(seed, index, stream));
   return std::lround(std::clamp(tokens, least_, most_));
 }
 
 double LengthDistribution::mean() const {
+  if (!list_.empty())
+    return std::accumulate(list_.begin(), list_.end(), 0.0) / double(list_.size());
   if (quantiles_.empty())
     return mean_;
   double sum = 0;

@@ -6,6 +6,7 @@
 #include "tools/vinci/compiler_library.h"
 #include "tools/vinci/load.h"
 #include "tools/vinci/model_source.h"
+#include "tools/vinci/prompt_lengths.h"
 #include "tools/vinci/served_report.h"
 
 #include <algorithm>
@@ -149,6 +150,7 @@ Report rowReport(const AblationRow &row, const ServingMetrics &base) {
 
 Report ablationReport(const AblationArguments &arguments,
                       const std::function<void(uint64_t, uint64_t)> &progress) {
+  LoadSettings load = arguments.load;
   if (const Source source = findSource(arguments.model); source.kind == SourceKind::Plan)
     fail(SourcePosition{source.path.string()},
          "this plan is compiled already; --ablate compiles a model again without each fusion, so a "
@@ -157,13 +159,14 @@ Report ablationReport(const AblationArguments &arguments,
   const StackProfile stack = stackFor(base.deployment, arguments.stack);
   const CostModel costs(deviceFor(base.deployment, arguments.device));
   const ServedPlan served = servedPlanOf(base, stack, costs, arguments.routing);
+  readPromptLengths(load, arguments.model, served);
   Variants variants(arguments, costs.spec(), base);
   TokenCheck tokens(arguments);
   const AblationResult result =
       ablate({.settings = served.settings(),
               .stack = stack,
               .costs = costs,
-              .load = loadOf(base.deployment, arguments.load),
+              .load = loadOf(base.deployment, load),
               .passes = switchedPasses(arguments.compile.passes),
               .plan = [&](const PlanChange &change) { return variants.plan(change); },
               .tokens = [&](const PlanChange &change) { return tokens(change); }},

@@ -11,7 +11,7 @@ struct AblationArguments {
   std::string model;
   CompileFlags compile;
   std::string device, stack;
-  LoadSettings load;
+  LoadSettings load; ///< its files need not have been read
   std::optional<Routing> routing;
   bool tokens = true; ///< run the model, if its weights are there, and compare what it generates
 };

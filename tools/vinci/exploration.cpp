@@ -3,7 +3,6 @@
 #include "runtime/prediction/exploration.h"
 #include "runtime/support/error.h"
 #include "tools/vinci/compiler_library.h"
-#include "tools/vinci/model_source.h"
 #include "tools/vinci/plan_memory.h"
 #include "tools/vinci/quant_variant.h"
 #include "tools/vinci/served_report.h"
@@ -163,11 +162,16 @@ Report recommendationReport(const Recommendation &recommended) {
 
 } // namespace
 
-Report explorationReport(const ExploreRequest &asked, const Progress &progress) {
-  const Source source = findSource(asked.model);
+Source exploredModel(const ExploreRequest &request) {
+  Source source = findSource(request.model);
   if (source.kind != SourceKind::Model)
     fail(SourcePosition{source.path.string()},
          "explore compiles a model many times; a model or a deployment is expected");
+  return source;
+}
+
+Report explorationReport(const ExploreRequest &asked, const Progress &progress) {
+  const Source source = exploredModel(asked);
   ExploreRequest request = asked;
   fillSpace(request.space, source.path, request.maxDevices);
   Programs programs(request, source.path);

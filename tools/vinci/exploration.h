@@ -2,6 +2,7 @@
 // runtime/prediction/exploration.h.
 #pragma once
 
+#include "tools/vinci/model_source.h"
 #include "tools/vinci/report.h"
 #include "tools/vinci/subject.h"
 
@@ -28,6 +29,9 @@ struct ExploreRequest {
   uint64_t seed = 0;
   uint64_t rows = 20; ///< of the front, at most
 };
+
+/// The model that is explored. Throws Error if the request names something else, like a plan.
+Source exploredModel(const ExploreRequest &request);
 
 /// configurations, programs, refused (by reason), fit, within_objectives; front: rows with estimate
 /// and simulation; recommended, if a rate is asked for. Each distinct program is compiled once,

@@ -1,7 +1,9 @@
 // `vinci explore`: which degrees, batch, chunk, quantisation and graph mode serve a load best.
 #include "runtime/support/error.h"
+#include "tools/vinci/compiler_library.h"
 #include "tools/vinci/exploration.h"
 #include "tools/vinci/progress.h"
+#include "tools/vinci/prompt_lengths.h"
 
 #include <cmath>
 
@@ -11,12 +13,41 @@ namespace {
 struct ExploreArguments {
   ExploreRequest request;
   std::string inputLengths = "fixed:1024", outputLengths = "fixed:512";
+  std::string tokenizer; ///< of prompts in a file
   bool recommend = false;
   ReportFormat format = ReportFormat::Text;
 };
 
-uint32_t meanOf(const std::string &lengths, const char *name) {
-  return uint32_t(std::llround(LengthDistribution::parse(lengths, name, {}).mean()));
+/// What the prompts of a file go through, as the deployment says before anything is compiled.
+PromptTokenizer tokenizerOf(const ExploreArguments &arguments, const Source &source) {
+  CompileFlags flags;
+  flags.target = arguments.request.target;
+  flags.set = arguments.request.set;
+  CompileOptions options;
+  options.stopAfter = "import";
+  const CompileResult imported = compiler().compile(toImportRequest(source.path, flags), options);
+  return {tokenizerFolderOf(source, nullptr, arguments.tokenizer),
+          imported.deployment.tokenizer.chatTemplate.valueOr("")};
+}
+
+LengthDistribution inputsOf(const ExploreArguments &arguments) {
+  const char *flag = "--input-len";
+  const auto file = promptsFileOf(arguments.inputLengths, flag);
+  if (!file)
+    return LengthDistribution::parse(arguments.inputLengths, flag, {});
+  const PromptTokenizer tokenizer = tokenizerOf(arguments, exploredModel(arguments.request));
+  return LengthDistribution::list(promptLengths(*file, tokenizer, {}));
+}
+
+LengthDistribution outputsOf(const ExploreArguments &arguments) {
+  const char *flag = "--output-len";
+  const auto file = promptsFileOf(arguments.outputLengths, flag);
+  return file ? LengthDistribution::list(outputBudgets(*file))
+              : LengthDistribution::parse(arguments.outputLengths, flag, {});
+}
+
+uint32_t meanOf(const LengthDistribution &lengths) {
+  return uint32_t(std::llround(lengths.mean()));
 }
 
 void requirePositive(const char *flag, const std::optional<double> &value) {
@@ -41,8 +72,6 @@ void requireGraphModes(const std::vector<std::string> &modes) {
 static void explore(const ExploreArguments &arguments) {
   ExploreRequest request = arguments.request;
   takeTargetFile(request.target, request.device);
-  request.inputTokens = meanOf(arguments.inputLengths, "--input-len");
-  request.outputTokens = meanOf(arguments.outputLengths, "--output-len");
   requirePositive("--ttft-ms", request.ttftMs);
   requirePositive("--tpot-ms", request.tpotMs);
   requirePositive("--rate", request.rate);
@@ -57,17 +86,23 @@ static void explore(const ExploreArguments &arguments) {
     throw Error(ErrorKind::Usage, {}, "--recommend needs --rate, the requests per second to serve");
   if (!arguments.recommend && request.rate)
     throw Error(ErrorKind::Usage, {}, "--rate goes with --recommend");
+  request.outputTokens = meanOf(outputsOf(arguments));
+  request.inputTokens = meanOf(inputsOf(arguments));
   std::string what;
   std::optional<Progress> progress;
-  const Report report =
-      explorationReport(request, [&](const char *phase, uint64_t done, uint64_t total) {
-        if (what != phase) {
-          if (progress)
-            progress->finish();
-          progress.emplace(what = phase);
-        }
-        progress->report(done, total);
-      });
+  Report report = {{"load",
+                    {{"input_tokens", arguments.inputLengths},
+                     {"mean_input_tokens", request.inputTokens},
+                     {"output_tokens", arguments.outputLengths},
+                     {"mean_output_tokens", request.outputTokens}}}};
+  report.update(explorationReport(request, [&](const char *phase, uint64_t done, uint64_t total) {
+    if (what != phase) {
+      if (progress)
+        progress->finish();
+      progress.emplace(what = phase);
+    }
+    progress->report(done, total);
+  }));
   if (progress)
     progress->finish();
   printReport(report, arguments.format);
@@ -99,11 +134,17 @@ void addExploreCommand(CLI::App &app) {
   constexpr const char *load = "Load and objectives";
   command
       ->add_option("--input-len", arguments->inputLengths,
-                   "Tokens of prompts, of which the mean counts (default: fixed:1024)")
+                   "Tokens of prompts, as for simulate, of which the mean counts: all prompts have "
+                   "it (default: fixed:1024)")
       ->group(load);
   command
       ->add_option("--output-len", arguments->outputLengths,
-                   "Tokens of outputs, likewise (default: fixed:512)")
+                   "Tokens of outputs, of which the mean M counts: outputs that are simulated have "
+                   "from 1 to 2 M - 1, equally often (default: fixed:512)")
+      ->group(load);
+  command
+      ->add_option("--tokenizer", arguments->tokenizer,
+                   "Folder of the tokenizer for --input-len file:PROMPTS (default: the model's)")
       ->group(load);
   command->add_option("--ttft-ms", request.ttftMs, "Longest mean time to the first token")
       ->group(load);

@@ -3,6 +3,7 @@
 #include "tools/vinci/ablation.h"
 #include "tools/vinci/model_source.h"
 #include "tools/vinci/progress.h"
+#include "tools/vinci/prompt_lengths.h"
 #include "tools/vinci/simulation_page.h"
 #include "tools/vinci/simulation_trace.h"
 
@@ -54,6 +55,23 @@ static Report ablation(const SimulateArguments &arguments, bool tokens) {
   return report;
 }
 
+/// Who said how long prompts and outputs are, and what.
+static Report loadReport(const LoadSettings &load, const DeploymentSpec &deployment) {
+  if (!load.traceFile.empty())
+    return {{"lengths", load.traceFile}, {"lengths_from", "--load-trace"}};
+  Report report;
+  const auto add = [&](const std::string &name, const char *flag, const std::string &given,
+                       const Setting<std::string> &setting) {
+    report[name] = given.empty() ? *setting : given;
+    report[name + "_from"] = given.empty() ? toString(setting.origin) : flag;
+  };
+  add("input_tokens", "--input-len", load.inputLengths, deployment.workload.inputTokens);
+  add("output_tokens", "--output-len", load.outputLengths, deployment.workload.outputTokens);
+  if (load.files.prompts)
+    report["prompts_in_file"] = *load.files.prompts;
+  return report;
+}
+
 static void printPage(const SimulateArguments &arguments, const DeploymentSpec &deployment,
                       const ServedPlan &plan, const Served &served) {
   const bool isPlan = findSource(arguments.model).kind == SourceKind::Plan;
@@ -75,6 +93,7 @@ static void simulate(SimulateArguments arguments) {
   const CostModel costs(deviceFor(subject.deployment, arguments.device));
   const ServedPlan plan = servedPlanOf(subject, stackFor(subject.deployment, arguments.stack),
                                        costs, routingOf(arguments));
+  readPromptLengths(arguments.load, arguments.model, plan);
   const ServedLoad load = loadOf(subject.deployment, arguments.load);
   SimulationTrace trace(plan.clock(), plan.timer(), arguments.traceSteps);
   const Served served = plan.serve(load, [&](const SimulatedStep &step) {
@@ -87,6 +106,7 @@ static void simulate(SimulateArguments arguments) {
   if (arguments.format == ReportFormat::Html)
     return printPage(arguments, subject.deployment, plan, served);
   Report report = toJson(served.metrics, served.result);
+  report["load"] = loadReport(arguments.load, subject.deployment);
   report["range"] = rangeReport(plan, load, served.typical);
   report["device"] = costs.spec().name;
   report["ranks"] = plan.ranks();
@@ -117,7 +137,10 @@ void addSimulateCommand(CLI::App &app) {
                       "The serving stack: a shipped profile or FILE.yaml (default: the one that "
                       "the deployment's files belong to)");
   constexpr const char *group = "Load (default: the deployment's)";
-  command->add_option("--requests", arguments->load.requests, "How many")->group(group);
+  command
+      ->add_option("--requests", arguments->load.requests,
+                   "How many; a file of prompts has as many as there are prompts in it")
+      ->group(group);
   auto *concurrency = command
                           ->add_option("--concurrency", arguments->load.concurrency,
                                        "Clients that each wait for their answer")
@@ -127,9 +150,17 @@ void addSimulateCommand(CLI::App &app) {
       ->group(group);
   command
       ->add_option("--input-len", arguments->load.inputLengths,
-                   "Tokens of prompts: fixed:N, uniform:A-B, normal:M,S or quantiles:0=A,…,1=B")
+                   "Tokens of prompts: fixed:N, uniform:A-B, normal:M,S, quantiles:0=A,…,1=B, or "
+                   "file:PROMPTS, those of a JSON or JSONL file of prompts as run reads it, one "
+                   "after the other")
       ->group(group);
-  command->add_option("--output-len", arguments->load.outputLengths, "Tokens of outputs, likewise")
+  command
+      ->add_option("--output-len", arguments->load.outputLengths,
+                   "Tokens of outputs, likewise; of a file the max_tokens of its prompts")
+      ->group(group);
+  command
+      ->add_option("--tokenizer", arguments->load.tokenizer,
+                   "Folder of the tokenizer for file:PROMPTS (default: the model's)")
       ->group(group);
   command->add_option("--max-tokens", arguments->load.maxTokens, "Longest output that is asked for")
       ->group(group);
@@ -163,7 +194,9 @@ void addSimulateCommand(CLI::App &app) {
                   "  vinci simulate qwen3-235b-w8a8 --ablate\n"
                   "  vinci simulate qwen3-235b-w8a8 --format html > simulation.html\n"
                   "  vinci simulate qwen3-8b --target 910b3 --input-len fixed:512 --output-len "
-                  "fixed:128 --concurrency 8");
+                  "fixed:128 --concurrency 8\n"
+                  "  vinci simulate path/to/Qwen3-8B --target 910b3 --input-len "
+                  "file:questions.jsonl --output-len fixed:256 --rate 2");
   command->callback([arguments] { simulate(*arguments); });
 }
 

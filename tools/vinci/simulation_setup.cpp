@@ -167,24 +167,28 @@ ServedLoad loadOf(const DeploymentSpec &deployment, const LoadSettings &options)
   if (!options.traceFile.empty())
     return {Load::trace(readTraceFile(options.traceFile)), options.seed};
   const DeploymentSpec::Workload &from = deployment.workload;
-  const auto lengths = [](const std::string &flag, const Setting<std::string> &setting,
-                          const char *name) {
+  const auto lengths = [](const std::string &flag, const std::optional<LengthDistribution> &ofFile,
+                          const Setting<std::string> &setting, const char *name) {
+    if (ofFile)
+      return *ofFile;
     if (!flag.empty())
       return LengthDistribution::parse(flag, name, {});
     if (!setting)
       throw Error(ErrorKind::Usage, {},
                   fmt::format("{} is missing, and the deployment does not say it; fixed:N, "
-                              "uniform:A-B, normal:M,S and quantiles:… are legal",
+                              "uniform:A-B, normal:M,S, quantiles:… and file:PROMPTS are legal",
                               name));
     return LengthDistribution::parse(*setting, name, setting.origin);
   };
   RequestShape shape{.seed = options.seed,
-                     .inputTokens = lengths(options.inputLengths, from.inputTokens, "--input-len"),
-                     .outputTokens =
-                         lengths(options.outputLengths, from.outputTokens, "--output-len")};
+                     .inputTokens = lengths(options.inputLengths, options.files.inputs,
+                                            from.inputTokens, "--input-len"),
+                     .outputTokens = lengths(options.outputLengths, options.files.outputs,
+                                             from.outputTokens, "--output-len")};
   const auto concurrency =
       uint64_t(options.concurrency.value_or(uint64_t(from.concurrency.valueOr(1))));
-  shape.requests = options.requests.value_or(uint64_t(from.requests.valueOr(int64_t(concurrency))));
+  const auto requests = uint64_t(from.requests.valueOr(int64_t(concurrency)));
+  shape.requests = options.requests.value_or(options.files.prompts.value_or(requests));
   // Lengths that the command line gives are not cut to what the deployment allows.
   if (options.maxTokens)
     shape.maxTokens = uint32_t(*options.maxTokens);

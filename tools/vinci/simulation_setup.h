@@ -42,13 +42,20 @@ MemoryBudget memoryBudgetOf(const DeploymentSpec &deployment, const Plan &plan,
 /// What the command line says of the load; the rest is the deployment's.
 struct LoadSettings {
   std::optional<uint64_t> requests, concurrency, maxTokens;
-  std::optional<double> rate; ///< requests per second; excludes concurrency
-  std::string inputLengths, outputLengths;
+  std::optional<double> rate;              ///< requests per second; excludes concurrency
+  std::string inputLengths, outputLengths; ///< distributions or file:PROMPTS
+  std::string tokenizer;                   ///< --tokenizer DIR, for prompts in files
   std::string traceFile;
   uint64_t seed = 0;
+  /// What the files have (prompt_lengths.h); there are `prompts` requests where nobody says.
+  struct Files {
+    std::optional<LengthDistribution> inputs, outputs;
+    std::optional<uint64_t> prompts; ///< in the file of inputs, else in that of outputs
+  } files;
 };
 
-/// Throws a usage Error if neither says how long prompts and outputs are.
+/// Files must have been read. Throws a usage Error if neither says how long prompts and outputs
+/// are.
 ServedLoad loadOf(const DeploymentSpec &deployment, const LoadSettings &options);
 
 } // namespace vinci

@@ -46,6 +46,8 @@ TEST(Metrics, AsJson) {
   EXPECT_EQ(
       toJson(measure(result), result).dump(),
       R"({"requests":2,"refused":0,)"
+      R"("input_tokens":{"mean":20.0,"p50":20.0,"p75":25.0,"p90":28.0,"p99":29.8,"max":30.0},)"
+      R"("output_tokens":{"mean":2.5,"p50":2.5,"p75":3.25,"p90":3.7,"p99":3.97,"max":4.0},)"
       R"("ttft_ms":{"mean":55.0,"p50":55.0,"p75":55.0,"p90":55.0,"p99":55.0,"max":55.0},)"
       R"("tpot_ms":{"mean":25.0,"p50":25.0,"p75":25.0,"p90":25.0,"p99":25.0,"max":25.0},)"
       R"("inter_token_ms":{"mean":25.0,"p50":25.0,"p75":25.0,"p90":25.0,"p99":25.0,"max":25.0},)"

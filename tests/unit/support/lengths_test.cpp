@@ -93,6 +93,33 @@ TEST(Lengths, QuantilesMayStayAtALength) {
   EXPECT_NEAR(drawn.counts.at(512), 71638, 600);
 }
 
+TEST(Lengths, ListIsInItsOrderAndStartsAgain) {
+  const LengthDistribution lengths = LengthDistribution::list({7, 2147483647, 1});
+  const int64_t expected[] = {7, 2147483647, 1, 7, 2147483647, 1, 7};
+  for (uint64_t seed : {0u, 9u})
+    for (RandomStream stream : {RandomStream::InputTokens, RandomStream::OutputTokens})
+      for (uint64_t i = 0; i < std::size(expected); ++i)
+        EXPECT_EQ(lengths.sample(seed, i, stream), expected[i]);
+  EXPECT_EQ(LengthDistribution::list({3, 4, 6}).mean(), 13.0 / 3);
+  EXPECT_EQ(LengthDistribution::list({5}).sample(1, 1u << 31, RandomStream::InputTokens), 5);
+}
+
+TEST(Lengths, ListHasLengths) {
+  EXPECT_THROW(LengthDistribution::list({}), Error);
+  EXPECT_THROW(LengthDistribution::list({1, 0}), Error);
+  EXPECT_THROW(LengthDistribution::list({2147483648}), Error);
+}
+
+// Who may read files does so before.
+TEST(Lengths, FilesAreReadElsewhere) {
+  const std::string message = errorOf("file:prompts.jsonl");
+  EXPECT_TRUE(
+      message.starts_with("d.json:3:7: error: input_tokens is \"file:prompts.jsonl\"; a file "
+                          "of prompts is read for --input-len and --output-len"))
+      << message;
+  EXPECT_NE(message.find("quantiles:0=A"), std::string::npos);
+}
+
 TEST(Lengths, DependOnSeedIndexAndStreamOnly) {
   const LengthDistribution lengths = parse("uniform:1-1000000");
   const auto at = [&](uint64_t seed, uint64_t index, RandomStream stream) {
