@@ -17,6 +17,9 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent
 VINCI = os.environ.get("VINCI", str(ROOT / "build" / "bin" / "vinci"))
 MODELS = ROOT / "models"
 DATA = ROOT / "tests" / "golden" / "data"
+# One for all tests of a build, kept from run to run: LLVM would make the same kernels again for each. All that makes a kernel is in
+# its key, and golden/determinism compares plans from here with plans made without any cache.
+KERNELS = pathlib.Path(VINCI).resolve().parent.parent / "tests" / "kernel-cache"
 
 # Checkpoints with reference outputs: trained ones with tokenizer and text, random ones with ids only.
 TRAINED = [MODELS / name for name in ("austen-qwen2", "austen-qwen3", "austen-qwen3-moe")]
@@ -72,16 +75,25 @@ def read_npy(path):
 
 
 class VinciTest(unittest.TestCase):
-    """A test with a scratch folder and a cache of its own."""
+    """A test with a scratch folder and a cache of its own, but for the kernels."""
 
     @classmethod
     def setUpClass(cls):
         cls.scratch = pathlib.Path(tempfile.mkdtemp(prefix="vinci-test-"))
-        os.environ["VINCI_CACHE_DIR"] = str(cls.scratch / "cache")
+        os.environ["VINCI_CACHE_DIR"] = cls.new_cache("cache")
 
     @classmethod
     def tearDownClass(cls):
         shutil.rmtree(cls.scratch, ignore_errors=True)
+
+    @classmethod
+    def new_cache(cls, name):
+        """A cache without plans and packs, for VINCI_CACHE_DIR. Tests of the kernels in it name a folder that is not there instead."""
+        KERNELS.mkdir(parents=True, exist_ok=True)
+        folder = cls.scratch / name
+        folder.mkdir()
+        (folder / "kernels").symlink_to(KERNELS)
+        return str(folder)
 
     def copy_model(self, source, name="model"):
         """A writable copy of a model folder that the test may damage."""

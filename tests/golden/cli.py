@@ -155,7 +155,7 @@ class Run(VinciTest):
         away.parent.mkdir()
         shutil.move(plan, away)
         self.assertEqual(self.report(away, "--prompt", PROMPT, "--max-tokens", 6)["output_ids"], expected)
-        stranger = {"VINCI_CACHE_DIR": str(self.scratch / "stranger")}
+        stranger = {"VINCI_CACHE_DIR": self.new_cache("stranger")}
         self.expect_error(("run", away, "--prompt", PROMPT), 1, "--model", env=stranger)
         for model in (AUSTEN, "austen-qwen3", AUSTEN / "config.json"):
             report = self.report(away, "--model", model, "--prompt", PROMPT, "--max-tokens", 6, env=stranger)
@@ -174,7 +174,7 @@ class Cache(VinciTest):
     RUN = ("run", PLAIN, "--prompt-ids", "1,2,3", "--max-tokens", "4", "--format", "json")
 
     def test_the_second_run_uses_the_first_one_s_plan(self):
-        env = {"VINCI_CACHE_DIR": str(self.scratch / "two")}
+        env = {"VINCI_CACHE_DIR": self.new_cache("two")}
         first, second = self.succeed(*self.RUN, env=env), self.succeed(*self.RUN, env=env)
         self.assertIn("compiled ", first.stderr)
         self.assertNotIn("compiled before", first.stderr)
@@ -184,7 +184,7 @@ class Cache(VinciTest):
         self.assertNotIn("compiled before", other.stderr)
 
     def test_the_key_is_the_content(self):
-        env = {"VINCI_CACHE_DIR": str(self.scratch / "content")}
+        env = {"VINCI_CACHE_DIR": self.new_cache("content")}
         self.succeed(*self.RUN, env=env)
         copy = self.copy_model(PLAIN, "elsewhere")
         run = (self.RUN[0], copy, *self.RUN[2:])
@@ -259,7 +259,7 @@ class Cache(VinciTest):
         self.assertEqual(plan.read_bytes(), before)
 
     def test_a_damaged_plan_is_compiled_again(self):
-        env = {"VINCI_CACHE_DIR": str(self.scratch / "damaged")}
+        env = {"VINCI_CACHE_DIR": self.new_cache("damaged")}
         before = json.loads(self.succeed(*self.RUN, env=env).stdout)["output_ids"]
         (plan,) = (self.scratch / "damaged" / "plans").glob("*.plan")
         plan.write_bytes(plan.read_bytes()[:1000])

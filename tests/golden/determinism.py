@@ -15,7 +15,8 @@ class Determinism(VinciTest):
         return plan.read_bytes()
 
     def test_plans_are_byte_identical(self):
-        # Four compilations each: one more of every family, the sharded checkpoint among them.
+        # Four compilations each: one more of every family, the sharded checkpoint among them. The last is without the kernels that
+        # all tests share (harness.py): LLVM must make the same ones again.
         for model in TRAINED + [DATA / name for name in ("llama-15-3", "qwen2-prime", "qwen3-wide", "qwen3moe-13")]:
             with self.subTest(model=model.name):
                 first = self.compile(model, "first.plan")

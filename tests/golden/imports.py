@@ -67,7 +67,7 @@ class Imports(VinciTest):
         for folder in FOLDERS:
             with self.subTest(model=folder.name):
                 plan = self.scratch / f"{folder.name}.plan"
-                self.succeed("compile", folder, "-o", plan, "--no-weights", "--no-cache")
+                self.succeed("compile", folder, "-o", plan, "--no-weights")
                 self.succeed("verify", plan)
 
     def test_a_plan_is_the_same_from_the_folder_and_from_what_it_resolves_to(self):
@@ -77,7 +77,7 @@ class Imports(VinciTest):
                 resolved.write_text(self.resolved(folder), encoding="utf-8")
                 plans = [self.scratch / "folder.plan", self.scratch / "resolved.plan"]
                 for source, plan in zip((folder, resolved), plans):
-                    self.succeed("compile", source, "-o", plan, "--no-weights", "--no-cache")
+                    self.succeed("compile", source, "-o", plan, "--no-weights")
                 self.assertEqual(plans[0].read_bytes(), plans[1].read_bytes())
 
     def test_every_folder_has_a_page_and_a_row(self):

@@ -114,7 +114,7 @@ class Precision(VinciTest):
     def test_a_device_without_bfloat16_counts_what_its_cast_loses(self):
         for model in TRAINED:
             with self.subTest(model=model.name):
-                os.environ["VINCI_CACHE_DIR"] = str(self.scratch / f"counted-{model.name}")  # packed anew: counts are said once
+                os.environ["VINCI_CACHE_DIR"] = self.new_cache(f"counted-{model.name}")  # packed anew: counts are said once
                 command = ("run", model, "--target", "310p3", "--prompt-ids", "1,2", "--max-tokens", "1")
                 said = [line for line in self.succeed(*command).stderr.splitlines() if "cast to float16: " in line]
                 self.assertEqual(len(said), 1)
