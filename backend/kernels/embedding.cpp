@@ -1,7 +1,7 @@
 // embedding and gather_rows: rows of a matrix, chosen by an index. An index out of range gives a
 // row of zeros. join_columns: rows of matrices side by side.
 #include "support/kernel.h"
-#include "support/panels.h"
+#include "support/panel12.h"
 
 namespace {
 
@@ -20,8 +20,8 @@ void gatherRows(const Tile &t, T *out, const T *from, const int32_t *index, uint
   }
 }
 
-/// The same of a matrix that is packed to be multiplied by (support/panels.h): a row is a column of
-/// its panel, two elements of 16 bits or one of 32 to a line.
+/// The same of a matrix that is packed to be multiplied by (support/panels.h, panel12.h): a row is
+/// a column of its panel, two elements of 16 bits or one of 32 to a line.
 template <typename T>
 void gatherPanelRows(const Tile &t, T *out, const T *from, const int32_t *index, uint64_t n,
                      uint64_t limit, int64_t start) {
@@ -33,6 +33,12 @@ void gatherPanelRows(const Tile &t, T *out, const T *from, const int32_t *index,
       continue;
     }
     const uint64_t column = uint64_t(place) % 32;
+    if constexpr (isBFloat16<T>) {
+      const Panel12 panel = Weight12(from, limit, n).panel(uint64_t(place) / 32);
+      for (uint64_t k = 0; k < n; ++k)
+        to[k] = elementOf(panel, column, k);
+      continue;
+    }
     const T *panel = from + uint64_t(place) / 32 * panelElements(n);
     if constexpr (sizeof(T) == sizeof(float)) {
       for (uint64_t k = 0; k < n; ++k)

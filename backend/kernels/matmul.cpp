@@ -6,11 +6,13 @@
 // changes is speed only. Few rows read the weights at memory speed, two panels ("streams") at once
 // and prefetched; many rows share each weight that was loaded and widened.
 //
-// bfloat16 has faster ways where the target has the instructions: support/amx_product.h and
+// bfloat16 weights are Panel12: a few rows take support/few_rows.h, more rows expand weights first.
+// It has faster ways where the target has the instructions: support/amx_product.h and
 // support/dot_product.h, whose chains are over pairs of k.
 #include "support/activation.h"
 #include "support/amx_product.h"
 #include "support/dot_product.h"
+#include "support/few_rows.h"
 #include "support/kernel.h"
 #include "support/panels.h"
 #include "support/widened_product.h"
@@ -49,32 +51,42 @@ template <typename T, typename Source> struct Product {
   uint64_t n, k;
 };
 
-/// sums[row][column] += x * w over `length` k-values, for `Rows` rows and `Tiles` * 16 columns.
-/// `weights` points to the first column's tile; with two tiles or more, that is the first tile of a
-/// panel.
+/// The weights of a panel pair from a k-value on, in memory as Panel32.
+template <typename T> struct PanelPair {
+  const T *begin;
+  uint64_t stride;                                ///< elements from a panel to the next
+  uint64_t left;                                  ///< k-values until the end of the panel
+  static constexpr bool isCached = isBFloat16<T>; ///< expanded just now
+};
+
+/// sums[row][column] += x * w over `length` k-values, for `Rows` rows and `Tiles` * 16 columns from
+/// tile `tile` of the pair on; with two tiles or more, that is the first tile of a panel.
 template <int Rows, int Tiles, typename T>
-void addProducts(float *sums, const float (*x)[chunk], const T *weights, uint64_t panelStride,
-                 uint64_t chunkBegin, uint64_t length) {
+void addProducts(float *sums, const float (*x)[chunk], const PanelPair<T> &pair, uint64_t tile,
+                 uint64_t length) {
   const bool wide = vinciVectorBytes == 64;
+  const T *weights = pair.begin + tile / 2 * pair.stride + tile % 2 * Panel<T>::halfElements;
   Floats sum[Rows][Tiles];
 #pragma clang loop unroll(full)
   for (int i = 0; i < Rows * Tiles; ++i)
     sum[i / Tiles][i % Tiles] = load(sums + i / Tiles * slabColumns + i % Tiles * lanes);
   for (uint64_t begin = 0; begin < length; begin += 32) {
     // At its end each panel goes on with the one after next: that of the next pair.
-    const uint64_t left = (panelStride - (chunkBegin + begin) * 32) * sizeof(T);
-    const uint64_t jump = wide || tileAhead < left ? 0 : panelStride * sizeof(T);
+    const uint64_t left = (pair.left - begin) * 32 * sizeof(T);
+    const uint64_t jump = wide || tileAhead < left ? 0 : pair.stride * sizeof(T);
     const uint64_t ahead = (wide ? streamAhead : tileAhead) + jump;
 #pragma clang loop unroll_count(Rows > 1 ? 1 : 4)
-    for (uint64_t pair = 0; pair < 16; ++pair) {
-      const T *step = weights + begin * 32 + pair * Panel<T>::stepElements;
-      const uint64_t k = begin + 2 * pair;
+    for (uint64_t i = 0; i < 16; ++i) {
+      const T *step = weights + begin * 32 + i * Panel<T>::stepElements;
+      const uint64_t k = begin + 2 * i;
 #pragma clang loop unroll(full)
       for (int tile = 0; tile < Tiles; ++tile) {
-        const T *line = step + tile / 2 * panelStride + tile % 2 * Panel<T>::halfElements;
-        __builtin_prefetch((const char *)line + ahead);
-        if (!wide && sizeof(T) == 4) // whose step has two lines
-          __builtin_prefetch((const char *)line + ahead + 128);
+        const T *line = step + tile / 2 * pair.stride + tile % 2 * Panel<T>::halfElements;
+        if (!pair.isCached) {
+          __builtin_prefetch((const char *)line + ahead);
+          if (!wide && sizeof(T) == 4) // whose step has two lines
+            __builtin_prefetch((const char *)line + ahead + 128);
+        }
         const WeightPair w = Panel<T>::load(line);
 #pragma clang loop unroll(full)
         for (int row = 0; row < Rows; ++row) {
@@ -89,11 +101,12 @@ void addProducts(float *sums, const float (*x)[chunk], const T *weights, uint64_
     store(sums + i / Tiles * slabColumns + i % Tiles * lanes, sum[i / Tiles][i % Tiles]);
 }
 
-/// addProducts for few rows and one or two panels of a 16-bit type: a panel is read from front to
-/// back, as memory gives it fastest, the 16 columns of a tile after those of the other.
-template <int Rows, int Panels, typename T>
-void addStreams(float *sums, const float (*x)[chunk], const T *weights, uint64_t panelStride,
-                uint64_t length) {
+/// addProducts for few rows and one or two panels of float16: a panel is read from front to back,
+/// as memory gives it fastest, the 16 columns of a tile after those of the other.
+template <int Rows, int Panels>
+void addStreams(float *sums, const float (*x)[chunk], const PanelPair<_Float16> &pair,
+                uint64_t first, uint64_t length) {
+  using Layout = Panel<_Float16>;
   constexpr int tiles = 2 * Panels;
   Floats sum[Rows][tiles];
 #pragma clang loop unroll(full)
@@ -106,10 +119,10 @@ void addStreams(float *sums, const float (*x)[chunk], const T *weights, uint64_t
       for (uint64_t k = begin; k < begin + 32; k += 2)
 #pragma clang loop unroll(full)
         for (int panel = 0; panel < Panels; ++panel) {
-          const T *line = weights + begin * 32 + uint64_t(half) * Panel<T>::halfElements +
-                          (k - begin) * 16 + uint64_t(panel) * panelStride;
+          const _Float16 *line = pair.begin + begin * 32 + uint64_t(half) * Layout::halfElements +
+                                 (k - begin) * 16 + (first + uint64_t(panel)) * pair.stride;
           __builtin_prefetch((const char *)line + streamAhead);
-          const WeightPair w = Panel<T>::load(line);
+          const WeightPair w = Layout::load(line);
 #pragma clang loop unroll(full)
           for (int row = 0; row < Rows; ++row) {
             Floats &of = sum[row][2 * panel + half];
@@ -125,47 +138,45 @@ void addStreams(float *sums, const float (*x)[chunk], const T *weights, uint64_t
 /// addProducts for `Rows` rows from `row` on and the panel pair's 2 or 4 column tiles, `Tiles` at a
 /// time.
 template <int Rows, int Tiles, typename T, typename Source>
-void addRows(float *sums, const Product<T, Source> &p, uint64_t row, const T *weights,
+void addRows(float *sums, const Product<T, Source> &p, uint64_t row, const PanelPair<T> &pair,
              uint64_t begin, uint64_t length, uint64_t tiles) {
   alignas(64) float x[Rows][chunk];
   for (int r = 0; r < Rows; ++r)
     widened::widenRow(x[r], p.source(row + r), begin, length, p.k);
-  const uint64_t stride = panelElements(p.k);
   for (uint64_t tile = 0; tile < tiles; tile += Tiles) {
     float *to = sums + tile * lanes;
-    const T *from = weights + tile / 2 * stride + tile % 2 * Panel<T>::halfElements + begin * 32;
-    if constexpr (Rows <= 2 && Tiles % 2 == 0 && sizeof(T) == 2)
+    if constexpr (Rows <= 2 && Tiles % 2 == 0 && isFloat16<T>)
       if (vinciVectorBytes < 64) {
-        addStreams<Rows, Tiles / 2>(to, x, from, stride, length);
+        addStreams<Rows, Tiles / 2>(to, x, pair, tile / 2, length);
         continue;
       }
-    addProducts<Rows, Tiles>(to, x, from, stride, begin, length);
+    addProducts<Rows, Tiles>(to, x, pair, tile, length);
   }
 }
 
 /// One chunk for `count` rows: the largest blocks first that the target has registers for.
 template <typename T, typename Source>
 void addChunk(float *sums, const Product<T, Source> &p, uint64_t row, uint64_t count,
-              const T *weights, uint64_t begin, uint64_t length, uint64_t tiles) {
+              const PanelPair<T> &pair, uint64_t begin, uint64_t length, uint64_t tiles) {
   const bool wide = vinciVectorBytes == 64; // 32 registers; otherwise 16, and a vector takes two
   uint64_t r = 0;
   for (; r + 4 <= count; r += 4)
     if (!wide)
-      addRows<4, 1>(sums + r * slabColumns, p, row + r, weights, begin, length, tiles);
+      addRows<4, 1>(sums + r * slabColumns, p, row + r, pair, begin, length, tiles);
     else if (tiles == 4)
-      addRows<4, 4>(sums + r * slabColumns, p, row + r, weights, begin, length, tiles);
+      addRows<4, 4>(sums + r * slabColumns, p, row + r, pair, begin, length, tiles);
     else
-      addRows<4, 2>(sums + r * slabColumns, p, row + r, weights, begin, length, tiles);
+      addRows<4, 2>(sums + r * slabColumns, p, row + r, pair, begin, length, tiles);
   for (; r + 2 <= count; r += 2)
     if (wide && tiles == 4)
-      addRows<2, 4>(sums + r * slabColumns, p, row + r, weights, begin, length, tiles);
+      addRows<2, 4>(sums + r * slabColumns, p, row + r, pair, begin, length, tiles);
     else
-      addRows<2, 2>(sums + r * slabColumns, p, row + r, weights, begin, length, tiles);
+      addRows<2, 2>(sums + r * slabColumns, p, row + r, pair, begin, length, tiles);
   for (; r < count; ++r)
     if (tiles == 4)
-      addRows<1, 4>(sums + r * slabColumns, p, row + r, weights, begin, length, tiles);
+      addRows<1, 4>(sums + r * slabColumns, p, row + r, pair, begin, length, tiles);
     else
-      addRows<1, 2>(sums + r * slabColumns, p, row + r, weights, begin, length, tiles);
+      addRows<1, 2>(sums + r * slabColumns, p, row + r, pair, begin, length, tiles);
 }
 
 /// The sums of up to slabRows rows with one panel from `panel` on (2 tiles) or two (4).
@@ -174,11 +185,21 @@ void sumSlab(float *sums, const Product<T, Source> &p, uint64_t row, uint64_t co
              uint64_t tiles) {
   for (uint64_t i = 0; i < count * slabColumns; i += lanes)
     store(sums + i, splat(0.0f));
-  const T *weights = p.weights + panel * panelElements(p.k);
-  const uint64_t depth = paddedDepth(p.k);
-  for (uint64_t begin = 0; begin < depth; begin += chunk)
-    addChunk(sums, p, row, count, weights, begin, depth - begin < chunk ? depth - begin : chunk,
-             tiles);
+  const uint64_t depth = paddedDepth(p.k), stride = panelElements(p.k);
+  for (uint64_t begin = 0; begin < depth; begin += chunk) {
+    const uint64_t left = depth - begin, length = left < chunk ? left : chunk;
+    if constexpr (isBFloat16<T>) {
+      alignas(64) BFloat16 expanded[2 * chunk * 32];
+      const Weight12 weight(p.weights, p.n, p.k);
+      for (uint64_t i = 0; i < tiles / 2; ++i)
+        expandSteps(expanded + i * chunk * 32, weight.panel(panel + i), begin / 32, length / 32);
+      addChunk(sums, p, row, count, PanelPair<T>{expanded, chunk * 32, left}, begin, length, tiles);
+    } else {
+      addChunk(sums, p, row, count,
+               PanelPair<T>{p.weights + panel * stride + begin * 32, stride, left}, begin, length,
+               tiles);
+    }
+  }
 }
 
 /// The tiles that a pair of panels from `firstColumn` on has of n columns.
@@ -224,11 +245,11 @@ template <typename Finish>
 void multiplyPairs(const Product<BFloat16, DenseRows<BFloat16>> &p, uint64_t rowBegin,
                    uint64_t rowEnd, const PanelRange &range, Finish finish) {
   if (vinciHasAmx)
-    multiplyOnTiles(AmxProduct<BFloat16>{p.source.x, p.weights, p.k}, p.n, rowBegin, rowEnd, range,
-                    finish);
+    multiplyOnTiles(AmxProduct<BFloat16>{p.source.x, {Weight12(p.weights, p.n, p.k)}, p.k}, p.n,
+                    rowBegin, rowEnd, range, finish);
   else
-    multiplyByDots(DotProduct<DenseRows<BFloat16>>{p.source, p.weights, p.k}, p.n, rowBegin, rowEnd,
-                   range, finish);
+    multiplyByDots(DotProduct<DenseRows<BFloat16>>{p.source, Weight12(p.weights, p.n, p.k), p.k},
+                   p.n, rowBegin, rowEnd, range, finish);
 }
 
 /// Tiles need rows that stand one after the other.
@@ -236,19 +257,38 @@ template <typename Finish>
 void multiplyPairs(const Product<BFloat16, GatheredRows<BFloat16>> &p, uint64_t rowBegin,
                    uint64_t rowEnd, const PanelRange &range, Finish finish) {
   if (!vinciHasAmx || p.k > maxCopiedElements / 16)
-    return multiplyByDots(DotProduct<GatheredRows<BFloat16>>{p.source, p.weights, p.k}, p.n,
-                          rowBegin, rowEnd, range, finish);
+    return multiplyByDots(
+        DotProduct<GatheredRows<BFloat16>>{p.source, Weight12(p.weights, p.n, p.k), p.k}, p.n,
+        rowBegin, rowEnd, range, finish);
   alignas(64) BFloat16 rows[maxCopiedElements];
   const uint64_t fitting = maxCopiedElements / p.k, most = fitting < 96 ? fitting : 96;
   for (uint64_t row = rowBegin; row < rowEnd; row += most) {
     const uint64_t count = rowEnd - row < most ? rowEnd - row : most;
     for (uint64_t r = 0; r < count; ++r)
       copyRow(rows + r * p.k, p.source(row + r), p.k);
-    multiplyOnTiles(AmxProduct<BFloat16>{rows, p.weights, p.k}, p.n, 0, count, range,
-                    [=](uint64_t r, uint64_t column, uint64_t columns, Floats sums) {
+    multiplyOnTiles(AmxProduct<BFloat16>{rows, {Weight12(p.weights, p.n, p.k)}, p.k}, p.n, 0, count,
+                    range, [=](uint64_t r, uint64_t column, uint64_t columns, Floats sums) {
                       finish(row + r, column, columns, sums);
                     });
   }
+}
+
+/// Whether rows of bfloat16 have a way of their own, and then rows rowBegin..rowEnd by it.
+template <typename T, typename Source, typename Finish>
+bool multiplyBFloat16(const Product<T, Source> &p, uint64_t rowBegin, uint64_t rowEnd,
+                      const PanelRange &range, Finish finish) {
+  if constexpr (isBFloat16<T>) {
+    if (rowEnd - rowBegin <= few::mostRows()) {
+      few::multiply(p.source, Weight12(p.weights, p.n, p.k), p.n, p.k, rowBegin, rowEnd, range,
+                    finish);
+      return true;
+    }
+    if (multipliesPairs()) {
+      multiplyPairs(p, rowBegin, rowEnd, range, finish);
+      return true;
+    }
+  }
+  return false;
 }
 
 /// Rows rowBegin..rowEnd of the tile's columns. finish(row, column, count, sums) takes up to 16
@@ -256,12 +296,11 @@ void multiplyPairs(const Product<BFloat16, GatheredRows<BFloat16>> &p, uint64_t 
 template <typename T, typename Source, typename Finish>
 void multiply(const Tile &t, const Product<T, Source> &p, uint64_t rowBegin, uint64_t rowEnd,
               Finish finish) {
-  if constexpr (isBFloat16<T>)
-    if (multipliesPairs())
-      return multiplyPairs(p, rowBegin, rowEnd, panelsOf(t, p.n), finish);
+  if (rowBegin >= rowEnd || multiplyBFloat16(p, rowBegin, rowEnd, panelsOf(t, p.n), finish))
+    return;
   if (widensFirst(rowEnd - rowBegin))
-    return widened::multiply(p.source, widened::Panels<T>{p.weights, p.k}, p.n, rowBegin, rowEnd,
-                             panelsOf(t, p.n), finish);
+    return widened::multiply(p.source, widened::Panels<T>(p.weights, p.n, p.k), p.n, rowBegin,
+                             rowEnd, panelsOf(t, p.n), finish);
   const uint64_t pairs = (p.n + slabColumns - 1) / slabColumns;
   for (uint64_t pair = t.shareBegin(pairs); pair < t.shareEnd(pairs); ++pair)
     for (uint64_t row = rowBegin; row < rowEnd; row += slabRows)
@@ -300,7 +339,9 @@ template <typename T> struct Grouped {
 private:
   template <typename Source, typename Body>
   void forExperts(const Tile &t, Source source, Body body) const {
-    const uint64_t expertElements = (n + 31) / 32 * panelElements(k);
+    uint64_t expertElements = (n + 31) / 32 * panelElements(k);
+    if constexpr (isBFloat16<T>)
+      expertElements = Weight12(weights, n, k).bytes() / sizeof(T);
     for (uint64_t expert = 0; expert < numExperts; ++expert) {
       const uint64_t first = uint64_t(offsets[expert]), last = uint64_t(offsets[expert + 1]);
       const uint64_t begin = first > t.rowBegin ? first : t.rowBegin;
@@ -337,9 +378,9 @@ void gateSlab(T *out, const Product<T, Source> &p, uint64_t n, uint64_t row, uin
     }
 }
 
-/// The gate of a block is kept until its up comes.
+/// The gate of a block is kept until its up comes. False if there is no such way for so many rows.
 template <typename T, typename Source>
-void gatePairs(const Tile &t, T *out, uint64_t n, const Product<T, Source> &p, uint64_t rowBegin,
+bool gatePairs(const Tile &t, T *out, uint64_t n, const Product<T, Source> &p, uint64_t rowBegin,
                uint64_t rowEnd) {
   constexpr uint64_t keptRows = 64; // more than a block has
   alignas(64) T kept[keptRows * 32];
@@ -354,22 +395,22 @@ void gatePairs(const Tile &t, T *out, uint64_t n, const Product<T, Source> &p, u
     else
       store(out + row * n + column - n, gated<T>(load(gate), roundTo<T>(sums)));
   };
-  if constexpr (isBFloat16<T>)
-    if (multipliesPairs())
-      return multiplyPairs(p, rowBegin, rowEnd, range, finish);
-  widened::multiply(p.source, widened::Panels<T>{p.weights, p.k}, 2 * n, rowBegin, rowEnd, range,
-                    finish);
+  if (multiplyBFloat16(p, rowBegin, rowEnd, range, finish))
+    return true;
+  if (widensFirst(rowEnd - rowBegin)) {
+    widened::multiply(p.source, widened::Panels<T>(p.weights, p.n, p.k), 2 * n, rowBegin, rowEnd,
+                      range, finish);
+    return true;
+  }
+  return false;
 }
 
 /// `n` columns of the result, half of those of the weight.
 template <typename T>
 void groupedMatmulSwiglu(const Tile &t, T *out, uint64_t n, const Grouped<T> &g) {
   g.forExperts(t, [&](uint64_t begin, uint64_t end, const auto &product) {
-    if constexpr (isBFloat16<T>)
-      if (multipliesPairs())
-        return gatePairs(t, out, n, product, begin, end);
-    if (widensFirst(end - begin))
-      return gatePairs(t, out, n, product, begin, end);
+    if (gatePairs(t, out, n, product, begin, end))
+      return;
     const uint64_t pairs = (n + slabColumns - 1) / slabColumns;
     for (uint64_t pair = t.shareBegin(pairs); pair < t.shareEnd(pairs); ++pair)
       for (uint64_t row = begin; row < end; row += slabRows)

@@ -133,7 +133,7 @@ void multiply(const Tile &t, const Product<T, Source> &p, uint64_t rowBegin, uin
   const uint64_t pairs = (p.n + slabColumns - 1) / slabColumns;
   if (vinciVectorBytes < 64 && rowEnd - rowBegin >= widened::minRows) {
     const uint64_t panels = (p.n + 31) / 32, end = 2 * t.shareEnd(pairs);
-    return widened::multiply(p.source, widened::Panels<int8_t>{p.weights, p.k}, p.n, rowBegin,
+    return widened::multiply(p.source, widened::Panels<int8_t>(p.weights, p.n, p.k), p.n, rowBegin,
                              rowEnd, {2 * t.shareBegin(pairs), end < panels ? end : panels},
                              finish);
   }

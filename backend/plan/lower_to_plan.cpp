@@ -42,6 +42,7 @@ static_assert(int(npu::Stream::Communication) == int(fb::Stream::Communication))
 static_assert(int(npu::Stream::Prefetch) == int(fb::Stream::Prefetch));
 static_assert(int(npu::Packing::Rows) == int(fb::Packing::Rows));
 static_assert(int(npu::Packing::Panel32) == int(fb::Packing::Panel32));
+static_assert(int(npu::Packing::Panel12) == int(fb::Packing::Panel12));
 static_assert(int(llm::ShardKind::Rows) == int(fb::ShardKind::Rows));
 static_assert(int(llm::ShardKind::Columns) == int(fb::ShardKind::Columns));
 static_assert(int(llm::ShardKind::Stack) == int(fb::ShardKind::Stack));

@@ -42,7 +42,8 @@ def Npu_Space : Npu_Enum<"Space", "where an operand of a launch lives", [
 def Npu_BindingKind : Npu_Enum<"BindingKind", "what a parameter of a body stands for", [
   I32EnumAttrCase<"Weight", 0, "weight">, I32EnumAttrCase<"KvCache", 1, "kv_cache">, I32EnumAttrCase<"Nothing", 2, "nothing">]>;
 def Npu_Packing : Npu_Enum<"Packing", "how a weight lies in memory", [
-  I32EnumAttrCase<"Rows", 0, "rows">, I32EnumAttrCase<"Panel32", 1, "panel32">]>;
+  I32EnumAttrCase<"Rows", 0, "rows">, I32EnumAttrCase<"Panel32", 1, "panel32">,
+  I32EnumAttrCase<"Panel12", 2, "panel12">]>;
 
 def Npu_Stream : Npu_Enum<"Stream", "the queue of a device that a command stands in", [
   I32EnumAttrCase<"Compute", 0, "compute">, I32EnumAttrCase<"Cube", 1, "cube">, I32EnumAttrCase<"Vector", 2, "vector">,

@@ -103,6 +103,10 @@ LogicalResult WeightOp::verify() {
   if (getPacking() == Packing::Panel32 && (!matrix || type.getElementType().isInteger(32)))
     return emitOpError() << "@" << getSymName() << " is a " << (!matrix ? "vector" : "table of i32")
                          << "; only matrices of floats and i8 are packed in panels";
+  if (getPacking() == Packing::Panel12 && (!matrix || !type.getElementType().isBF16()))
+    return emitOpError() << "@" << getSymName() << " is a "
+                         << (!matrix ? "vector" : "matrix of another type")
+                         << "; only matrices of bf16 are packed as panel12";
   return success();
 }
 

@@ -136,13 +136,19 @@ bool isMultiplied(llm::WeightOp table) {
   return table && table->getParentOfType<ModuleOp>().walk(readsIt).wasInterrupted();
 }
 
+/// How kernels read a matrix that they multiply by.
+Packing panelsOf(Value weight) {
+  const Type type = cast<RankedTensorType>(weight.getType()).getElementType();
+  return type.isBF16() ? Packing::Panel12 : Packing::Panel32;
+}
+
 /// A table that is multiplied by as well is read in that packing: it is in memory once.
 FailureOr<Kernel> kernel(llm::EmbeddingOp op) {
   const bool panels = isMultiplied(op.getTable().getDefiningOp<llm::WeightOp>());
   return KernelBuilder(op)
       .writes(op.getResult())
       .reads(op.getTokenIds())
-      .readsWeight(op.getTable(), panels ? Packing::Panel32 : Packing::Rows)
+      .readsWeight(op.getTable(), panels ? panelsOf(op.getTable()) : Packing::Rows)
       .readsLast("sharded", op.getStart())
       .set("panels", panels)
       .dtype(op.getTable())
@@ -254,7 +260,7 @@ template <typename Op> KernelBuilder &matmul(KernelBuilder &builder, Op op) {
   llm::DimExpr rows = shape(op.getInput())[0];
   builder.writes(op.getResult())
       .reads(op.getInput())
-      .readsWeight(op.getWeight(), Packing::Panel32)
+      .readsWeight(op.getWeight(), panelsOf(op.getWeight()))
       .dtype(op.getInput())
       .dtype(op.getResult(), "out_dtype")
       .set("n", size(op.getWeight(), 0))
@@ -562,7 +568,7 @@ template <typename Op> FailureOr<Kernel> groupedMatmul(Op op) {
       .reads(op.getInput())
       .reads(op.getRowOf())
       .reads(op.getExpertOffsets())
-      .readsWeight(op.getWeight(), Packing::Panel32)
+      .readsWeight(op.getWeight(), panelsOf(op.getWeight()))
       .dtype(op.getInput())
       .build();
 }
@@ -635,7 +641,7 @@ FailureOr<Kernel> kernel(llm::QuantMatmulOp op) {
       .rowsPer(Tokens, op.getInput())
       .writes(op.getResult())
       .reads(op.getInput())
-      .readsWeight(op.getWeight(), Packing::Panel32)
+      .readsWeight(op.getWeight(), panelsOf(op.getWeight()))
       .readsWeight(op.getQuantBias())
       .readsWeight(op.getDeqScale())
       .dtype(op.getResult())
@@ -649,7 +655,7 @@ FailureOr<Kernel> kernel(llm::DynamicQuantMatmulOp op) {
   builder.writes(op.getResult())
       .reads(op.getInput())
       .reads(op.getScale())
-      .readsWeight(op.getWeight(), Packing::Panel32)
+      .readsWeight(op.getWeight(), panelsOf(op.getWeight()))
       .readsWeight(op.getWeightScale())
       .dtype(op.getResult())
       .set("n", size(op.getWeight(), 0))
@@ -669,7 +675,7 @@ template <typename Op> FailureOr<Kernel> groupedQuantMatmul(Op op, Type type) {
       .reads(op.getScale())
       .reads(op.getRowOf())
       .reads(op.getExpertOffsets())
-      .readsWeight(op.getWeight(), Packing::Panel32)
+      .readsWeight(op.getWeight(), panelsOf(op.getWeight()))
       .readsWeight(op.getWeightScale())
       .type("dtype", type)
       .build();
@@ -688,7 +694,7 @@ FailureOr<Kernel> kernel(llm::WeightQuantMatmulOp op) {
   builder.rowsPer(Tokens, op.getInput())
       .writes(op.getResult())
       .reads(op.getInput())
-      .readsWeight(op.getWeight(), Packing::Panel32)
+      .readsWeight(op.getWeight(), panelsOf(op.getWeight()))
       .readsWeight(op.getWeightScale())
       .dtype(op.getInput())
       .set("n", size(op.getWeight(), 0))
@@ -705,7 +711,7 @@ FailureOr<Kernel> kernel(llm::GroupedWeightQuantMatmulOp op) {
       .reads(op.getInput())
       .reads(op.getRowOf())
       .reads(op.getExpertOffsets())
-      .readsWeight(op.getWeight(), Packing::Panel32)
+      .readsWeight(op.getWeight(), panelsOf(op.getWeight()))
       .readsWeight(op.getWeightScale())
       .dtype(op.getInput())
       .build();

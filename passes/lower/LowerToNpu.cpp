@@ -169,7 +169,8 @@ LogicalResult LowerToNpu::lowerBody(llm::BodyOp body, OpBuilder &builder) {
   NameTable names;
   for (Operation &op : body.getBlock()) {
     if (auto weight = dyn_cast<llm::WeightOp>(op)) {
-      for (npu::Packing packing : {npu::Packing::Rows, npu::Packing::Panel32})
+      for (npu::Packing packing :
+           {npu::Packing::Rows, npu::Packing::Panel32, npu::Packing::Panel12})
         if (llvm::any_of(kernels, [&](auto &entry) {
               return llvm::any_of(entry.second.inputs, [&](const KernelInput &input) {
                 return input.value == weight.getResult() && input.packing == packing;

@@ -26,8 +26,8 @@ public:
 
   /// GB/s (10^9 bytes) of reading memory that is in no cache. Some 40 ms.
   double readGbPerS();
-  /// TFLOP/s of products of `dtype` (integers: TOPS), by the instructions that are the fastest here,
-  /// in the processor time of each thread. Some 10 ms.
+  /// TFLOP/s of products of `dtype` (integers: TOPS), by the instructions that are the fastest
+  /// here, in the processor time of each thread. Some 10 ms.
   double multiplyTflops(DType dtype);
 
   uint32_t threads() const { return threads_; }

@@ -106,7 +106,7 @@ std::vector<OpTimes> measureOps(StepBench &bench, const BenchTest &test, uint32_
   const double ranks = bench.model().ranks();
   for (Row &row : table.rows) {
     // Activations stay in the caches between two ops; only what a step reads anew counts.
-    const double bytes = row.work.weightBytes + row.work.kvBytes;
+    const double bytes = bench.bytesRead(row.work);
     const double readUs = ranks * bytes / readGbPerS / 1e3;
     double multiplyUs = ranks * (row.work.productFlops - row.work.int8Flops) / tflops / 1e6;
     if (row.work.int8Flops > 0)

@@ -56,6 +56,7 @@ StepBench::StepBench(LoadedModel &model, MachinePeak &peak)
   for (const fb::Kernel *kernel : *model.plan().root()->kernels())
     if (const fb::Cost *cost = kernel->cost())
       hasInt8_ |= cost->weights() == fb::DType::Int8 && cost->activations() == fb::DType::Int8;
+  bfloat16Share_ = model.bfloat16ReadShare();
   model.fillCache(/*seed=*/1);
   const ModelLimits &limits = model.limits();
   ids_.resize(size_t(limits.maxSeqLen) + limits.maxBatch);
@@ -143,10 +144,11 @@ BenchRun StepBench::run(const BenchTest &test) {
   }
   // All ranks of this machine share it; groups have tokens of their own.
   const double ranks = model_.ranks();
-  for (double StepWork::*part :
-       {&StepWork::flops, &StepWork::hbmBytes, &StepWork::collectiveBytes, &StepWork::weightBytes,
-        &StepWork::kvBytes, &StepWork::productFlops, &StepWork::int8Flops})
+  for (double StepWork::*part : {&StepWork::flops, &StepWork::hbmBytes, &StepWork::collectiveBytes,
+                                 &StepWork::weightBytes, &StepWork::bfloat16Bytes,
+                                 &StepWork::kvBytes, &StepWork::productFlops, &StepWork::int8Flops})
     run.work.*part *= ranks;
+  run.bytesRead = bytesRead(run.work);
   run.tokens = double(test.tokens) * test.batch * model_.limits().dataGroups;
   return run;
 }

@@ -47,12 +47,13 @@ struct BenchRun {
   double seconds = 0;
   double tokens = 0; ///< of the prompt, or generated in all sequences
   StepWork work;
+  double bytesRead = 0; ///< StepBench::bytesRead of `work`
   // What the machine did right before, and right after where that was faster.
   double readGbPerS = 0, multiplyTflops = 0, int8Tops = 0;
 
   double tokensPerS() const { return tokens / seconds; }
   /// Of weights, and of keys and values: what must come from memory at least.
-  double gbPerS() const { return (work.weightBytes + work.kvBytes) / seconds / 1e9; }
+  double gbPerS() const { return bytesRead / seconds / 1e9; }
   double tflops() const { return work.productFlops / seconds / 1e12; }
   /// Shares of what the machine does at best.
   double ofRead() const { return gbPerS() / readGbPerS; }
@@ -79,6 +80,11 @@ public:
   };
   Step typicalStep(const BenchTest &test);
 
+  /// Of weights as this model holds them (bfloat16 in some 12 bits), and of keys and values.
+  double bytesRead(const StepWork &work) const {
+    return work.weightBytes - (1 - bfloat16Share_) * work.bfloat16Bytes + work.kvBytes;
+  }
+
   LoadedModel &model() { return model_; }
   MachinePeak &peak() { return peak_; }
   /// Type of the activations, which floating-point products are of.
@@ -95,6 +101,7 @@ private:
   MachinePeak &peak_;
   DType floatType_;
   bool hasInt8_ = false;
+  double bfloat16Share_ = 1; ///< of their bytes that are read
   StepBatch batch_;
   std::vector<int32_t> ids_, blocks_;
   std::vector<StepRecord> records_;

@@ -15,6 +15,7 @@ StepWork &StepWork::operator+=(const StepWork &other) {
   hbmBytes += other.hbmBytes;
   collectiveBytes += other.collectiveBytes;
   weightBytes += other.weightBytes;
+  bfloat16Bytes += other.bfloat16Bytes;
   kvBytes += other.kvBytes;
   productFlops += other.productFlops;
   int8Flops += other.int8Flops;
@@ -62,6 +63,8 @@ StepWork workOf(const Cost &cost, const StepRecord &step, uint32_t moeLayer) {
   }
   if (cost.kind != CostClass::Vector)
     work.productFlops = work.flops;
+  if (cost.kind != CostClass::Attention && cost.weights == DType::BFloat16)
+    work.bfloat16Bytes = work.weightBytes;
   if (cost.kind != CostClass::Attention && cost.weights == DType::Int8 &&
       cost.activations == DType::Int8)
     work.int8Flops = work.productFlops;

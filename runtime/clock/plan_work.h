@@ -17,6 +17,7 @@ struct StepWork {
   double collectiveBytes = 0;
   // What measurements are held to: the least that must come from memory, and what is multiplied.
   double weightBytes = 0;  ///< of `hbmBytes`: matrices, of experts those that are hit
+  double bfloat16Bytes = 0; ///< of `weightBytes`: matrices of bfloat16
   double kvBytes = 0;      ///< of `hbmBytes`: keys and values that are in the cache
   double productFlops = 0; ///< of `flops`: products of matrices, and attention
   double int8Flops = 0;    ///< of `productFlops`: of int8 by int8

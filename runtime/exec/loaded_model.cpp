@@ -12,6 +12,7 @@
 #include "runtime/plan/mesh.h"
 #include "runtime/support/philox.h"
 #include "runtime/weights/packing.h"
+#include "runtime/weights/panel12.h"
 
 #include <algorithm>
 #include <array>
@@ -122,6 +123,7 @@ public:
                                     const TraceObserver &after);
   void timedStep(EntryKind kind, const StepInputs &inputs, const TimeObserver &after);
   void fillCache(uint64_t seed);
+  double bfloat16ReadShare() const;
   MemoryUse memoryUse() const;
   std::span<const uint32_t> expertsHit() const { return expertsHit_; }
 
@@ -472,6 +474,23 @@ LoadedModel::Impl::poisonedStep(EntryKind kind, std::span<const StepInputs> grou
   return logits_;
 }
 
+double LoadedModel::Impl::bfloat16ReadShare() const {
+  double read = 0, bytes = 0;
+  const auto &weights = *plan.root()->weights();
+  for (const Rank &rank : ranks_)
+    for (uint32_t i = 0; i < weights.size(); ++i) {
+      if (weights[i]->packing() != fb::Packing::Panel12)
+        continue;
+      const Panel12Layout layout(weights[i]->shape()->Get(0), weights[i]->shape()->Get(1));
+      const std::span<const std::byte> all = rank.pack.bytes(i);
+      for (uint64_t at = 0; at < all.size(); at += layout.bytes()) {
+        read += double(bytesRead(layout, all.subspan(at, layout.bytes())));
+        bytes += double(layout.tiles() * (panel12MainBytes + panel12RestBytes));
+      }
+    }
+  return bytes > 0 ? read / bytes : 1;
+}
+
 MemoryUse LoadedModel::Impl::memoryUse() const {
   MemoryUse most;
   for (const Rank &rank : ranks_)
@@ -583,6 +602,10 @@ uint32_t LoadedModel::ranks() const {
 uint32_t LoadedModel::threads() const {
   return impl_->executor.threads();
 }
+double LoadedModel::bfloat16ReadShare() const {
+  return impl_->bfloat16ReadShare();
+}
+
 MemoryUse LoadedModel::memoryUse() const {
   return impl_->memoryUse();
 }

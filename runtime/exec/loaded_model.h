@@ -79,6 +79,9 @@ public:
   const Plan &plan() const;
   uint32_t ranks() const; ///< of the plan
   uint32_t threads() const;
+  /// What products read of matrices of bfloat16 as a share of their two bytes an element: they are
+  /// packed as Panel12. 1 without such.
+  double bfloat16ReadShare() const;
   /// Of the device that uses the most.
   MemoryUse memoryUse() const;
 

@@ -36,14 +36,17 @@ std::optional<uint64_t> packedBytes(std::span<const uint64_t> shape, DType dtype
   std::optional<uint64_t> elements = elementCount(shape);
   if (!elements)
     return std::nullopt;
-  if (packing == fb::Packing::Panel32) {
-    if (shape.size() != 2)
+  if (packing != fb::Packing::Rows) {
+    if (shape.size() != 2 || (packing == fb::Packing::Panel12 && byteSize(dtype) != 2))
       return std::nullopt;
     elements = checkedMul(roundUp(shape[0], panelWidth), roundUp(shape[1], panelDepth(dtype)));
     if (!elements)
       return std::nullopt;
   }
   std::optional<uint64_t> bytes = checkedMul(*elements, byteSize(dtype));
+  if (bytes && packing == fb::Packing::Panel12)
+    bytes =
+        checkedAdd(*bytes, roundUp(shape[0], panelWidth) / panelWidth * panel12HeadBytes(shape[1]));
   return bytes ? checkedMul(*bytes, count == 0 ? 1 : count) : std::nullopt;
 }
 

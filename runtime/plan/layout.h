@@ -23,6 +23,12 @@ constexpr uint64_t panelDepth(DType dtype) {
   return dtype == DType::Int8 ? 64 : 32;
 }
 
+/// Bytes of what a panel of Panel12 has beside its tiles: two tables of 16, and a byte for each 32 of
+/// K.
+constexpr uint64_t panel12HeadBytes(uint64_t k) {
+  return (32 + (k + 31) / 32 + 63) / 64 * 64;
+}
+
 /// a * b, or nullopt from 2^48 on.
 std::optional<uint64_t> checkedMul(uint64_t a, uint64_t b);
 /// a + b, or nullopt from 2^48 on.
@@ -36,7 +42,8 @@ constexpr uint64_t roundUp(uint64_t value, uint64_t multiple) {
 std::optional<uint64_t> elementCount(std::span<const uint64_t> shape);
 
 /// Bytes of a weight of `shape` (of one tensor, as in the checkpoint) in the pack. `count` tensors
-/// follow one another in a stack; 0 means a single tensor. Panel32 takes shapes [n, k] only.
+/// follow one another in a stack; 0 means a single tensor. Panel32 takes shapes [n, k] only, and
+/// Panel12 of these those of 16-bit types.
 std::optional<uint64_t> packedBytes(std::span<const uint64_t> shape, DType dtype,
                                     fb::Packing packing, uint64_t count = 0);
 

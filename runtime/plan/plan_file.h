@@ -20,7 +20,7 @@ namespace vinci {
 
 /// Majors never mix. A reader takes plans of its own minor and of older ones: minors only append.
 inline constexpr uint32_t planSchemaMajor = 2;
-inline constexpr uint32_t planSchemaMinor = 3;
+inline constexpr uint32_t planSchemaMinor = 4;
 
 inline constexpr std::array<char, 8> planMagic = {'V', 'I', 'N', 'C', 'I', 'P', 'L', 'N'};
 inline constexpr uint64_t planSegmentAlignment = 4096;

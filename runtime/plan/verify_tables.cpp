@@ -190,8 +190,12 @@ void verifyWeight(const Context &context, const fb::Weight *weight, const std::s
   for (uint64_t size : *shape)
     context.requireRange(size, 1, maxInt32, where, "a size of the shape");
   verifyPieces(context, weight, where);
-  if (weight->packing() == fb::Packing::Panel32 && shape->size() != 2)
-    context.fail(where, "packing Panel32 needs a matrix, its rank is {}", shape->size());
+  if (weight->packing() != fb::Packing::Rows && shape->size() != 2)
+    context.fail(where, "packing {} needs a matrix, its rank is {}",
+                 fb::EnumNamePacking(weight->packing()), shape->size());
+  if (weight->packing() == fb::Packing::Panel12 && weight->dtype() != fb::DType::BFloat16)
+    context.fail(where, "packing Panel12 is for bfloat16, its dtype is {}",
+                 toString(toDType(weight->dtype())));
   if (weight->packing() == fb::Packing::Panel32 && weight->dtype() == fb::DType::Int32)
     context.fail(where, "packing Panel32 is for floats and int8, its dtype is int32");
   std::optional<uint64_t> bytes =

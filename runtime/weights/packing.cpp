@@ -1,6 +1,7 @@
 #include "runtime/weights/packing.h"
 
 #include "runtime/support/error.h"
+#include "runtime/weights/panel12.h"
 
 #include <algorithm>
 #include <array>
@@ -247,16 +248,16 @@ uint64_t rowsOfPanel(std::span<const PackedRows> parts, uint64_t begin,
   return number;
 }
 
-/// One panel: output columns panel*32 .. +32 over all of K.
-void packPanel(std::span<const PackedRows> parts, uint64_t columns, uint64_t panel, std::byte *to,
-               DType toType, Losses &losses) {
+/// One panel, output columns panel*32 .. +32 over all of K, as number `place` of those at `to`.
+void packPanel(std::span<const PackedRows> parts, uint64_t columns, uint64_t panel, uint64_t place,
+               std::byte *to, DType toType, Losses &losses) {
   alignas(64) std::byte rows[32 * kBlock * sizeof(float)];
   const uint64_t outSize = byteSize(toType);
   const uint64_t paddedK = roundUp(columns, panelDepth(toType));
   const uint64_t first = panel * panelWidth;
   std::array<PanelRows, panelWidth> pieces;
   const std::span used = std::span(pieces).first(rowsOfPanel(parts, first, pieces));
-  std::byte *out = to + first * paddedK * outSize;
+  std::byte *out = to + place * panelWidth * paddedK * outSize;
   for (uint64_t begin = 0; begin < paddedK; begin += kBlock) {
     const uint64_t width = std::min(kBlock, paddedK - begin);
     uint64_t converted = 0;
@@ -285,6 +286,15 @@ void packPanel(std::span<const PackedRows> parts, uint64_t columns, uint64_t pan
       transposeFours(rows, width / 64, out);
     out += width * panelWidth * outSize;
   }
+}
+
+/// The same panel as Panel12.
+void packPanel12(std::span<const PackedRows> parts, uint64_t columns, uint64_t panel,
+                 const Panel12Layout &layout, std::byte *to, Losses &losses) {
+  std::vector<uint16_t> tiles(layout.steps() * panel12StepElements);
+  packPanel(parts, columns, panel, 0, reinterpret_cast<std::byte *>(tiles.data()), DType::BFloat16,
+            losses);
+  encodePanel12(tiles, layout, panel, to);
 }
 
 /// At most 32 rows of a matrix of `columns` columns, packed as Rows.
@@ -373,8 +383,17 @@ std::vector<CastLoss> packTensor(std::span<const PackedRows> parts, uint64_t col
   if (packing == fb::Packing::Panel32)
     packInParallel(roundUp(rows, panelWidth) / panelWidth, 1, [&](uint64_t begin, uint64_t end) {
       for (uint64_t panel = begin; panel < end; ++panel)
-        packPanel(parts, columns, panel, to, toType, losses);
+        packPanel(parts, columns, panel, panel, to, toType, losses);
     });
+  if (packing == fb::Packing::Panel12) {
+    if (toType != DType::BFloat16)
+      failInternal("weights of dtype {} are not packed as Panel12", toString(toType));
+    const Panel12Layout layout(rows, columns);
+    packInParallel(layout.panels(), 1, [&](uint64_t begin, uint64_t end) {
+      for (uint64_t panel = begin; panel < end; ++panel)
+        packPanel12(parts, columns, panel, layout, to, losses);
+    });
+  }
   return losses.take();
 }
 

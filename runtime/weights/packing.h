@@ -42,7 +42,8 @@ struct PackedRows {
 ///   float32       (n/32)*Kp*32 + k*32 + n%32
 ///   16-bit types  (n/32)*Kp*32 + (k/32)*1024 + ((n%32)/16)*512 + ((k%32)/2)*32 + (n%16)*2 + k%2
 ///   int8          (n/32)*Kp*32 + (k/64)*2048 + ((n%32)/16)*1024 + ((k%64)/4)*64 + (n%16)*4 + k%4
-/// with Kp = k rounded up to 32, for int8 to 64.
+/// with Kp = k rounded up to 32, for int8 to 64. Panel12 (bfloat16) has the tiles of Panel32 in fewer
+/// bits: panel12.h.
 std::vector<CastLoss> packTensor(std::span<const PackedRows> parts, uint64_t columns, std::byte *to,
                                  DType toType, fb::Packing packing);
 /// The same for a matrix in one part.

@@ -32,8 +32,9 @@ class Bench(VinciTest):
             if test["test"].startswith("tg3") and weights and "@b" not in test["test"]:
                 # A token reads all that is multiplied, and a little KV.
                 read = test["gb_per_s"] * 1e9 / speed["median"]
-                self.assertLess(weights, read * 1.35)
-                self.assertLess(read, weights * 1.35)
+                least, most = weights
+                self.assertLess(least, read * 1.35)
+                self.assertLess(read, most * 1.35)
             if "ops" in test:
                 self.assertAlmostEqual(sum(op["share"] for op in test["ops"]), 1, places=2)
                 matmuls = [op for op in test["ops"] if "matmul" in op["op"]]
@@ -44,8 +45,9 @@ class Bench(VinciTest):
 
     def test_a_model(self):
         tests, _ = self.bench(MODELS / "austen-qwen3", *SMALL)
-        # 4.2 million parameters in two bytes: the head is the embedding, whose table is looked up, not read.
-        self.check(tests, NAMES, weights=2 * 4197120)
+        # 4.2 million parameters in one and a half bytes, and some tiles that stay in two: the head is the
+        # embedding, whose table is looked up, not read.
+        self.check(tests, NAMES, weights=(1.5 * 4197120, 1.7 * 4197120))
         self.assertIn("ops", tests[0])
         self.assertEqual(tests[0]["predicted_device"], "910b3")
 

@@ -15,10 +15,16 @@ namespace {
 constexpr int64_t defaultCollectiveBufferMb = 200;
 constexpr uint64_t buffersPerGroup = 2;
 
+/// As an NPU holds them: the tables that Panel12 has are of the host's kernels.
 uint64_t weightBytes(const fb::Plan &plan) {
   uint64_t bytes = 0;
-  for (const fb::Weight *weight : *plan.weights())
-    bytes += weight->bytes();
+  for (const fb::Weight *weight : *plan.weights()) {
+    const auto &shape = *weight->shape();
+    bytes += weight->packing() == fb::Packing::Panel12
+                 ? *packedBytes({shape.data(), shape.size()}, toDType(weight->dtype()),
+                                fb::Packing::Panel32, weight->count())
+                 : weight->bytes();
+  }
   return bytes;
 }
 

@@ -25,11 +25,12 @@ template <typename Function> void binary(const Command &c, Function function) {
     c.typed(0).set(i, function(c.typed(1).get(i), c.typed(2).get(i)));
 }
 
-double dot(const Elements &x, uint64_t row, const Elements &weights, uint64_t base, uint64_t column,
-           uint64_t depth, DType type) {
+/// Row `row` of x times column `column` of a weight [columns, depth] that begins at `base`.
+double dot(const Elements &x, uint64_t row, const Elements &weights, uint64_t base,
+           uint64_t columns, uint64_t column, uint64_t depth) {
   double sum = 0;
   for (uint64_t k = 0; k < depth; ++k)
-    sum += x.get(row * depth + k) * weights.get(base + panelIndex(column, k, depth, type));
+    sum += x.get(row * depth + k) * panelValue(weights, base, columns, depth, column, k);
   return sum;
 }
 
@@ -46,7 +47,7 @@ void embedding(const Command &c) {
     }
     for (uint64_t k = 0; k < hidden; ++k)
       c.typed(0).set(t * hidden + k,
-                     c.typed(2).get(panelIndex(uint64_t(place), k, hidden, c.spec.dtype())));
+                     panelValue(c.typed(2), 0, c.size("vocab"), hidden, uint64_t(place), k));
   }
 }
 
@@ -154,7 +155,7 @@ void matmul(const Command &c) {
   for (uint64_t row = 0; row < c.rows(); ++row)
     for (uint64_t column = 0; column < n; ++column)
       c.typed(0, c.spec.dtype("out_dtype"))
-          .set(row * n + column, dot(c.typed(1), row, c.typed(2), 0, column, k, c.spec.dtype()) +
+          .set(row * n + column, dot(c.typed(1), row, c.typed(2), 0, n, column, k) +
                                      (bias ? c.typed(3).get(column) : 0.0));
 }
 
@@ -175,8 +176,8 @@ template <typename Body> static void forExperts(const Command &c, uint64_t n, Bo
       const uint64_t source =
           c.size("gather") != 0 ? static_cast<uint64_t>(c.ints(2)[row]) / topK : sorted;
       body(sorted, [&](uint64_t column) {
-        return dot(c.typed(1), source, c.typed(4), expert * panelElements(n, k, c.spec.dtype()),
-                   column, k, c.spec.dtype());
+        return dot(c.typed(1), source, c.typed(4), expert * panelElements(n, k, c.spec.dtype()), n,
+                   column, k);
       });
     }
 }

@@ -85,8 +85,46 @@ uint64_t panelIndex(uint64_t n, uint64_t k, uint64_t depth, DType type) {
   return panel + k / 64 * 2048 + n % 32 / 16 * 1024 + k % 64 / 4 * 64 + n % 16 * 4 + k % 4;
 }
 
+/// Bytes of Panel12 that a panel has beside its tiles.
+static uint64_t headBytes(uint64_t depth) {
+  return (32 + (depth + 31) / 32 + 63) / 64 * 64;
+}
+
 uint64_t panelElements(uint64_t columns, uint64_t depth, DType type) {
-  return (columns + 31) / 32 * 32 * paddedDepth(depth, type);
+  const uint64_t panels = (columns + 31) / 32;
+  const uint64_t heads = type == DType::BFloat16 ? panels * headBytes(depth) / 2 : 0;
+  return panels * 32 * paddedDepth(depth, type) + heads;
+}
+
+/// As runtime/weights/panel12.h has it.
+static uint16_t panel12Value(const uint8_t *weight, uint64_t columns, uint64_t depth, uint64_t n,
+                             uint64_t k) {
+  const uint64_t panels = (columns + 31) / 32, steps = (depth + 31) / 32;
+  const uint64_t panel = n / 32, step = k / 32, half = n % 32 / 16;
+  const uint64_t tile = (panel * steps + step) * 2 + half, tiles = panels * steps * 2;
+  const uint8_t *main = weight + tile * 768, *rest = weight + tiles * 768 + tile * 256;
+  const uint8_t *head = weight + tiles * 1024 + panel * headBytes(depth);
+  const uint64_t line = k % 32 / 2, value = n % 16 * 2 + k % 2;
+  if ((head[32 + step] >> half & 1) != 0) {
+    const uint64_t at = (line * 32 + value) * 2;
+    const uint8_t *bytes = at < 768 ? main + at : rest + at - 768;
+    return static_cast<uint16_t>(bytes[0] | bytes[1] << 8);
+  }
+  const uint8_t *quad = main + line / 4 * 192;
+  const uint64_t at = 16 * (value / 8) + value % 8 + (line % 2 != 0 ? 8 : 0);
+  const bool isLater = line % 4 >= 2;
+  const uint8_t rounded = quad[(isLater ? 128 : 64) + at];
+  const uint8_t place = isLater ? quad[at] >> 4 : quad[at] & 15;
+  const uint16_t exponent = static_cast<uint16_t>(head[place] << 1 | head[16 + place] >> 7);
+  return static_cast<uint16_t>((rounded & 0x80) << 8 | exponent << 7 | (rounded & 0x7f));
+}
+
+double panelValue(const Elements &weights, uint64_t base, uint64_t columns, uint64_t depth,
+                  uint64_t n, uint64_t k) {
+  if (weights.type() != DType::BFloat16)
+    return weights.get(base + panelIndex(n, k, depth, weights.type()));
+  const auto *weight = static_cast<const uint8_t *>(weights.data()) + base * 2;
+  return fromBFloat16(panel12Value(weight, columns, depth, n, k));
 }
 
 } // namespace vinci::reference

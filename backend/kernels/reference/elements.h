@@ -19,6 +19,7 @@ public:
   Elements(void *data, DType type) : data_(data), type_(type) {}
 
   DType type() const { return type_; }
+  const void *data() const { return data_; }
   double get(uint64_t index) const;
   /// Stores the nearest element.
   void set(uint64_t index, double value) const;
@@ -36,7 +37,12 @@ double roundedTo(DType region, double value);
 /// backend/kernels/README.md.
 uint64_t panelIndex(uint64_t n, uint64_t k, uint64_t depth, DType type);
 
-/// Elements of a whole packed weight [columns, depth], padding included.
+/// Elements of the memory of a whole weight [columns, depth] that is packed to be multiplied by,
+/// padding included: as Panel32, bfloat16 as Panel12.
 uint64_t panelElements(uint64_t columns, uint64_t depth, DType type);
+
+/// Element (n, k) of such a weight, which begins at element `base`.
+double panelValue(const Elements &weights, uint64_t base, uint64_t columns, uint64_t depth,
+                  uint64_t n, uint64_t k);
 
 } // namespace vinci::reference

@@ -11,20 +11,18 @@
 // docs/performance.md has what each of these is worth.
 #pragma once
 
-#include "support/amx.h"
+#include "support/amx_weight.h"
 #include "support/panel_range.h"
 
 /// Rows of x, one after the other, and the weight.
 template <typename T> struct AmxProduct {
   const T *x; ///< row r is at x + r * k
-  const T *weights;
+  AmxWeight<T> weight;
   uint64_t k;
 
   static constexpr uint64_t depth = tileRowBytes / sizeof(T); ///< k-values of a tile
   uint64_t wholeSteps() const { return k / depth; }
   uint64_t steps() const { return (k + depth - 1) / depth; }
-  uint64_t panelBytes() const { return steps() * 2 * tileBytes; }
-  const char *panel(uint64_t index) const { return (const char *)weights + index * panelBytes(); }
 };
 
 /// The last k-values of 16 rows, filled up with zeros: memory behind a row is another row.
@@ -69,40 +67,29 @@ template <int Panels, typename T, typename Finish>
 VINCI_AMX inline void multiplyFewRows(const AmxProduct<T> &p, uint64_t row, uint64_t rows,
                                       const TailTile<T> &tail, const uint64_t (&panels)[Panels],
                                       uint64_t n, Finish finish) {
-  constexpr uint64_t ahead = 2048;
-  const char *weights[2];
-  weights[0] = p.panel(panels[0]);
-  weights[1] = p.panel(panels[Panels - 1]);
+  typename detail::TileStream<Panels, T>::Memory memory;
+  detail::TileStream<Panels, T> weights(p.weight, panels, p.steps(), &memory);
   zeroTile<0>();
   zeroTile<1>();
   if (Panels > 1) {
     zeroTile<2>();
     zeroTile<3>();
   }
-  const auto prefetch = [](const char *tile) {
-#pragma clang loop unroll(full)
-    for (int line = 0; line < 16; ++line)
-      __builtin_prefetch(tile + ahead + line * 64);
-  };
   const auto step = [&](const void *x, uint64_t stride) VINCI_AMX {
     const T *type = nullptr;
+    weights.ready();
     loadTile<4>(x, stride);
-    prefetch(weights[0]);
-    loadTile<5>(weights[0], tileRowBytes);
+    loadTile<5>(weights.tile(0, 0), tileRowBytes);
     multiplyTiles<0, 4, 5>(type);
-    prefetch(weights[0] + tileBytes);
-    loadTile<6>(weights[0] + tileBytes, tileRowBytes);
+    loadTile<6>(weights.tile(0, 1), tileRowBytes);
     multiplyTiles<1, 4, 6>(type);
     if (Panels > 1) {
-      prefetch(weights[1]);
-      loadTile<7>(weights[1], tileRowBytes);
+      loadTile<7>(weights.tile(Panels - 1, 0), tileRowBytes);
       multiplyTiles<2, 4, 7>(type);
-      prefetch(weights[1] + tileBytes);
-      loadTile<5>(weights[1] + tileBytes, tileRowBytes);
+      loadTile<5>(weights.tile(Panels - 1, 1), tileRowBytes);
       multiplyTiles<3, 4, 5>(type);
     }
-    weights[0] += 2 * tileBytes;
-    weights[1] += 2 * tileBytes;
+    weights.next();
   };
   const char *x = (const char *)(p.x + row * p.k);
 #pragma clang loop unroll(disable)
@@ -125,10 +112,18 @@ VINCI_AMX inline void multiplyFewRows(const AmxProduct<T> &p, uint64_t row, uint
 }
 
 /// What blocks of many rows keep in memory: the sums of two of them, as tiles, the right columns
-/// behind the left ones, and the last values of rows.
+/// behind the left ones, the last values of rows, and weights that were expanded, of both parts;
+/// of all blocks the sums from one stretch of K to the next.
 template <typename T> struct BlockMemory {
+  /// Rows that are multiplied at a time, and the blocks that they make.
+  static constexpr uint64_t mostRows = 512, mostBlocks = 12;
+
   alignas(64) uint32_t sums[2][6 * 256];
   TailTile<T> tails[3];
+  typename AmxWeight<T>::Scratch scratch[2];
+  /// Of both parts: the weights of this stretch, and what is fetched of what comes next.
+  const char *weights[2], *fetched[2];
+  alignas(64) uint32_t kept[AmxWeight<T>::stretch < 1024 ? 2 * mostBlocks * 6 * 256 : 1];
 };
 
 /// Many rows: blocks of up to three row tiles and one panel. Its members are registers: what needs
@@ -138,29 +133,14 @@ public:
   AmxBlocks(const AmxProduct<T> &product, uint64_t n, Finish finish, BlockMemory<T> *memory)
       : p_(product), n_(n), finish_(finish), memory_(memory) {}
 
-  /// Rows from `row` on, at least 16, of the panels of `range`.
+  /// Rows from `row` on, 16 to 512, of the panels of `range`.
   void multiply(uint64_t row, uint64_t rows, const PanelRange &range) {
     const uint64_t tiles = (rows + tileRows - 1) / tileRows;
-    const uint64_t blocks = (tiles + 2) / 3;
-    const uint64_t linesPerStep = (32 + blocks * range.parts - 1) / (blocks * range.parts);
-    for (uint64_t panel = range.begin; panel < range.end; ++panel) {
-      prefetched_ = p_.panel(panel + 1);
-      for (uint64_t tile = 0; tile < tiles;) {
-        const uint64_t left = tiles - tile;
-        const uint64_t size = left == 4 ? 2 : left < 3 ? left : 3; // 2 + 2 rather than 3 + 1
-        const uint64_t overlap = size == left ? tiles * tileRows - rows : 0;
-        for (uint64_t part = 0; part < range.parts; ++part) {
-          const uint64_t at = panel + part * range.stride;
-          if (size == 3)
-            block<3>(row + tile * tileRows, overlap, at, linesPerStep);
-          else if (size == 2)
-            block<2>(row + tile * tileRows, overlap, at, linesPerStep);
-          else
-            block<1>(row + tile * tileRows, overlap, at, linesPerStep);
-        }
-        tile += size;
-      }
-    }
+    const uint64_t linesPerStep =
+        (AmxWeight<T>::bytesOfStep / 64 + (tiles + 2) / 3 - 1) / ((tiles + 2) / 3);
+    for (uint64_t panel = range.begin; panel < range.end; ++panel)
+      for (uint64_t begin = 0; begin < p_.steps(); begin += stretch_.count)
+        multiplyStretch(row, rows, range, panel, begin, linesPerStep);
     finishUpTo(pending_.rows);
   }
 
@@ -168,6 +148,53 @@ private:
   static constexpr uint64_t half =
       3 * 256; ///< words from the sums of columns 0-15 to those of 16-31
   static constexpr uint64_t finishedPerStep = sizeof(T) == 1 ? 3 : 2;
+
+  /// The steps begin .. begin + count of K.
+  struct Stretch {
+    uint64_t begin = 0, count = 0;
+    bool isLast = false;
+  };
+
+  void multiplyStretch(uint64_t row, uint64_t rows, const PanelRange &range, uint64_t panel,
+                       uint64_t begin, uint64_t linesPerStep) {
+    const uint64_t steps = p_.steps(), left = steps - begin;
+    stretch_.begin = begin;
+    stretch_.count = left < AmxWeight<T>::stretch ? left : AmxWeight<T>::stretch;
+    stretch_.isLast = stretch_.count == left;
+#pragma clang loop unroll(disable)
+    for (uint64_t part = 0; part < range.parts; ++part) {
+      const uint64_t at = panel + part * range.stride;
+      memory_->weights[part] = p_.weight.begin(at, begin, steps, memory_->scratch[part]);
+      memory_->fetched[part] = stretch_.isLast ? p_.weight.at(at + 1, 0, steps)
+                                               : p_.weight.at(at, begin + stretch_.count, steps);
+    }
+    const uint64_t tiles = (rows + tileRows - 1) / tileRows;
+    uint32_t *kept = memory_->kept;
+    for (uint64_t tile = 0; tile < tiles;) {
+      const uint64_t left = tiles - tile;
+      const uint64_t size = left == 4 ? 2 : left < 3 ? left : 3; // 2 + 2 rather than 3 + 1
+      const uint64_t overlap = size == left ? tiles * tileRows - rows : 0;
+      for (uint64_t part = 0; part < range.parts; ++part, kept += 6 * 256) {
+        const Place place{
+            tile == 0, row + tile * tileRows, overlap, panel + part * range.stride, part, kept};
+        if (size == 3)
+          block<3>(place, linesPerStep);
+        else if (size == 2)
+          block<2>(place, linesPerStep);
+        else
+          block<1>(place, linesPerStep);
+      }
+      tile += size;
+    }
+  }
+
+  /// Where a block is, and whether it is the first of the stretch. Its last row tile begins
+  /// `overlap` rows before the end of the one before it.
+  struct Place {
+    bool isFirst;
+    uint64_t row, overlap, panel, part;
+    uint32_t *kept; ///< its sums from one stretch to the next
+  };
 
   /// The block whose sums are to be finished. Its last row tile begins `overlap` rows before the
   /// end of the one before it.
@@ -220,9 +247,7 @@ private:
     }
   }
 
-  /// `RowTiles` row tiles from `row` on, the last one `overlap` rows earlier.
-  template <int RowTiles>
-  VINCI_AMX void block(uint64_t row, uint64_t overlap, uint64_t panel, uint64_t linesPerStep) {
+  template <int RowTiles> VINCI_AMX static void zeroSums() {
     zeroTile<0>();
     zeroTile<3>();
     if (RowTiles > 1) {
@@ -233,17 +258,57 @@ private:
       zeroTile<2>();
       zeroTile<5>();
     }
+  }
+  template <int RowTiles> VINCI_AMX static void loadSums(const uint32_t *sums) {
+    loadTile<0>(sums, tileRowBytes);
+    loadTile<3>(sums + half, tileRowBytes);
+    if (RowTiles > 1) {
+      loadTile<1>(sums + 256, tileRowBytes);
+      loadTile<4>(sums + half + 256, tileRowBytes);
+    }
+    if (RowTiles > 2) {
+      loadTile<2>(sums + 512, tileRowBytes);
+      loadTile<5>(sums + half + 512, tileRowBytes);
+    }
+  }
+  template <int RowTiles> VINCI_AMX static void storeSums(uint32_t *sums) {
+    storeTile<0>(sums);
+    storeTile<3>(sums + half);
+    if (RowTiles > 1) {
+      storeTile<1>(sums + 256);
+      storeTile<4>(sums + half + 256);
+    }
+    if (RowTiles > 2) {
+      storeTile<2>(sums + 512);
+      storeTile<5>(sums + half + 512);
+    }
+  }
+
+  /// `RowTiles` row tiles for a stretch of K.
+  template <int RowTiles> VINCI_AMX void block(const Place &place, uint64_t linesPerStep) {
+    const uint64_t row = place.row, overlap = place.overlap;
+    if (stretch_.begin == 0)
+      zeroSums<RowTiles>();
+    else
+      loadSums<RowTiles>(place.kept);
     uint64_t rowsOf[3];
     const char *x[3];
 #pragma clang loop unroll(full)
     for (int i = 0; i < 3; ++i) {
       rowsOf[i] =
           row + uint64_t(i < RowTiles ? i : 0) * tileRows - (i + 1 == RowTiles ? overlap : 0);
-      x[i] = (const char *)(p_.x + rowsOf[i] * p_.k);
+      x[i] = (const char *)(p_.x + rowsOf[i] * p_.k) + stretch_.begin * tileRowBytes;
     }
-    const char *weights = p_.panel(panel), *prefetched = prefetched_;
+    const char *weights = memory_->weights[place.part];
+    const char *prefetched = memory_->fetched[place.part];
+    const bool hasTail = stretch_.isLast && p_.wholeSteps() < p_.steps();
+    typename AmxWeight<T>::Scratch &scratch = memory_->scratch[place.part];
+    if (place.isFirst)
+      AmxWeight<T>::expand(scratch, 0);
 #pragma clang loop unroll(disable)
-    for (uint64_t i = 0; i < p_.wholeSteps(); ++i) {
+    for (uint64_t i = 0; i < stretch_.count - hasTail; ++i) {
+      if (place.isFirst && i + 1 < stretch_.count)
+        AmxWeight<T>::expand(scratch, i + 1);
       step<RowTiles>(x, p_.k * sizeof(T), weights);
       const char *end = prefetched + linesPerStep * 64;
 #pragma clang loop unroll(disable)
@@ -256,8 +321,8 @@ private:
       const uint64_t target = pending_.finished + finishedPerStep;
       finishUpTo(target < pending_.rows ? target : pending_.rows);
     }
-    prefetched_ = prefetched;
-    if (p_.wholeSteps() < p_.steps()) {
+    memory_->fetched[place.part] = prefetched;
+    if (hasTail) {
 #pragma clang loop unroll(full)
       for (int i = 0; i < RowTiles; ++i) {
         memory_->tails[i].fill(p_, rowsOf[i], tileRows);
@@ -265,20 +330,12 @@ private:
       }
       step<RowTiles>(x, tileRowBytes, weights);
     }
+    if (!stretch_.isLast)
+      return storeSums<RowTiles>(place.kept);
     finishUpTo(pending_.rows);
-
     uint32_t *sums = memory_->sums[next_ ^= 1];
-    storeTile<0>(sums);
-    storeTile<3>(sums + half);
-    if (RowTiles > 1) {
-      storeTile<1>(sums + 256);
-      storeTile<4>(sums + half + 256);
-    }
-    if (RowTiles > 2) {
-      storeTile<2>(sums + 512);
-      storeTile<5>(sums + half + 512);
-    }
-    pending_ = {sums, row, RowTiles * tileRows, 0, overlap, panel * 32};
+    storeSums<RowTiles>(sums);
+    pending_ = {sums, row, RowTiles * tileRows, 0, overlap, place.panel * 32};
   }
 
   const AmxProduct<T> p_;
@@ -286,7 +343,7 @@ private:
   const Finish finish_;
   BlockMemory<T> *const memory_;
   Pending pending_;
-  const char *prefetched_ = nullptr;
+  Stretch stretch_;
   uint32_t next_ = 0;
 };
 
@@ -315,7 +372,13 @@ VINCI_AMX inline void multiplyOnTiles(const AmxProduct<T> &p, uint64_t n, uint64
           multiplyFewRows<1>(p, rowBegin, rows, tail, {panel}, n, finish);
   } else {
     BlockMemory<T> memory;
-    AmxBlocks<T, Finish>(p, n, finish, &memory).multiply(rowBegin, rows, range);
+    AmxBlocks<T, Finish> blocks(p, n, finish, &memory);
+    // No slab has less than a tile of rows.
+    const uint64_t slabs = (rows + BlockMemory<T>::mostRows - 1) / BlockMemory<T>::mostRows;
+    for (uint64_t slab = 0; slab < slabs; ++slab) {
+      const uint64_t first = slab * rows / slabs, end = (slab + 1) * rows / slabs;
+      blocks.multiply(rowBegin + first, end - first, range);
+    }
   }
   releaseTiles();
 }

@@ -256,7 +256,7 @@ template <typename Finish>
 void multiplyTiles(const Product &p, uint64_t rowBegin, uint64_t rowEnd, const PanelRange &range,
                    Finish finish) {
   if (!p.rowOf)
-    return multiplyOnTiles(AmxProduct<int8_t>{p.x, p.weights, p.k}, p.n, rowBegin, rowEnd, range,
+    return multiplyOnTiles(AmxProduct<int8_t>{p.x, {p.weights}, p.k}, p.n, rowBegin, rowEnd, range,
                            finish);
   alignas(64) int8_t rows[maxCopiedElements];
   const uint64_t fitting = maxCopiedElements / p.k;
@@ -265,7 +265,7 @@ void multiplyTiles(const Product &p, uint64_t rowBegin, uint64_t rowEnd, const P
     const uint64_t count = rowEnd - row < most ? rowEnd - row : most;
     for (uint64_t r = 0; r < count; ++r)
       copyRow(rows + r * p.k, p.source(row + r), p.k);
-    multiplyOnTiles(AmxProduct<int8_t>{rows, p.weights, p.k}, p.n, 0, count, range,
+    multiplyOnTiles(AmxProduct<int8_t>{rows, {p.weights}, p.k}, p.n, 0, count, range,
                     [=](uint64_t r, uint64_t column, uint64_t columns, Ints sums) {
                       finish(row + r, column, columns, sums);
                     });

@@ -136,6 +136,8 @@ template <> inline float roundTo<float>(float value) {
 /// every result to T.
 template <typename T> inline constexpr bool isFloat32 = false;
 template <> inline constexpr bool isFloat32<float> = true;
+template <typename T> inline constexpr bool isFloat16 = false;
+template <> inline constexpr bool isFloat16<_Float16> = true;
 template <typename T> inline constexpr bool isBFloat16 = false;
 template <> inline constexpr bool isBFloat16<BFloat16> = true;
 

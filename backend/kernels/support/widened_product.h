@@ -8,6 +8,7 @@
 #pragma once
 
 #include "support/int8.h"
+#include "support/panel12.h"
 #include "support/panel_range.h"
 #include "support/panels.h"
 
@@ -21,16 +22,19 @@ constexpr uint64_t slabColumns = slabPanels * 32;
 /// Rows from which this is faster than to widen weights in registers.
 constexpr uint64_t minRows = 13;
 
-/// A weight of `k` inputs as Panel32 of T.
+/// A weight of `n` columns and `k` inputs as panels of T.
 template <typename T> struct Panels {
   const T *weights;
   uint64_t k;
 
+  Panels(const T *weights, uint64_t, uint64_t k) : weights(weights), k(k) {}
   uint64_t depth() const { return paddedDepth(k); }
   /// k-values from `begin` on of a panel.
   const T *at(uint64_t panel, uint64_t begin) const {
     return weights + panel * panelElements(k) + begin * 32;
   }
+  /// What a panel has for `length` k-values.
+  static uint64_t bytes(uint64_t length) { return length * 32 * sizeof(T); }
   /// `length` k-values of 16 columns of a panel as [k][16].
   void widen(float *to, uint64_t panel, uint64_t half, uint64_t begin, uint64_t length) const {
     const T *from = at(panel, begin) + half * Panel<T>::halfElements;
@@ -43,14 +47,42 @@ template <typename T> struct Panels {
   }
 };
 
+/// As Panel12.
+template <> struct Panels<BFloat16> {
+  Weight12 weight;
+  uint64_t k;
+
+  Panels(const BFloat16 *weights, uint64_t n, uint64_t k) : weight(weights, n, k), k(k) {}
+  uint64_t depth() const { return paddedDepth(k); }
+  const uint8_t *at(uint64_t panel, uint64_t begin) const {
+    return weight.panel(panel).tile(begin / 32, 0);
+  }
+  static uint64_t bytes(uint64_t length) { return length / 32 * stepMainBytes; }
+  void widen(float *to, uint64_t panel, uint64_t half, uint64_t begin, uint64_t length) const {
+    const Panel12 from = weight.panel(panel);
+    const ExponentTable table = from.table();
+    alignas(64) BFloat16 tile[tileElements];
+    for (uint64_t i = 0; i < length; i += 32) {
+      expandTile(tile, from, (begin + i) / 32, half, table);
+      for (uint64_t line = 0; line < 16; ++line, to += 2 * lanes) {
+        const WeightPair w = Panel<BFloat16>::load(tile + line * 32);
+        *(Floats *)to = w.even;
+        *(Floats *)(to + lanes) = w.odd;
+      }
+    }
+  }
+};
+
 template <> struct Panels<int8_t> {
   const int8_t *weights;
   uint64_t k;
 
+  Panels(const int8_t *weights, uint64_t, uint64_t k) : weights(weights), k(k) {}
   uint64_t depth() const { return int8PanelBytes(k) / 32; }
   const int8_t *at(uint64_t panel, uint64_t begin) const {
     return weights + panel * int8PanelBytes(k) + begin * 32;
   }
+  static uint64_t bytes(uint64_t length) { return length * 32; }
   void widen(float *to, uint64_t panel, uint64_t half, uint64_t begin, uint64_t length) const {
     const int8_t *from = at(panel, begin) + half * int8TileBytes;
     for (uint64_t i = 0; i < length; i += 4) {
@@ -150,7 +182,7 @@ void sumSlab(float *sums, const Source &source, uint64_t row, uint64_t count, co
       const auto *fetched = i + 1 < panels.total() ? w.at(panels.number(i + 1), begin)
                             : length < left        ? w.at(panels.first, begin + length)
                                                    : w.at(next, 0);
-      const uint64_t bytes = length * 16 * sizeof(*fetched);
+      const uint64_t bytes = w.bytes(length) / 2;
       for (uint64_t half = 0; half < 2; ++half) {
         w.widen(weights, panels.number(i), half, begin, length);
         addBlocks(sums + i * 32 + half * lanes, x, count, weights, length,

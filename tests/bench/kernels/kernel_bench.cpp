@@ -1,9 +1,12 @@
 #include "tests/bench/kernels/kernel_bench.h"
 
 #include "runtime/exec/cpu_features.h"
+#include "runtime/weights/packing.h"
+#include "runtime/weights/panel12.h"
 
 #include <cstdlib>
 #include <cstring>
+#include <random>
 #include <sys/mman.h>
 #include <tbb/parallel_for.h>
 
@@ -45,6 +48,25 @@ static std::byte *allocateHuge(uint64_t bytes) {
 }
 
 HugeMemory::HugeMemory(uint64_t bytes) : data_(allocateHuge(bytes), std::free) {}
+
+Weights::Weights(int64_t n, int64_t k, DType dtype, uint64_t footprint) {
+  const std::vector<uint64_t> shape = {static_cast<uint64_t>(n), static_cast<uint64_t>(k)};
+  std::vector<float> values(shape[0] * shape[1]);
+  std::mt19937 random(1);
+  std::normal_distribution<float> normal(0, 0.02f);
+  std::ranges::generate(values, [&] { return normal(random); });
+  const bool is12 = dtype == DType::BFloat16;
+  const fb::Packing packing = is12 ? fb::Packing::Panel12 : fb::Packing::Panel32;
+  bytes_ = *packedBytes(shape, dtype, packing);
+  copies_ = std::max<uint64_t>(footprint / bytes_, 2);
+  memory_ = std::make_unique<HugeMemory>(copies_ * bytes_);
+  packTensor(wholeTensor(reinterpret_cast<const std::byte *>(values.data()), DType::Float32, shape),
+             memory_->data(), dtype, packing);
+  for (uint64_t i = 1; i < copies_; ++i)
+    std::memcpy(copy(i), copy(0), bytes_);
+  bytesRead_ =
+      is12 ? vinci::bytesRead(Panel12Layout(shape[0], shape[1]), {copy(0), bytes_}) : bytes_;
+}
 
 double median(std::vector<double> values) {
   std::ranges::nth_element(values, values.begin() + values.size() / 2);

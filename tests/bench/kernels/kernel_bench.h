@@ -41,6 +41,23 @@ private:
   std::unique_ptr<std::byte, void (*)(void *)> data_;
 };
 
+/// A float matrix of a normal distribution [n, k], packed as kernels read it that multiply by it;
+/// as many times as fill `footprint` bytes, so that it comes from where a model of that size has
+/// it.
+class Weights {
+public:
+  Weights(int64_t n, int64_t k, DType dtype, uint64_t footprint);
+
+  std::byte *copy(uint64_t number) const { return memory_->data() + number % copies_ * bytes_; }
+  uint64_t copies() const { return copies_; }
+  /// What a product reads of one: less than there is of Panel12, which bfloat16 has.
+  uint64_t bytesRead() const { return bytesRead_; }
+
+private:
+  uint64_t bytes_, copies_, bytesRead_;
+  std::unique_ptr<HugeMemory> memory_;
+};
+
 template <typename Body> double secondsOf(Body body) {
   const auto start = std::chrono::steady_clock::now();
   body();

@@ -1,15 +1,16 @@
 // Matmul kernels beside a read-only sweep of the same weights, in the same process and interleaved:
 // machines drift, so only the ratio means something. One thread; medians.
 //
-//   decode   few rows: GB/s of weights, and `of_read`, the share of what the sweep reaches
+//   decode   few rows: GB/s of weights as they are read (bfloat16 in some 12 bits), and `of_read`,
+//   the
+//            share of what the sweep reaches
 //   prefill  many rows: GFLOP/s
 #include "tests/bench/kernels/kernel_bench.h"
 
 namespace vinci::bench {
 namespace {
 
-/// rows x n x k; as many copies of the weight as fill `footprint` bytes are used in turn, so that
-/// they come from where a model of that size would have them.
+/// rows x n x k; the copies of the weight are used in turn.
 void matmul(benchmark::State &state, const std::string &dtype, const std::string &cpu) {
   const int64_t rows = state.range(0), n = state.range(1), k = state.range(2);
   const uint64_t footprint = static_cast<uint64_t>(state.range(3)) << 20;
@@ -21,19 +22,19 @@ void matmul(benchmark::State &state, const std::string &dtype, const std::string
                          {"bias", int64_t{0}},
                          {"rows", std::string("tokens")}}};
   const BenchKernel kernel(spec, cpu);
-  const uint64_t bytes = static_cast<uint64_t>(n * k) * byteSize(spec.dtype());
-  const uint64_t copies = std::max<uint64_t>(footprint / bytes, 1);
-  const HugeMemory weights(copies * bytes), x(rows * k * 4), out(rows * n * 4);
+  const Weights weights(n, k, spec.dtype(), footprint);
+  const uint64_t bytes = weights.bytesRead();
+  const HugeMemory x(rows * k * 4), out(rows * n * 4);
   const uint64_t dims[] = {1, static_cast<uint64_t>(rows), 1, 1, 1};
   std::vector<double> reading, computing;
   uint64_t copy = 0;
   for (auto _ : state) {
     reading.push_back(
-        secondsOf([&] { benchmark::DoNotOptimize(sweep(weights.data() + copy * bytes, bytes)); }));
-    void *buffers[] = {out.data(), x.data(), weights.data() + (copy + copies / 2) % copies * bytes};
+        secondsOf([&] { benchmark::DoNotOptimize(sweep(weights.copy(copy), bytes)); }));
+    void *buffers[] = {out.data(), x.data(), weights.copy(copy + weights.copies() / 2)};
     computing.push_back(secondsOf([&] { kernel.run(buffers, dims); }));
     state.SetIterationTime(computing.back());
-    copy = (copy + 1) % copies;
+    ++copy;
   }
   const double time = median(computing);
   state.counters["GB/s"] = static_cast<double>(bytes) / time / 1e9;

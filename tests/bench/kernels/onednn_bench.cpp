@@ -77,13 +77,12 @@ void product(benchmark::State &state, const std::string &dtype, dnnl::memory::da
                          {"bias", int64_t{0}},
                          {"rows", std::string("tokens")}}};
   const BenchKernel kernel(spec, cpu);
-  const uint64_t bytes = static_cast<uint64_t>(n * k) * byteSize(spec.dtype());
-  const uint64_t copies = std::max<uint64_t>((uint64_t{64} << 20) / bytes, 2);
-  const HugeMemory weights(copies * bytes), x(rows * k * 4), out(rows * n * 4);
+  const Weights weights(n, k, spec.dtype(), uint64_t{64} << 20);
+  const HugeMemory x(rows * k * 4), out(rows * n * 4);
   const uint64_t dims[] = {1, static_cast<uint64_t>(rows), 1, 1, 1};
   std::optional<OnednnProduct> onednn;
   try {
-    onednn.emplace(rows, n, k, type, copies);
+    onednn.emplace(rows, n, k, type, weights.copies());
   } catch (const dnnl::error &error) {
     state.SkipWithError((std::string("oneDNN on this machine: ") + error.what()).c_str());
     return;
@@ -91,7 +90,7 @@ void product(benchmark::State &state, const std::string &dtype, dnnl::memory::da
   std::vector<double> ours, theirs;
   uint64_t copy = 0;
   for (auto _ : state) {
-    void *buffers[] = {out.data(), x.data(), weights.data() + copy % copies * bytes};
+    void *buffers[] = {out.data(), x.data(), weights.copy(copy)};
     ours.push_back(secondsOf([&] { kernel.run(buffers, dims, threads); }));
     theirs.push_back(secondsOf([&] { onednn->run(copy); }));
     state.SetIterationTime(ours.back());

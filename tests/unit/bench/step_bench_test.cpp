@@ -33,8 +33,7 @@ TEST(BenchTests, SayWhatTheyNeed) {
 
 TEST(BenchRuns, AreHeldToWhatTheMachineDoes) {
   BenchRun run{.seconds = 2, .tokens = 100, .readGbPerS = 10, .multiplyTflops = 1, .int8Tops = 4};
-  run.work.weightBytes = 4e9;
-  run.work.kvBytes = 1e9;
+  run.bytesRead = 5e9;
   run.work.productFlops = 1e12;
   EXPECT_DOUBLE_EQ(run.tokensPerS(), 50);
   EXPECT_DOUBLE_EQ(run.gbPerS(), 2.5);

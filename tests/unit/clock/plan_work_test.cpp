@@ -39,6 +39,7 @@ TEST(StepWork, AMatmulMultipliesEachRow) {
   EXPECT_EQ(work.flops, 2 * 4 * 32 * 16);
   EXPECT_EQ(work.hbmBytes, 1024 + 4 * 96);
   EXPECT_EQ(work.weightBytes, 1024);
+  EXPECT_EQ(work.bfloat16Bytes, 1024);
   EXPECT_EQ(work.productFlops, work.flops);
   EXPECT_EQ(work.int8Flops, 0);
 }
@@ -53,6 +54,7 @@ TEST(StepWork, ProductsOfInt8AreCountedApart) {
   const StepWork work = workOf(cost, decodeOf(4, 50));
   EXPECT_EQ(work.int8Flops, 2 * 4 * 32 * 16);
   EXPECT_EQ(work.productFlops, work.int8Flops);
+  EXPECT_EQ(work.bfloat16Bytes, 0);
   cost.activations = DType::BFloat16; // the weights are widened
   EXPECT_EQ(workOf(cost, decodeOf(4, 50)).int8Flops, 0);
 }

@@ -5,6 +5,7 @@
 #include "backend/plan/plan_writer.h"
 #include "runtime/exec/comparison.h"
 #include "runtime/exec/cpu_features.h"
+#include "runtime/plan/layout.h"
 #include "runtime/plan/mesh.h"
 #include "runtime/serving/engine.h"
 #include "runtime/serving/score.h"
@@ -131,6 +132,13 @@ Model modelTables(const CpuTarget &cpu, const std::vector<uint32_t> &mesh) {
       }
       command = fb::Command(kernel, command.operand_first(), command.operand_count(),
                             command.wait_first(), command.wait_count(), command.stream(), rule);
+    }
+  // The sample's panels are of any type; kernels for bfloat16 have their own.
+  for (const auto &weight : plan.weights)
+    if (weight->packing == fb::Packing::Panel32 && weight->dtype == fb::DType::BFloat16) {
+      weight->packing = fb::Packing::Panel12;
+      weight->bytes =
+          *packedBytes(weight->shape, DType::BFloat16, fb::Packing::Panel12, weight->count);
     }
   plan.cpu = cpu.name;
   plan.cpu_features = cpu.features;
@@ -420,16 +428,16 @@ TEST_F(Loaded, BadInputsNeverReachTheKernels) {
 
 TEST_F(Loaded, WhatDoesNotFitTheDeviceIsNamed) {
   EXPECT_EQ(messageOf([&] { load({.threads = 1, .deviceMemoryBytes = 4096}); }),
-            "test.plan: error: the weights need 31424 bytes, but the device has 4096");
-  std::string message = messageOf([&] { load({.threads = 1, .deviceMemoryBytes = 42000}); });
+            "test.plan: error: the weights need 32192 bytes, but the device has 4096");
+  std::string message = messageOf([&] { load({.threads = 1, .deviceMemoryBytes = 42768}); });
   EXPECT_EQ(message, "test.plan: error: the KV cache of 8 blocks needs 16384 bytes, but the device "
-                     "has 42000, of which 6480 are left beside weights and activations: compile "
+                     "has 42768, of which 6480 are left beside weights and activations: compile "
                      "with --kv-blocks 3 or less (16 tokens a block), which may need a smaller "
                      "--max-seq-len");
   EXPECT_EQ(messageOf([&] {
               load(planOf({2, 2}), {.threads = 1, .deviceMemoryBytes = 4096});
             }),
-            "test.plan: error: the weights need 27328 bytes on each of 4 ranks, but a device has "
+            "test.plan: error: the weights need 28032 bytes on each of 4 ranks, but a device has "
             "4096");
   EXPECT_CONTAINS(messageOf([&] { load(planOf({2}), {.threads = 1, .deviceMemoryBytes = 34000}); }),
                   "needs 16384 bytes on each of 2 ranks, but a device has 34000, of which ");

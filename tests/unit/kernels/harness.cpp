@@ -5,6 +5,7 @@
 #include "backend/kernels/reference/reference.h"
 #include "runtime/exec/cpu_features.h"
 #include "runtime/support/error.h"
+#include "runtime/weights/packing.h"
 
 #include <algorithm>
 #include <cmath>
@@ -143,6 +144,21 @@ int32_t Random::integer(int32_t low, int32_t high) {
 void Random::fill(const reference::Elements &elements, uint64_t count, uint64_t first) {
   for (uint64_t i = first; i < first + count; ++i)
     elements.set(i, elements.type() == DType::Int8 ? integer(-128, 128) : real());
+}
+
+Buffer randomMatrix(Random &random, uint64_t n, uint64_t k, DType type) {
+  Buffer matrix(n * k * byteSize(type));
+  random.fill(matrix.elements(type), n * k);
+  if (type == DType::BFloat16)
+    for (uint64_t i = 0; i < n * k; ++i)
+      if (random.integer(0, 1000) == 0)
+        matrix.elements(type).set(i, std::ldexp(matrix.elements(type).get(i), -40));
+  return matrix;
+}
+
+void packWeight(const Buffer &matrix, uint64_t n, uint64_t k, DType type, std::byte *to) {
+  packTensor(wholeTensor(matrix.data(), type, std::vector<uint64_t>{n, k}), to, type,
+             type == DType::BFloat16 ? fb::Packing::Panel12 : fb::Packing::Panel32);
 }
 
 double largestError(const reference::Elements &actual, const reference::Elements &expected,

@@ -83,6 +83,13 @@ private:
   uint64_t state_;
 };
 
+/// A matrix [n, k] with elements as Random::fill gives them. Of bfloat16 one in a thousand is so small
+/// that Panel12 has no place for its exponent.
+Buffer randomMatrix(Random &random, uint64_t n, uint64_t k, DType type);
+
+/// Packs a matrix [n, k] as kernels read it that multiply by it: panelElements(n, k, type) elements.
+void packWeight(const Buffer &matrix, uint64_t n, uint64_t k, DType type, std::byte *to);
+
 /// The largest |actual - expected| / (|expected| + floor) over `count` elements; infinity if one is
 /// NaN and the other not.
 double largestError(const reference::Elements &actual, const reference::Elements &expected,

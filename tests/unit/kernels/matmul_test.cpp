@@ -1,6 +1,5 @@
 // Rows of a matmul do not depend on each other: the same bits alone, in any batch, and whoever else
 // is in it.
-#include "runtime/weights/packing.h"
 #include "tests/unit/kernels/op_cases.h"
 
 #include <cmath>
@@ -23,9 +22,7 @@ struct Matmul {
   Buffer weights(uint64_t seed) const {
     Buffer buffer(reference::panelElements(n, k, type) * byteSize(type));
     Random random(seed);
-    for (int64_t row = 0; row < n; ++row)
-      for (int64_t column = 0; column < k; ++column)
-        buffer.elements(type).set(reference::panelIndex(row, column, k, type), random.real());
+    packWeight(randomMatrix(random, n, k, type), n, k, type, buffer.data());
     return buffer;
   }
 
@@ -87,18 +84,15 @@ TEST_P(MatmulRows, AreNotTouchedByInfinitiesAndNaNsOfOtherRows) {
 TEST_P(MatmulRows, ReadWeightsAsTheRuntimePacksThem) {
   for (const auto &[n, k] : {std::pair{300, 176}, {33, 31}, {1, 1}}) {
     const Matmul matmul(GetParam(), n, k);
-    const uint64_t bytes = reference::panelElements(n, k, matmul.type) * byteSize(matmul.type);
-    Buffer rows(n * matmul.rowBytes(k)), expected(bytes), packed(bytes);
-    Random(4).fill(rows.elements(matmul.type), n * k);
+    Random random(4);
+    const Buffer matrix = randomMatrix(random, n, k, matmul.type);
+    Buffer packed(reference::panelElements(n, k, matmul.type) * byteSize(matmul.type));
+    packWeight(matrix, n, k, matmul.type, packed.data());
     for (int64_t row = 0; row < n; ++row)
       for (int64_t column = 0; column < k; ++column)
-        expected.elements(matmul.type)
-            .set(reference::panelIndex(row, column, k, matmul.type),
-                 rows.elements(matmul.type).get(row * k + column));
-    packTensor(
-        wholeTensor(rows.data(), matmul.type, std::vector<uint64_t>{uint64_t(n), uint64_t(k)}),
-        packed.data(), matmul.type, fb::Packing::Panel32);
-    EXPECT_TRUE(packed == expected) << n << "x" << k;
+        ASSERT_EQ(reference::panelValue(packed.elements(matmul.type), 0, n, k, row, column),
+                  matrix.elements(matmul.type).get(row * k + column))
+            << n << "x" << k << ", " << row << ", " << column;
   }
 }
 

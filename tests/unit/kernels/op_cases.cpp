@@ -135,7 +135,7 @@ Shape shapeOf(const KernelSpec &s, std::string_view name, const Dims &dims) {
   if (name == "table")
     return op.starts_with("rope") ? Shape{s.dtype("compute"), tokens * size(s, "head_dim")}
            : size(s, "panels")
-               ? typed((size(s, "vocab") + 31) / 32 * 32 * ((size(s, "hidden") + 31) / 32 * 32))
+               ? typed(reference::panelElements(size(s, "vocab"), size(s, "hidden"), s.dtype()))
                : typed(size(s, "vocab") * size(s, "hidden"));
   if (name == "cache")
     return typed(cacheElements(s, cacheBlocks));
@@ -195,16 +195,14 @@ Shape shapeOf(const KernelSpec &s, std::string_view name, const Dims &dims) {
   return typed(tokens * size(s, "rows_per_token") * n * (halves ? 2 : 1)); // elementwise
 }
 
-/// Packed weights: random where the matrix is, zero in the padding.
-void fillPanels(Random &random, const KernelSpec &s, DType type, const Buffer &buffer) {
+/// Weights of experts, or one weight, as the kernels read them.
+void fillWeights(Random &random, const KernelSpec &s, DType type, const Buffer &buffer) {
   const uint64_t n = size(s, "n") * (s.op.starts_with("grouped_matmul_swiglu") ? 2 : 1);
   const uint64_t k = size(s, "k"), slice = reference::panelElements(n, k, type);
   const uint64_t slices = s.op.starts_with("grouped") ? size(s, "num_experts") : 1;
   for (uint64_t i = 0; i < slices; ++i)
-    for (uint64_t row = 0; row < n; ++row)
-      for (uint64_t column = 0; column < k; ++column)
-        random.fill(buffer.elements(type), 1,
-                    i * slice + reference::panelIndex(row, column, k, type));
+    packWeight(randomMatrix(random, n, k, type), n, k, type,
+               buffer.data() + i * slice * byteSize(type));
 }
 
 /// A routing in which expert 0 gets nothing and the others get what chance gives them.
@@ -264,7 +262,10 @@ void fillInput(Random &random, const KernelSpec &s, std::string_view name, const
       buffer.ints()[i] = random.integer(low, high);
   };
   if (name == "w")
-    fillPanels(random, s, shape.type, buffer);
+    fillWeights(random, s, shape.type, buffer);
+  else if (name == "table" && s.op == "embedding" && size(s, "panels") != 0)
+    packWeight(randomMatrix(random, size(s, "vocab"), size(s, "hidden"), shape.type),
+               size(s, "vocab"), size(s, "hidden"), shape.type, buffer.data());
   else if (name == "token_ids")
     indices(0, static_cast<int32_t>(s.integer("vocab") * (s.integer("sharded") + 1)));
   else if (name == "start")

@@ -34,6 +34,12 @@ TEST(Layout, PackedBytes) {
   EXPECT_EQ(packedBytes(Shape{40, 70}, DType::Float32, Packing::Panel32), 64u * 96 * 4);
   EXPECT_EQ(packedBytes(Shape{40, 70}, DType::Float32, Packing::Panel32, 3), 3u * 64 * 96 * 4);
   EXPECT_EQ(packedBytes(Shape{40, 70}, DType::Int8, Packing::Panel32), 64u * 128);
+  // 64 bytes more for each panel: tables of 32, and 3 for the steps of K; from 33 steps on 128.
+  EXPECT_EQ(packedBytes(Shape{40, 70}, DType::BFloat16, Packing::Panel12), 64u * 96 * 2 + 2 * 64);
+  EXPECT_EQ(packedBytes(Shape{32, 1025}, DType::BFloat16, Packing::Panel12, 3),
+            3u * (32 * 1056 * 2 + 128));
+  EXPECT_EQ(packedBytes(Shape{40, 70}, DType::Float32, Packing::Panel12), std::nullopt);
+  EXPECT_EQ(packedBytes(Shape{40}, DType::BFloat16, Packing::Panel12), std::nullopt);
   EXPECT_EQ(packedBytes(Shape{40, 64}, DType::Int8, Packing::Panel32, 3), 3u * 64 * 64);
   EXPECT_EQ(packedBytes(Shape{40, 70}, DType::Int8, Packing::Rows), 40u * 70);
   EXPECT_EQ(packedBytes(Shape{40}, DType::Float32, Packing::Panel32), std::nullopt);

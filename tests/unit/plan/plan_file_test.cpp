@@ -101,9 +101,9 @@ std::vector<std::byte> withHeader(void (*change)(PlanHeader &)) {
 
 TEST(PlanFile, VersionsAreEnforced) {
   EXPECT_CONTAINS(errorOf(withHeader([](PlanHeader &header) { header.schemaMajor = 99; })),
-                  "schema version 99.3, this vinci reads 2.0 to 2.3");
+                  "schema version 99.4, this vinci reads 2.0 to 2.4");
   EXPECT_CONTAINS(errorOf(withHeader([](PlanHeader &header) { header.schemaMinor = 77; })),
-                  "schema version 2.77, which is newer than the 2.3 this vinci reads");
+                  "schema version 2.77, which is newer than the 2.4 this vinci reads");
   EXPECT_EQ(errorOf(withHeader([](PlanHeader &header) { header.schemaMinor = 0; })), "");
 }
 

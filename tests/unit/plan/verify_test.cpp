@@ -293,6 +293,12 @@ const Case weightCases[] = {
        p.weights[2]->equal = {"a"};
      },
      "weight 2 \"layers.0.q\": names equal tensors, but is not one whole tensor itself"},
+    {"Panel12OfFloat16",
+     [](PlanT &p) {
+       p.weights.back()->packing = fb::Packing::Panel12;
+       p.weights.back()->dtype = fb::DType::Float16;
+     },
+     "packing Panel12 is for bfloat16, its dtype is float16"},
     {"PanelOfVector", [](PlanT &p) { p.weights[1]->packing = fb::Packing::Panel32; },
      "packing Panel32 needs a matrix, its rank is 1"},
     {"Bytes", [](PlanT &p) { p.weights[1]->bytes = 65; },

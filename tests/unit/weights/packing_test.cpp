@@ -1,4 +1,5 @@
 #include "runtime/weights/packing.h"
+#include "runtime/weights/panel12.h"
 
 #include "runtime/support/half.h"
 
@@ -146,8 +147,10 @@ TEST(Packing, IntegersStayAndInt8BecomesAnyFloat) {
   EXPECT_EQ(copy, small);
   std::vector<float> floats(256);
   std::vector<uint16_t> halves(256);
-  EXPECT_EQ(convertElements(bytes(small), DType::Int8, bytes(floats), DType::Float32, 256), CastLoss());
-  EXPECT_EQ(convertElements(bytes(small), DType::Int8, bytes(halves), DType::Float16, 256), CastLoss());
+  EXPECT_EQ(convertElements(bytes(small), DType::Int8, bytes(floats), DType::Float32, 256),
+            CastLoss());
+  EXPECT_EQ(convertElements(bytes(small), DType::Int8, bytes(halves), DType::Float16, 256),
+            CastLoss());
   for (int i = 0; i < 256; ++i) {
     EXPECT_EQ(floats[i], float(i - 128));
     EXPECT_EQ(floatOfFloat16(halves[i]), float(i - 128));
@@ -214,6 +217,50 @@ INSTANTIATE_TEST_SUITE_P(Shapes, Panel32,
                          testing::Values(Shape{1, 1}, Shape{32, 32}, Shape{33, 31}, Shape{40, 70},
                                          Shape{64, 256}, Shape{31, 257}, Shape{80, 600}));
 
+/// Tiles whose exponents have a place take 768 bytes, others stay; the table has the most frequent
+/// ones.
+TEST(Panel12, TilesStayWhereATableIsTooSmall) {
+  constexpr uint64_t n = 40, k = 70; // two panels of three steps
+  const std::array<uint64_t, 2> shape = {n, k};
+  std::vector<float> weights(n * k);
+  for (uint64_t i = 0; i < weights.size(); ++i)
+    weights[i] = std::ldexp(float(i % 128) / 128 + 1, int(i % 15)); // and zero, in the padding
+  weights[3 * k + 33] =
+      -0x1p-100f; // column 3, k 33: the first panel's tile of step 1, columns 0-15
+  weights[35 * k + 1] = 0x1p-100f;
+  const Panel12Layout layout(n, k);
+  ASSERT_EQ(packedBytes(shape, DType::BFloat16, fb::Packing::Panel12), layout.bytes());
+  std::vector<std::byte> packed(layout.bytes(), std::byte{99});
+  EXPECT_EQ(packTensor(wholeTensor(bytes(weights), DType::Float32, shape), packed.data(),
+                       DType::BFloat16, fb::Packing::Panel12),
+            CastLoss());
+  EXPECT_EQ(countWholeTiles(layout, packed), 2u);
+  const std::byte *head = &packed[layout.head(0)];
+  EXPECT_EQ(head[0], std::byte{0}); // zero, which is padding's
+  for (uint8_t place = 1; place < 16; ++place) {
+    EXPECT_EQ(head[place], std::byte((126 + place) >> 1));
+    EXPECT_EQ(head[16 + place], std::byte((126 + place) % 2 << 7));
+  }
+  EXPECT_EQ(head[32], std::byte{0});
+  EXPECT_EQ(head[33], std::byte{1});
+  EXPECT_EQ(packed[layout.head(1) + 32], std::byte{1});
+  for (uint64_t i = 35; i < layout.headBytes(); ++i)
+    EXPECT_EQ(head[i], std::byte{0});
+  // Column 0 and k 0, 1: the first two values of the first line, 1 and 2 * (1 + 1/128).
+  const std::byte *main = packed.data();
+  EXPECT_EQ(main[64], std::byte{0});
+  EXPECT_EQ(main[65], std::byte{1});
+  EXPECT_EQ(main[0] & std::byte{15}, std::byte{1});
+  EXPECT_EQ(main[1] & std::byte{15}, std::byte{2});
+  // The tile that stayed: column 3 and k 33 is value 7 of its first line.
+  uint16_t kept;
+  std::memcpy(&kept, main + 2 * panel12MainBytes + 14, 2);
+  EXPECT_EQ(floatOfBFloat16(kept), -0x1p-100f);
+  // Whose last line, of k 62 and 63, is at the end of its rest.
+  std::memcpy(&kept, &packed[layout.rest(0) + 3 * panel12RestBytes - 64], 2);
+  EXPECT_EQ(floatOfBFloat16(kept), weights[62]);
+}
+
 /// A part of a joined tensor is packed as if it lay there alone.
 TEST(Packing, PartsArePackedInPlace) {
   const std::vector<uint64_t> wide = {70, 300}, narrow = {35, 300};
@@ -246,8 +293,10 @@ TEST(Packing, PartsArePackedInPlace) {
           for (uint64_t column = 0; column < slice.columns; ++column)
             alone.insert(alone.end(), slice.at(row, column), slice.at(row, column) + size);
         const std::vector<uint64_t> &shape = joined.shapes[part];
-        for (fb::Packing packing : {fb::Packing::Rows, fb::Packing::Panel32}) {
-          if (packing == fb::Packing::Panel32 && shape.size() != 2)
+        for (fb::Packing packing :
+             {fb::Packing::Rows, fb::Packing::Panel32, fb::Packing::Panel12}) {
+          if ((packing != fb::Packing::Rows && shape.size() != 2) ||
+              (packing == fb::Packing::Panel12 && toType != DType::BFloat16))
             continue;
           const uint64_t packed = *packedBytes(shape, toType, packing);
           std::vector<std::byte> found(packed, std::byte{1}), expected(packed, std::byte{2});

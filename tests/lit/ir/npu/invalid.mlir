@@ -118,6 +118,15 @@ module attributes {llm.limits = #llm.limits<max_seq_len = 20, max_tokens_per_ste
 
 module attributes {llm.limits = #llm.limits<max_seq_len = 20, max_tokens_per_step = 64, max_batch = 2, kv_blocks = 4, block_size = 16>} {
   npu.program {
+    // expected-error@+1 {{@w is a matrix of another type; only matrices of bf16 are packed as panel12}}
+    npu.weight @w from "w" packing panel12 : tensor<8x8xf16>
+  }
+}
+
+// -----
+
+module attributes {llm.limits = #llm.limits<max_seq_len = 20, max_tokens_per_step = 64, max_batch = 2, kv_blocks = 4, block_size = 16>} {
+  npu.program {
     // expected-error@+1 {{@b is 'tensor<?x8xf32>'; legal are tensors of f32, bf16, f16, i8 and i32 with named dynamic dimensions}}
     npu.buffer @b : tensor<?x8xf32>
   }

@@ -13,8 +13,8 @@ module attributes {llm.limits = #llm.limits<max_seq_len = 20, max_tokens_per_ste
     npu.constant @inv_freq dense<[1.0, 0.5]> : tensor<2xf32>
     // CHECK: npu.weight @norm from "model.norm.weight" packing rows : tensor<8xbf16>
     npu.weight @norm from "model.norm.weight" packing rows : tensor<8xbf16>
-    // CHECK: npu.weight @layers.0.up_proj from "layers.0.experts.{}.up_proj.weight" stack 4 packing panel32 : tensor<4x8x8xbf16>
-    npu.weight @layers.0.up_proj from "layers.0.experts.{}.up_proj.weight" stack 4 packing panel32 : tensor<4x8x8xbf16>
+    // CHECK: npu.weight @layers.0.up_proj from "layers.0.experts.{}.up_proj.weight" stack 4 packing panel12 : tensor<4x8x8xbf16>
+    npu.weight @layers.0.up_proj from "layers.0.experts.{}.up_proj.weight" stack 4 packing panel12 : tensor<4x8x8xbf16>
     // CHECK: npu.buffer @hidden at 64 : tensor<?x8xbf16, #tokens>
     npu.buffer @hidden at 64 : tensor<?x8xbf16, #tokens>
     // CHECK: npu.body @layer(weight @norm, weight @up_proj, kv_cache @cache) {
