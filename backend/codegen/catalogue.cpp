@@ -32,7 +32,7 @@ KernelTiles rowTiles(VinciDim symbol, uint64_t scale, uint64_t elements) {
   return {symbol, scale, static_cast<uint32_t>(rows), 1};
 }
 
-/// Column tiles of a Panel32 weight are runs of panel pairs: a pair is read as two streams at once.
+/// Column tiles of a weight in panels are runs of panel pairs: a pair is read as two streams at once.
 uint32_t matmulColumns(uint64_t n, uint64_t k, DType dtype) {
   const uint64_t pairBytes = 64 * ceilDiv(k, 32) * 32 * byteSize(dtype);
   const uint64_t pairs = ceilDiv(n, 64);

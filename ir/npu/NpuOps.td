@@ -77,8 +77,8 @@ def Npu_WeightOp : Npu_MemberOp<"weight", [Symbol]> {
     Pieces, equal tensors, stack and type are those of `llm.weight`, with the layer filled in. Packings are explained in `backend/kernels/README.md`. Plan: `Weight`.
 
     ```mlir
-    npu.weight @layers.0.q_proj from "model.layers.0.self_attn.q_proj.weight" packing panel32 : tensor<64x64xbf16>
-    npu.weight @layers.1.gate_proj from "model.layers.1.mlp.experts.{}.gate_proj.weight" stack 8 packing panel32
+    npu.weight @layers.0.q_proj from "model.layers.0.self_attn.q_proj.weight" packing panel12 : tensor<64x64xbf16>
+    npu.weight @layers.1.gate_proj from "model.layers.1.mlp.experts.{}.gate_proj.weight" stack 8 packing panel12
         : tensor<8x32x64xbf16>
     ```
   }];
